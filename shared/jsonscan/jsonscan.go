@@ -1,0 +1,267 @@
+// Package jsonscan reads the tokens of a JSON text where they stand, without
+// copying them. Its callers each walk the text once and build what they need
+// from the tokens; there is no tree in between.
+//
+// It accepts what CPython's json.loads accepts: RFC 8259 and the three names
+// NaN, Infinity and -Infinity. What a string holds is checked for form only
+// (no raw control characters, well-formed escapes). Whether it is valid
+// Unicode is seen when its runes are read with [Rune].
+package jsonscan
+
+import "unicode/utf8"
+
+// A Scanner stands at a place in a JSON text.
+type Scanner struct {
+	text []byte
+	pos  int
+}
+
+// New returns a scanner at the beginning of text, which it does not change.
+func New(text []byte) Scanner { return Scanner{text: text} }
+
+// Pos returns the offset of the next unread byte.
+func (s *Scanner) Pos() int { return s.pos }
+
+// Next skips white space and returns the first byte of the next token without
+// consuming it, or 0 at the end of the text.
+func (s *Scanner) Next() byte {
+	for s.pos < len(s.text) {
+		switch c := s.text[s.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// AtEnd skips white space and reports whether nothing follows it.
+func (s *Scanner) AtEnd() bool {
+	s.Next()
+	return s.pos == len(s.text)
+}
+
+// Take skips white space, consumes the byte c if it is next, and reports
+// whether it was.
+func (s *Scanner) Take(c byte) bool {
+	if s.Next() != c || s.pos == len(s.text) {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+// Literal consumes the word if it is next and reports whether it was. White
+// space before it must have been skipped.
+func (s *Scanner) Literal(word string) bool {
+	end := s.pos + len(word)
+	if end > len(s.text) || string(s.text[s.pos:end]) != word {
+		return false
+	}
+	s.pos = end
+	return true
+}
+
+// class tells what a byte means inside a string.
+var class = func() (t [256]uint8) {
+	for c := range t {
+		switch {
+		case c < 0x20:
+			t[c] = control
+		case c == '"':
+			t[c] = quote
+		case c == '\\':
+			t[c] = escape
+		case c >= 0x7f:
+			t[c] = notPlain
+		}
+	}
+	return t
+}()
+
+const (
+	plain uint8 = iota
+	notPlain
+	escape
+	quote
+	control
+)
+
+// String consumes a string and returns what stands between its quotes, as it
+// stands there. isPlain is true when that is printable ASCII with no escape,
+// and so is the string itself. ok is false when there is no well-formed string.
+// White space before it must have been skipped.
+func (s *Scanner) String() (token []byte, isPlain, ok bool) {
+	if s.pos == len(s.text) || s.text[s.pos] != '"' {
+		return nil, false, false
+	}
+	start := s.pos + 1
+	isPlain = true
+	for i := start; i < len(s.text); i++ {
+		switch class[s.text[i]] {
+		case plain:
+		case notPlain:
+			isPlain = false
+		case quote:
+			s.pos = i + 1
+			return s.text[start:i], isPlain, true
+		case escape:
+			isPlain = false
+			i++
+			if i == len(s.text) {
+				return nil, false, false
+			}
+			switch s.text[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				if _, ok := hex4(s.text[i+1:]); !ok {
+					return nil, false, false
+				}
+				i += 4
+			default:
+				return nil, false, false
+			}
+		default:
+			return nil, false, false
+		}
+	}
+	return nil, false, false
+}
+
+// Number consumes a number and returns its text. isInt is true when it has
+// neither a fraction nor an exponent. ok is false when there is no number.
+// White space before it must have been skipped.
+func (s *Scanner) Number() (token []byte, isInt, ok bool) {
+	i := s.pos
+	if i < len(s.text) && s.text[i] == '-' {
+		i++
+	}
+	switch d := s.digits(i); {
+	case d == 0:
+		return nil, false, false
+	case s.text[i] == '0':
+		i++ // a leading zero stands alone
+	default:
+		i += d
+	}
+	isInt = true
+	if i < len(s.text) && s.text[i] == '.' {
+		if d := s.digits(i + 1); d > 0 {
+			i += 1 + d
+			isInt = false
+		}
+	}
+	if i < len(s.text) && (s.text[i] == 'e' || s.text[i] == 'E') {
+		e := i + 1
+		if e < len(s.text) && (s.text[e] == '+' || s.text[e] == '-') {
+			e++
+		}
+		if d := s.digits(e); d > 0 {
+			i = e + d
+			isInt = false
+		}
+	}
+	token = s.text[s.pos:i]
+	s.pos = i
+	return token, isInt, true
+}
+
+// digits counts the decimal digits from offset i on.
+func (s *Scanner) digits(i int) (n int) {
+	for i+n < len(s.text) && '0' <= s.text[i+n] && s.text[i+n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// Invalid is what [Rune] returns for bytes that are not UTF-8.
+const Invalid rune = -1
+
+// Rune returns the first rune of a string token, its escapes resolved, and how
+// many bytes of the token it takes. Two escapes that form a surrogate pair are
+// one rune. A surrogate that stands alone is returned as it is, be it an escape
+// or (as Python's "surrogatepass" reads it) three bytes. Bytes that are not
+// UTF-8 are [Invalid], one at a time. The token must not be empty.
+func Rune(token []byte) (r rune, size int) {
+	switch c := token[0]; {
+	case c == '\\':
+		return escaped(token)
+	case c < utf8.RuneSelf:
+		return rune(c), 1
+	}
+	r, size = utf8.DecodeRune(token)
+	if r != utf8.RuneError || size > 1 {
+		return r, size
+	}
+	// UTF-8 proper has no surrogates: ED A0..BF xx.
+	if len(token) >= 3 && token[0] == 0xed && 0xa0 <= token[1] && token[1] <= 0xbf && 0x80 <= token[2] && token[2] <= 0xbf {
+		return 0xd000 | rune(token[1]&0x3f)<<6 | rune(token[2]&0x3f), 3
+	}
+	return Invalid, 1
+}
+
+func escaped(token []byte) (r rune, size int) {
+	switch c := token[1]; c {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		high, _ := hex4(token[2:])
+		if IsHighSurrogate(high) && len(token) >= 12 && token[6] == '\\' && token[7] == 'u' {
+			if low, _ := hex4(token[8:]); isLowSurrogate(low) {
+				return 0x10000 + (high-0xd800)<<10 + (low - 0xdc00), 12
+			}
+		}
+		return high, 6
+	default:
+		return rune(c), 2
+	}
+}
+
+// IsSurrogate reports whether r is half of a surrogate pair, and so no
+// character of its own.
+func IsSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdfff }
+
+// IsHighSurrogate reports whether r is the first half of a surrogate pair.
+func IsHighSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdbff }
+
+func isLowSurrogate(r rune) bool { return 0xdc00 <= r && r <= 0xdfff }
+
+func hex4(b []byte) (r rune, ok bool) {
+	if len(b) < 4 {
+		return 0, false
+	}
+	for _, c := range b[:4] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// AppendString appends the string that a token stands for, as UTF-8. Each
+// lone surrogate and each byte that is not UTF-8 becomes U+FFFD.
+func AppendString(dst, token []byte) []byte {
+	for len(token) > 0 {
+		r, size := Rune(token)
+		dst = utf8.AppendRune(dst, r) // writes U+FFFD for what is no rune
+		token = token[size:]
+	}
+	return dst
+}

@@ -1,0 +1,292 @@
+// Package signature verifies that a webhook comes from Veryfi.
+//
+// Veryfi signs str(payload["data"]), where payload = json.loads(body): the text
+// that Python prints for the decoded data, not the bytes that were sent. So this
+// package prints what CPython would print. Start with [Payload.Parse], then
+// [Payload.Verify].
+//
+// A signature covers data and nothing else. It does not cover the event's name,
+// the time of sending or the address, and it has no nonce: whoever has seen one
+// signed request can send it again, for ever, under another event name. Callers
+// must make that harmless.
+package signature
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"hash"
+	"strings"
+	"sync"
+
+	"veryfi-intake/shared/jsonscan"
+)
+
+// Why a payload is refused.
+var (
+	// ErrNotObject means that the body is not a JSON object. A byte order mark
+	// is not JSON, nor are bytes that are not UTF-8.
+	ErrNotObject = errors.New("the body is not a JSON object")
+	// ErrNotJSON means that a value is not JSON.
+	ErrNotJSON = errors.New("the data is not JSON")
+	// ErrNoSignature means that the header is missing or empty.
+	ErrNoSignature = errors.New("the signature is missing")
+	// ErrMalformed means that the header is not the base64 of 32 bytes.
+	ErrMalformed = errors.New("the signature is malformed")
+	// ErrNoData means that the body has no data, so that nothing in it is signed.
+	ErrNoData = errors.New("the body has no data to verify")
+	// ErrUnsignable means that the body is JSON that CPython refuses: integers of
+	// more than 4,300 digits, nesting beyond the recursion limit, or data that is
+	// a string with a lone surrogate. Veryfi cannot have signed it.
+	ErrUnsignable = errors.New("the data cannot have been signed")
+	// ErrMismatch means that the signature belongs to other data or to another
+	// client secret.
+	ErrMismatch = errors.New("the signature does not match")
+)
+
+// A Payload is the body of a webhook. Its zero value is ready for use, and one
+// Payload can parse many bodies, one after the other; what was taken from it
+// before is then no longer valid. It is not safe for concurrent use.
+type Payload struct {
+	printer printer
+	event   []byte // the token, nil when there is no event or it is not a string
+	data    Data
+	hasData bool
+	// loneSurrogate is set when data is a string with one: Python can decode it,
+	// but not encode it again.
+	loneSurrogate bool
+}
+
+// Data is the data of a webhook.
+type Data struct {
+	// JSON is the value as received.
+	JSON []byte
+	// Text is what Python prints for it: the text that is signed.
+	Text []byte
+
+	members []member
+	body    []byte
+}
+
+// Field returns the JSON text of a member of data, or nil when data is not an
+// object or has no such member. The name must be plain ASCII without quotes.
+func (d Data) Field(name string) []byte {
+	for _, m := range d.members {
+		// The printed key is the name in quotes.
+		if key := m.key.of(d.Text); string(key[1:len(key)-1]) == name {
+			return m.raw.of(d.body)
+		}
+	}
+	return nil
+}
+
+// Parse reads a body. It returns [ErrNotObject], or [ErrUnsignable] for what
+// CPython refuses to decode. The payload refers to the body from then on.
+func (p *Payload) Parse(body []byte) error {
+	return p.parse(body, pythons[0])
+}
+
+func (p *Payload) parse(body []byte, version python) error {
+	pr := &p.printer
+	*p = Payload{printer: printer{
+		json: body, scan: jsonscan.New(body), version: version,
+		text: pr.text[:0], members: pr.members[:0], scratch: pr.scratch[:0],
+	}}
+	ok := p.members()
+	switch {
+	case pr.unsignable || ok && p.loneSurrogate:
+		return ErrUnsignable
+	case !ok:
+		return ErrNotObject
+	default:
+		return nil
+	}
+}
+
+// members reads the members of the body: it prints data, keeps event, and
+// checks that the others are JSON.
+func (p *Payload) members() bool {
+	pr := &p.printer
+	if !pr.scan.Take('{') {
+		return false
+	}
+	if pr.scan.Take('}') {
+		return pr.scan.AtEnd()
+	}
+	for {
+		// What is printed here is cut off again, but for the text of data, which
+		// stays at the beginning.
+		mark := len(pr.text)
+		pr.scan.Next()
+		if !pr.string() {
+			return false
+		}
+		key := string(pr.text[mark:])
+		if pr.text = pr.text[:mark]; !pr.scan.Take(':') {
+			return false
+		}
+		if key == "'data'" {
+			if !p.readData() {
+				return false
+			}
+		} else {
+			k, raw := pr.value(1, false)
+			if k == invalid {
+				return false
+			}
+			pr.text = pr.text[:mark]
+			if key == "'event'" {
+				p.event = nil
+				if k == text {
+					p.event = raw.of(pr.json)
+				}
+			}
+		}
+		if pr.scan.Take(',') {
+			continue
+		}
+		return pr.scan.Take('}') && pr.scan.AtEnd()
+	}
+}
+
+// readData prints the value of data. Where data is repeated, the last one counts.
+func (p *Payload) readData() bool {
+	pr := &p.printer
+	pr.text, pr.members = pr.text[:0], pr.members[:0]
+	p.loneSurrogate = false
+	k, raw := pr.value(1, true)
+	if k == invalid {
+		return false
+	}
+	if k == text {
+		pr.text = pr.text[:0]
+		p.loneSurrogate = !pr.bare(raw.of(pr.json))
+	}
+	p.hasData = true
+	p.data = Data{JSON: raw.of(pr.json), Text: pr.text, members: pr.members, body: pr.json}
+	return true
+}
+
+// Event returns the event's name. ok is false when it is missing or not a
+// string. It is not signed.
+func (p *Payload) Event() (name string, ok bool) {
+	if p.event == nil {
+		return "", false
+	}
+	return string(jsonscan.AppendString(nil, p.event[1:len(p.event)-1])), true
+}
+
+// Unverified returns the data with no look at any signature; it is empty when
+// the body has none. Nothing may be stored or retrieved on its word.
+func (p *Payload) Unverified() Data { return p.data }
+
+// Verify returns the data if the signature (the value of the header
+// x-veryfi-signature, spaces around it ignored) was made of it with one of the
+// keys. The other results are [ErrNoSignature], [ErrMalformed], [ErrNoData] and
+// [ErrMismatch].
+//
+// How a few newer characters are printed depends on the version of Python, and
+// nobody says which one Veryfi runs; where data has such characters, CPython 3.8
+// to 3.15 are all tried.
+func (p *Payload) Verify(signature string, keys ...*Key) (Data, error) {
+	signature = strings.TrimSpace(signature)
+	if signature == "" {
+		return Data{}, ErrNoSignature
+	}
+	var want digest
+	if !want.decode(signature) {
+		return Data{}, ErrMalformed
+	}
+	if !p.hasData {
+		return Data{}, ErrNoData
+	}
+	for _, version := range pythons {
+		if version != p.printer.version {
+			if err := p.parse(p.printer.json, version); err != nil {
+				return Data{}, err
+			}
+		}
+		for _, key := range keys {
+			if key.signed(p.data.Text, &want) {
+				return p.data, nil
+			}
+		}
+		if !p.printer.versionMatters {
+			break
+		}
+	}
+	return Data{}, ErrMismatch
+}
+
+type digest [sha256.Size]byte
+
+// decode reads a digest in base64 and reports whether it was one.
+func (d *digest) decode(s string) bool {
+	const encodedLen = (sha256.Size + 2) / 3 * 4
+	if len(s) != encodedLen {
+		return false
+	}
+	var src [encodedLen]byte
+	var dst [encodedLen / 4 * 3]byte // Decode counts the padding in
+	copy(src[:], s)
+	n, err := base64.StdEncoding.Strict().Decode(dst[:], src[:])
+	copy(d[:], dst[:])
+	return err == nil && n == len(d)
+}
+
+// A Key is a client secret, ready to verify with. It is safe for concurrent use.
+type Key struct {
+	mu  sync.Mutex
+	mac hash.Hash // nil when the secret is empty
+	sum digest    // kept here so that a verification allocates nothing
+}
+
+// NewKey returns the key of a client secret. The key of an empty secret
+// verifies nothing: anybody could sign with it.
+func NewKey(clientSecret string) *Key {
+	if clientSecret == "" {
+		return &Key{}
+	}
+	return &Key{mac: hmac.New(sha256.New, []byte(clientSecret))}
+}
+
+// signed reports, in constant time, whether want is the digest of text.
+func (k *Key) signed(text []byte, want *digest) bool {
+	if k.mac == nil {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mac.Reset()
+	k.mac.Write(text)
+	return hmac.Equal(k.mac.Sum(k.sum[:0]), want[:])
+}
+
+// Text returns what Python prints for a JSON value: the text that Veryfi signs
+// when the value is the data of a webhook. It returns [ErrNotJSON], or
+// [ErrUnsignable] where CPython refuses.
+func Text(data []byte) ([]byte, error) {
+	p := Payload{printer: printer{json: data, scan: jsonscan.New(data), version: pythons[0]}}
+	ok := p.readData() && p.printer.scan.AtEnd()
+	switch {
+	case p.printer.unsignable || ok && p.loneSurrogate:
+		return nil, ErrUnsignable
+	case !ok:
+		return nil, ErrNotJSON
+	default:
+		return p.data.Text, nil
+	}
+}
+
+// Sign returns the header that Veryfi would send with data, a JSON value. It is
+// for tests, samples and stand-ins. The errors are those of [Text].
+func Sign(data []byte, clientSecret string) (string, error) {
+	text, err := Text(data)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, []byte(clientSecret))
+	mac.Write(text)
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil)), nil
+}
