@@ -1,0 +1,100 @@
+// The processor function retrieves the documents that the queue names and stores
+// them, each with a row that says how it went.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"veryfi-intake/shared/awsconfig"
+	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+func main() {
+	log := lambdacontext.NewLogger()
+	handler, err := newHandler(os.Getenv, log)
+	if err != nil {
+		log.Error("the function cannot start", slog.Any("error", err))
+		os.Exit(1)
+	}
+	lambda.Start(handler.Handle)
+}
+
+func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) {
+	cfg, err := readConfig(getenv)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := awsconfig.FromEnvironment(getenv)
+	if err != nil {
+		return nil, err
+	}
+	client, err := veryfi.NewClient(cfg.baseURL, cfg.requestsPerSecond, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := secret.Configured(getenv, secretsmanager.NewFromConfig(aws), time.Now)
+	if err != nil {
+		return nil, err
+	}
+	// Lambda does not throttle a starting function: what is read now is not waited
+	// for later. If it cannot be read now, it will be read when it is needed.
+	_, _ = secrets.Get(context.Background())
+	queues := sqs.NewFromConfig(aws)
+	return &Handler{
+		Secrets:         secrets,
+		Veryfi:          client,
+		Table:           store.New(dynamodb.NewFromConfig(aws), cfg.table),
+		Queue:           queue.New(queues, cfg.queueURL),
+		DeadLetters:     queue.New(queues, cfg.deadLetterQueueURL),
+		MaxReceiveCount: cfg.maxReceiveCount,
+		Now:             time.Now,
+		Random:          rand.Float64,
+		Log:             log,
+	}, nil
+}
+
+type config struct {
+	queueURL, deadLetterQueueURL, table, baseURL string
+	maxReceiveCount                              int
+	requestsPerSecond                            float64
+}
+
+func readConfig(getenv func(string) string) (config, error) {
+	c := config{baseURL: veryfi.DefaultBaseURL}
+	for variable, value := range map[string]*string{
+		"QUEUE_URL":             &c.queueURL,
+		"DEAD_LETTER_QUEUE_URL": &c.deadLetterQueueURL,
+		"TABLE_NAME":            &c.table,
+	} {
+		if *value = getenv(variable); *value == "" {
+			return c, fmt.Errorf("%s is not set: template.yaml sets it, elsewhere set it as README says", variable)
+		}
+	}
+	if url := getenv("VERYFI_BASE_URL"); url != "" {
+		c.baseURL = url
+	}
+	var err error
+	if c.maxReceiveCount, err = strconv.Atoi(getenv("MAX_RECEIVE_COUNT")); err != nil || c.maxReceiveCount < 1 {
+		return c, errors.New("MAX_RECEIVE_COUNT must be the queue's maxReceiveCount, a whole number from 1 on")
+	}
+	if c.requestsPerSecond, err = strconv.ParseFloat(getenv("VERYFI_REQUESTS_PER_SECOND"), 64); err != nil {
+		return c, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number: this environment's share of Veryfi's 60 requests a second")
+	}
+	return c, nil
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/signature"
+)
+
+const (
+	// maxBody is the largest body that is read, in bytes. A thousand ids take 12 KB.
+	maxBody = 262_144
+	// answerWithin is when an answer goes out at the latest. Veryfi waits 10 s
+	// (its API docs) or 20 s (its FAQ).
+	answerWithin = 9 * time.Second
+
+	signatureHeader = "x-veryfi-signature"
+)
+
+// Secrets hands out the credentials of the Veryfi profile.
+type Secrets interface {
+	// Get returns what is known.
+	Get(context.Context) (*secret.Secret, error)
+	// Reload reads it again, but not at the pace of whoever asks.
+	Reload(context.Context) (*secret.Secret, error)
+}
+
+// Queue takes messages for the processor.
+type Queue interface {
+	// Send returns nil only after every message is in the queue.
+	Send(ctx context.Context, bodies ...string) error
+}
+
+// A Handler answers requests to the webhook's URL.
+type Handler struct {
+	Secrets Secrets
+	Queue   Queue
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Handle answers one request. Veryfi takes any status below 400 as received, and
+// repeats the request otherwise, twice at most.
+func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	id := requestID(ctx, req)
+	r := request{APIGatewayV2HTTPRequest: req, id: id, log: h.Log.With(slog.String("request_id", id))}
+	return h.answer(ctx, r).response(), nil
+}
+
+// A request is one request, and where to write about it.
+type request struct {
+	events.APIGatewayV2HTTPRequest
+	id  string
+	log *slog.Logger
+}
+
+// answer is the way of a request: decode it, verify it, read the event, enqueue
+// it, acknowledge it.
+func (h *Handler) answer(ctx context.Context, r request) answer {
+	switch r.RequestContext.HTTP.Method {
+	case http.MethodPost:
+	case http.MethodGet, http.MethodHead:
+		return alive // the portal looks whether somebody is there
+	default:
+		return methodNotAllowed
+	}
+	body, err := decodeBody(r)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return r.refuse(tooLarge, err)
+	case err != nil:
+		return r.refuse(badRequest, err)
+	case len(body) == 0:
+		return alive
+	}
+	var payload signature.Payload
+	if err := payload.Parse(body); errors.Is(err, signature.ErrNotObject) {
+		return r.refuse(badRequest, err)
+	} else if err != nil {
+		return r.refuse(unauthorized, err)
+	}
+	name := event.Name(&payload)
+	if name == event.Subscription {
+		return r.showCode(payload.Unverified())
+	}
+	data, err := h.verify(ctx, &payload, r.header(signatureHeader))
+	switch {
+	case errors.Is(err, errNoSecret):
+		return r.fail(err)
+	case err != nil:
+		return r.refuse(unauthorized, err)
+	}
+	return h.enqueue(ctx, r, event.New(name, data))
+}
+
+var (
+	errTooLarge  = errors.New("the body is too large")
+	errNotBase64 = errors.New("the body is not base64, as it is said to be")
+	errNoSecret  = errors.New("the client secret cannot be had")
+)
+
+// decodeBody returns the body as it was sent, without the white space around it.
+func decodeBody(r request) ([]byte, error) {
+	body := []byte(r.Body)
+	if r.IsBase64Encoded {
+		decoded := make([]byte, base64.StdEncoding.DecodedLen(len(body)))
+		n, err := base64.StdEncoding.Decode(decoded, body)
+		if n > maxBody {
+			return nil, errTooLarge
+		}
+		if err != nil {
+			return nil, errNotBase64
+		}
+		body = decoded[:n]
+	}
+	if len(body) > maxBody {
+		return nil, errTooLarge
+	}
+	return bytes.TrimSpace(body), nil
+}
+
+// verify returns the payload's data if Veryfi has signed it. A signature that
+// does not match may be of a newer secret.
+func (h *Handler) verify(ctx context.Context, payload *signature.Payload, header string) (signature.Data, error) {
+	data, err := verifyWith(ctx, h.Secrets.Get, payload, header)
+	if errors.Is(err, signature.ErrMismatch) {
+		return verifyWith(ctx, h.Secrets.Reload, payload, header)
+	}
+	return data, err
+}
+
+func verifyWith(ctx context.Context, secrets func(context.Context) (*secret.Secret, error), payload *signature.Payload, header string) (signature.Data, error) {
+	known, err := secrets(ctx)
+	if err == nil {
+		err = known.Verifies()
+	}
+	if err != nil {
+		return signature.Data{}, fmt.Errorf("%w: %w", errNoSecret, err)
+	}
+	return payload.Verify(header, known.Keys...)
+}
+
+// enqueue acknowledges an event once the queue has it.
+func (h *Handler) enqueue(ctx context.Context, r request, e event.Event) answer {
+	messages := e.Messages(h.Now(), r.id)
+	bodies := make([]string, len(messages))
+	for i, m := range messages {
+		bodies[i] = m.Encode()
+	}
+	if err := h.Queue.Send(ctx, bodies...); err != nil {
+		return r.fail(err)
+	}
+	attrs := []any{slog.String("event", e.Name), slog.Int("messages", len(messages))}
+	if len(messages) == 1 {
+		attrs = append(attrs, slog.String("document_id", messages[0].Key()))
+	}
+	r.log.Info("accepted", attrs...)
+	return accepted
+}
+
+// showCode writes the code that confirms the webhook's URL where a person finds
+// it. Whether Veryfi signs it is not known, and a wrong code confirms nothing.
+func (r request) showCode(data signature.Data) answer {
+	code := strings.Trim(string(data.Field("secret")), `"`)
+	const maxCode = 256
+	if code == "" || len(code) > maxCode {
+		r.log.Warn("a subscription came without a verification code")
+		return alive
+	}
+	r.log.Info("type this code into Veryfi's portal to confirm the webhook URL", slog.String("verification_code", code))
+	return alive
+}
+
+func (r request) refuse(a answer, why error) answer {
+	r.log.Warn("refused", slog.Int("status", a.status), slog.String("error", why.Error()))
+	return a
+}
+
+func (r request) fail(why error) answer {
+	r.log.Error("not accepted, Veryfi will try again", slog.Int("status", unavailable.status), slog.String("error", why.Error()))
+	return unavailable
+}
+
+// header returns a header's value. API Gateway writes names in lower case, `sam
+// local start-api` in title case.
+func (r request) header(name string) string {
+	for key, value := range r.Headers {
+		if strings.EqualFold(key, name) {
+			return value
+		}
+	}
+	return ""
+}
+
+// requestID returns what joins this function's log with API Gateway's, with the
+// processor's and with the row.
+func requestID(ctx context.Context, req events.APIGatewayV2HTTPRequest) string {
+	if req.RequestContext.RequestID != "" {
+		return req.RequestContext.RequestID
+	}
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return ""
+}

@@ -1,0 +1,59 @@
+// The webhook function answers Veryfi: it verifies what comes, puts it into the
+// queue, and only then acknowledges it.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"veryfi-intake/shared/awsconfig"
+	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/secret"
+)
+
+func main() {
+	log := lambdacontext.NewLogger()
+	handler, err := newHandler(os.Getenv, log)
+	if err != nil {
+		log.Error("the function cannot start", slog.Any("error", err))
+		os.Exit(1)
+	}
+	lambda.Start(handler.Handle)
+}
+
+func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) {
+	url := getenv("QUEUE_URL")
+	if url == "" {
+		return nil, missing("QUEUE_URL")
+	}
+	aws, err := awsconfig.FromEnvironment(getenv)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := secret.Configured(getenv, secretsmanager.NewFromConfig(aws), time.Now)
+	if err != nil {
+		return nil, err
+	}
+	// Lambda does not throttle a starting function: what is read now is not waited
+	// for later. If it cannot be read now, it will be read when it is needed.
+	_, _ = secrets.Get(context.Background())
+	return &Handler{
+		Secrets: secrets,
+		Queue:   queue.New(sqs.NewFromConfig(aws), url),
+		Now:     time.Now,
+		Log:     log,
+	}, nil
+}
+
+type missing string
+
+func (variable missing) Error() string {
+	return string(variable) + " is not set: template.yaml sets it, elsewhere set it as README says"
+}

@@ -1,0 +1,289 @@
+package document
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"veryfi-intake/shared/jsonscan"
+)
+
+// What DynamoDB can hold natively (AWS, "Quotas in Amazon DynamoDB").
+const (
+	// maxDepth is how deep containers nest in an attribute. AWS says 32 levels and
+	// counts the item as one (measured with DynamoDB Local).
+	maxDepth = 31
+	// maxItemSize is the limit of an item with all its attributes, in bytes.
+	maxItemSize = 400 << 10
+	// maxNameLen is the length of a nested attribute's name, in bytes.
+	maxNameLen = 65_535
+	maxDigits  = 38
+	// maxExponent bounds numbers to both sides. DynamoDB's own bounds, 1E-130 and
+	// 9.9E+125, are a little wider.
+	maxExponent = 125
+)
+
+// maxJSONDepth bounds the recursion: documents nest ten deep at most.
+const maxJSONDepth = 1000
+
+// A converter walks over the JSON once and writes DynamoDB's form of it. Numbers
+// and strings are copied as they stand: DynamoDB's JSON is JSON, and its numbers
+// are decimal.
+type converter struct {
+	scan jsonscan.Scanner
+	json []byte
+
+	out  []byte
+	size int // as DynamoDB counts it
+	// native is true as long as DynamoDB can hold what was read. Afterwards the
+	// rest is only checked for being JSON.
+	native bool
+
+	keys [][]byte // of the objects that are being read, innermost last
+
+	// JSON of members of the document itself.
+	id, status, externalID, documentType []byte
+}
+
+// write writes a part of DynamoDB's form that counts n bytes.
+func (c *converter) write(n int, parts ...string) {
+	c.size += n
+	if c.size > maxItemSize {
+		c.native = false
+	}
+	if !c.native {
+		return
+	}
+	for _, part := range parts {
+		c.out = append(c.out, part...)
+	}
+}
+
+func (c *converter) value(depth int) bool {
+	switch c.scan.Next() {
+	case '{':
+		return c.object(depth + 1)
+	case '[':
+		return c.array(depth + 1)
+	case '"':
+		token, plain, ok := c.scan.String()
+		c.string(token, plain)
+		return ok
+	case 't':
+		c.write(1, `{"BOOL":true}`)
+		return c.scan.Literal("true")
+	case 'f':
+		c.write(1, `{"BOOL":false}`)
+		return c.scan.Literal("false")
+	case 'n':
+		c.write(1, `{"NULL":true}`)
+		return c.scan.Literal("null")
+	}
+	if token, _, ok := c.scan.Number(); ok {
+		c.number(token)
+		return true
+	}
+	// Python writes these for numbers that are none.
+	c.native = false
+	return c.scan.Literal("NaN") || c.scan.Literal("Infinity") || c.scan.Literal("-Infinity")
+}
+
+// enter counts a container of that depth.
+func (c *converter) enter(depth int) bool {
+	if depth > maxDepth {
+		c.native = false
+	}
+	return depth <= maxJSONDepth
+}
+
+// Containers count 3 bytes, and 1 for each element.
+
+func (c *converter) array(depth int) bool {
+	if !c.enter(depth) {
+		return false
+	}
+	c.write(3, `{"L":[`)
+	for c.scan.Take('['); !c.scan.Take(']'); {
+		if !c.value(depth) {
+			return false
+		}
+		if c.scan.Take(',') {
+			if c.scan.Next() == ']' {
+				return false
+			}
+			c.write(1, ",")
+		} else if c.scan.Next() != ']' {
+			return false
+		}
+	}
+	c.write(1, "]}")
+	return true
+}
+
+func (c *converter) object(depth int) bool {
+	if !c.enter(depth) {
+		return false
+	}
+	c.write(3, `{"M":{`)
+	first := len(c.keys)
+	ascending := true
+	for c.scan.Take('{'); !c.scan.Take('}'); {
+		c.scan.Next()
+		key, plain, ok := c.scan.String()
+		if !ok || !c.scan.Take(':') {
+			return false
+		}
+		name := c.name(key, plain)
+		if n := len(c.keys); n > first && bytes.Compare(c.keys[n-1], name) >= 0 {
+			ascending = false
+		}
+		c.keys = append(c.keys, name)
+		c.scan.Next()
+		start := c.scan.Pos()
+		if !c.value(depth) {
+			return false
+		}
+		if depth == 1 {
+			c.lift(name, c.json[start:c.scan.Pos()])
+		}
+		if c.scan.Take(',') {
+			if c.scan.Next() != '"' {
+				return false
+			}
+			c.write(1, ",")
+		} else if c.scan.Next() != '}' {
+			return false
+		}
+	}
+	// A map holds a key once. Keys in ascending order, as most of Veryfi's are, need
+	// no closer look.
+	if !ascending && hasRepeated(c.keys[first:]) {
+		c.native = false
+	}
+	c.keys = c.keys[:first]
+	c.write(1, "}}")
+	return true
+}
+
+// name writes the name of an attribute and returns it decoded.
+func (c *converter) name(token []byte, plain bool) []byte {
+	name := token
+	if !plain {
+		c.checkUnicode(token)
+		name = jsonscan.AppendString(nil, token)
+	}
+	if len(name) == 0 || len(name) > maxNameLen {
+		c.native = false
+	}
+	c.write(len(name), `"`)
+	if c.native {
+		c.out = append(append(c.out, token...), `":`...)
+	}
+	return name
+}
+
+// hasRepeated reports whether a key stands twice among keys, which it sorts.
+func hasRepeated(keys [][]byte) bool {
+	slices.SortFunc(keys, bytes.Compare)
+	for i := 1; i < len(keys); i++ {
+		if bytes.Equal(keys[i-1], keys[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// lift notes what is read from the document itself. A repeated key counts as
+// JSON readers count it: the last one.
+func (c *converter) lift(name, value []byte) {
+	switch string(name) {
+	case "id":
+		c.id = value
+	case "status":
+		c.status = value
+	case "external_id":
+		c.externalID = value
+	case "document_type":
+		c.documentType = value
+	}
+}
+
+func (c *converter) string(token []byte, plain bool) {
+	size := len(token)
+	if !plain {
+		size = c.checkUnicode(token)
+	}
+	c.write(size, `{"S":"`)
+	if c.native {
+		c.out = append(append(c.out, token...), `"}`...)
+	}
+}
+
+// checkUnicode returns the length of a string in UTF-8. A string with surrogates
+// or with bytes that are not UTF-8 is no text for DynamoDB.
+func (c *converter) checkUnicode(token []byte) (size int) {
+	for len(token) > 0 {
+		r, n := jsonscan.Rune(token)
+		if r == jsonscan.Invalid || jsonscan.IsSurrogate(r) {
+			c.native = false
+		} else {
+			size += utf8.RuneLen(r)
+		}
+		token = token[n:]
+	}
+	return size
+}
+
+func (c *converter) number(token []byte) {
+	digits, exponent, ok := magnitude(token)
+	switch {
+	case digits == 0 && ok:
+		c.write(1, `{"N":"0"}`)
+		return
+	case !ok || digits > maxDigits || exponent > maxExponent || exponent < -maxExponent:
+		c.native = false
+	}
+	c.write(digits/2+3, `{"N":"`)
+	if c.native {
+		c.out = append(append(c.out, token...), `"}`...)
+	}
+}
+
+// magnitude returns how many significant digits a JSON number has, and the power
+// of ten of the first of them. Zero has no digit. ok is false when its exponent
+// is beyond all bounds.
+func magnitude(token []byte) (digits, exponent int, ok bool) {
+	mantissa, e, hasExponent := bytes.Cut(bytes.TrimPrefix(token, []byte("-")), []byte("e"))
+	if !hasExponent {
+		mantissa, e, hasExponent = bytes.Cut(mantissa, []byte("E"))
+	}
+	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
+	// exponent is now that of the first digit, be it a zero or not.
+	exponent = len(whole) - 1
+	seen, zeros := false, 0
+	for _, part := range [2][]byte{whole, fraction} {
+		for _, d := range part {
+			switch {
+			case d != '0':
+				digits += zeros + 1
+				seen, zeros = true, 0
+			case seen:
+				zeros++ // counts when a digit follows
+			default:
+				exponent--
+			}
+		}
+	}
+	if digits == 0 {
+		return 0, 0, true
+	}
+	if hasExponent {
+		n, err := strconv.ParseInt(string(e), 10, 32)
+		if err != nil {
+			return digits, 0, false
+		}
+		exponent += int(n)
+	}
+	return digits, exponent, true
+}

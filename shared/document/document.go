@@ -1,0 +1,104 @@
+// Package document reads a document as Veryfi sends it, and turns it into the
+// form in which DynamoDB takes it, in one pass and exact to the digit.
+package document
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"veryfi-intake/shared/jsonscan"
+)
+
+// Why an answer is not the document that was asked for. It may be so later.
+var (
+	// ErrNotDocument means that it is not a JSON object, or one that was cut short.
+	ErrNotDocument = errors.New("the answer is not a document")
+	// ErrOtherDocument means that its id is missing or another one.
+	ErrOtherDocument = errors.New("the answer is not the document that was asked for")
+	// ErrInProgress means that Veryfi is still working on it.
+	ErrInProgress = errors.New("the document is still in progress")
+)
+
+// A Document is what Veryfi knows about a receipt, an invoice or a statement.
+type Document struct {
+	// JSON is the document as received.
+	JSON []byte
+	// Native is the document as a DynamoDB attribute value in DynamoDB's JSON, or
+	// nil when DynamoDB cannot hold it.
+	Native []byte
+	// NativeSize is how much of DynamoDB's item limit Native takes, in bytes. It is
+	// never less than what DynamoDB counts.
+	NativeSize int
+	// ExternalID and Type are the document's external_id and document_type, empty
+	// when it has none.
+	ExternalID, Type string
+}
+
+// Read reads the document with that id. The JSON may be anything that Python
+// writes; the errors are [ErrNotDocument], [ErrOtherDocument] and
+// [ErrInProgress].
+func Read(json []byte, id int64) (*Document, error) {
+	c := converter{scan: jsonscan.New(json), json: json, out: make([]byte, 0, 2*len(json)), native: true}
+	if c.scan.Next() != '{' || !c.object(1) || !c.scan.AtEnd() {
+		return nil, ErrNotDocument
+	}
+	switch {
+	case scalar(c.status) == "in_progress":
+		return nil, ErrInProgress
+	case scalar(c.id) != strconv.FormatInt(id, 10):
+		return nil, ErrOtherDocument
+	}
+	d := &Document{JSON: json, ExternalID: scalar(c.externalID), Type: scalar(c.documentType)}
+	if c.native {
+		d.Native, d.NativeSize = c.out, c.size
+	}
+	return d, nil
+}
+
+// scalar returns the string or the integer that a JSON value is, and nothing for
+// another value. With Veryfi's detailed answers the value stands in an object:
+// {"value": …, "score": …}.
+func scalar(value []byte) string {
+	if len(value) == 0 {
+		return ""
+	}
+	switch value[0] {
+	case '"':
+		return string(jsonscan.AppendString(nil, value[1:len(value)-1]))
+	case '{':
+		var detailed struct{ Value json.RawMessage }
+		if json.Unmarshal(value, &detailed) != nil || len(detailed.Value) > 0 && detailed.Value[0] == '{' {
+			return ""
+		}
+		return scalar(detailed.Value)
+	default:
+		scan := jsonscan.New(value)
+		number, isInt, ok := scan.Number()
+		if !ok || !isInt {
+			return ""
+		}
+		return string(number)
+	}
+}
+
+var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+// Gzip returns the JSON as received, gzipped.
+func (d *Document) Gzip() ([]byte, error) {
+	w := gzipWriters.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool holds nothing else
+	defer gzipWriters.Put(w)
+	var b bytes.Buffer
+	w.Reset(&b)
+	if _, err := w.Write(d.JSON); err != nil {
+		return nil, fmt.Errorf("gzip the document: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("gzip the document: %w", err)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,220 @@
+// Package event says what a verified webhook means, and puts it into the
+// messages that carry it from the webhook function to the processor.
+package event
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"veryfi-intake/shared/jsonscan"
+	"veryfi-intake/shared/signature"
+)
+
+// Names of events, as Veryfi sends them.
+const (
+	DocumentCreated         = "document.created"
+	DocumentFailed          = "document.failed"
+	BankStatementSetCreated = "bank_statement_set.created"
+	BankStatementSetFailed  = "bank_statement_set.failed"
+	// Subscription brings the code that confirms a webhook's URL. A person has to
+	// type it into Veryfi's portal.
+	Subscription = "subscription"
+	// Unknown stands for a name that is missing or not a string.
+	Unknown = "unknown"
+)
+
+// Limits on what is taken over from a webhook.
+const (
+	maxIDs          = 1000
+	maxNameChars    = 256
+	maxCreatedChars = 64
+	maxErrorChars   = 1024
+)
+
+// An Event is what a webhook says.
+type Event struct {
+	Name string
+	// IDs are what the event is about, each once: documents, bank statements, or
+	// for a failed set the set. There are none when the name is not known here or
+	// the data has no usable ids; then the event is unsupported and kept as Data.
+	IDs      []int64
+	ParentID int64  // of bank statements; 0 when there is none
+	Created  string // as received, at most 64 characters; see [CreatedTime]
+	Error    string // at most 1,024 characters
+	// Data is the JSON text as received, of an unsupported event only.
+	Data Text
+}
+
+// Name returns the name of a payload's event, at most 256 characters of it.
+func Name(p *signature.Payload) string {
+	name, ok := p.Event()
+	if !ok {
+		return Unknown
+	}
+	return cut(name, maxNameChars)
+}
+
+// New reads the verified data of the event with that name.
+//
+// Usable ids are integers from 1 to 2^63-1 or their decimal strings, at most
+// 1,000 different ones. One unusable id makes the whole event unsupported: what
+// to retrieve is then a guess.
+func New(name string, data signature.Data) Event {
+	e := Event{
+		Name:    name,
+		Created: cut(plainText(data.Field("created")), maxCreatedChars),
+		Error:   cut(plainText(data.Field("error")), maxErrorChars),
+	}
+	if parent, ok := id(data.Field("parent_id")); ok {
+		e.ParentID = parent
+	}
+	switch name {
+	case DocumentCreated, DocumentFailed, BankStatementSetCreated:
+		e.IDs = ids(data.Field("id"))
+	case BankStatementSetFailed:
+		if e.ParentID != 0 {
+			e.IDs = []int64{e.ParentID}
+		}
+	}
+	if len(e.IDs) == 0 {
+		return Event{Name: name, Created: e.Created, Data: Text(validUnicode(data.JSON))}
+	}
+	return e
+}
+
+// ids returns the ids in an id or an array of ids, each once, or nil when one of
+// them is not usable.
+func ids(json []byte) []int64 {
+	if len(json) == 0 || json[0] != '[' {
+		if one, ok := id(json); ok {
+			return []int64{one}
+		}
+		return nil
+	}
+	var list []int64
+	seen := make(map[int64]bool)
+	scan := jsonscan.New(json)
+	for scan.Take('['); !scan.Take(']'); scan.Take(',') {
+		one, ok := nextID(&scan)
+		if !ok {
+			return nil
+		}
+		if !seen[one] {
+			seen[one] = true
+			list = append(list, one)
+		}
+	}
+	if len(list) > maxIDs {
+		return nil
+	}
+	return list
+}
+
+func id(json []byte) (n int64, ok bool) {
+	scan := jsonscan.New(json)
+	return nextID(&scan)
+}
+
+func nextID(scan *jsonscan.Scanner) (n int64, ok bool) {
+	var digits string
+	if scan.Next() == '"' {
+		token, _, _ := scan.String()
+		digits = string(jsonscan.AppendString(nil, token))
+	} else {
+		token, isInt, _ := scan.Number()
+		if !isInt {
+			return 0, false
+		}
+		digits = string(token)
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	// The text of an integer is what it is printed as: no sign, no leading zero.
+	return n, err == nil && n > 0 && strconv.FormatInt(n, 10) == digits
+}
+
+// plainText returns the string that a JSON value is, nothing for null or a value
+// that is not there, and the JSON text of any other value.
+func plainText(json []byte) string {
+	switch {
+	case len(json) == 0 || string(json) == "null":
+		return ""
+	case json[0] == '"':
+		return string(jsonscan.AppendString(nil, json[1:len(json)-1]))
+	default:
+		return validUnicode(json)
+	}
+}
+
+// validUnicode returns a JSON text with the surrogates that stand in it as bytes
+// written as escapes. Nothing else in a body that Python decodes is invalid.
+func validUnicode(json []byte) string {
+	if utf8.Valid(json) {
+		return string(json)
+	}
+	var b strings.Builder
+	for len(json) > 0 {
+		r, size := utf8.DecodeRune(json)
+		if r == utf8.RuneError && size == 1 {
+			r, size = jsonscan.Rune(json)
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+		json = json[size:]
+	}
+	return b.String()
+}
+
+// cut returns at most n characters of s.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+// Messages returns the messages that carry the event: one for each id, or one
+// with the whole data.
+func (e Event) Messages(receivedAt time.Time, requestID string) []Message {
+	m := Message{
+		Version:    Version,
+		Event:      e.Name,
+		ParentID:   e.ParentID,
+		Created:    e.Created,
+		Error:      e.Error,
+		Data:       e.Data,
+		ReceivedAt: receivedAt.UTC().Truncate(time.Millisecond),
+		RequestID:  requestID,
+	}
+	if len(e.IDs) == 0 {
+		return []Message{m}
+	}
+	messages := slices.Repeat([]Message{m}, len(e.IDs))
+	for i, id := range e.IDs {
+		messages[i].ID = id
+	}
+	return messages
+}
+
+// CreatedTime reads Created: a date and a time, as Veryfi writes them
+// ("2021-10-20 15:27:26") or as RFC 3339 does. Without a zone it is taken as UTC.
+func CreatedTime(created string) (t time.Time, ok bool) {
+	for _, layout := range []string{
+		time.DateTime, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", time.RFC3339,
+	} {
+		if t, err := time.Parse(layout, created); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,267 @@
+package event
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"veryfi-intake/shared/signature"
+)
+
+// read parses the body of a webhook, whoever signed it.
+func read(t *testing.T, body string) Event {
+	t.Helper()
+	var p signature.Payload
+	if err := p.Parse([]byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	return New(Name(&p), p.Unverified())
+}
+
+func TestEventsThatVeryfiSends(t *testing.T) {
+	tests := []struct {
+		body string
+		want Event
+	}{
+		{
+			`{"event":"document.created","data":{"id":123456789,"created":"2021-10-20 15:27:26"}}`,
+			Event{Name: DocumentCreated, IDs: []int64{123456789}, Created: "2021-10-20 15:27:26"},
+		},
+		{
+			`{"event":"document.created","data":{"id":[1031,"1032",1031,1033],"created":"2022-06-01 20:00:00"}}`,
+			Event{Name: DocumentCreated, IDs: []int64{1031, 1032, 1033}, Created: "2022-06-01 20:00:00"},
+		},
+		{
+			`{"event":"document.failed","data":{"id":7,"created":"2023-08-10 19:11:32","error":"Couldn't download file \u2014 sorry"}}`,
+			Event{Name: DocumentFailed, IDs: []int64{7}, Created: "2023-08-10 19:11:32", Error: "Couldn't download file — sorry"},
+		},
+		{
+			`{"event":"document.failed","data":{"id":7,"created":"2023-08-10 19:11:32","error":null}}`,
+			Event{Name: DocumentFailed, IDs: []int64{7}, Created: "2023-08-10 19:11:32"},
+		},
+		{
+			`{"event":"bank_statement_set.created","data":{"parent_id":42000,"id":[690001,690003],"created":"2025-08-02 06:06:04"}}`,
+			Event{Name: BankStatementSetCreated, IDs: []int64{690001, 690003}, ParentID: 42000, Created: "2025-08-02 06:06:04"},
+		},
+		{
+			`{"event":"bank_statement_set.failed","data":{"parent_id":"42000","id":[],"created":"2025-08-02 06:06:04"}}`,
+			Event{Name: BankStatementSetFailed, IDs: []int64{42000}, ParentID: 42000, Created: "2025-08-02 06:06:04"},
+		},
+		{
+			`{"event":"check.created","data":{"id": 5, "created": "x"}}`,
+			Event{Name: "check.created", Created: "x", Data: `{"id": 5, "created": "x"}`},
+		},
+		{`{"data":[1, 2]}`, Event{Name: Unknown, Data: `[1, 2]`}},
+		{`{"event":17,"data":null}`, Event{Name: Unknown, Data: `null`}},
+		{`{"event":"bank_statement_set.failed","data":{"id":[1]}}`, Event{Name: BankStatementSetFailed, Data: `{"id":[1]}`}},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, read(t, test.body)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.body, diff)
+		}
+	}
+}
+
+func TestOneUnusableIDMakesAnEventUnsupported(t *testing.T) {
+	usable := []string{`1`, `"1"`, `9223372036854775807`, `"9223372036854775807"`, `[1]`, `["1", 2]`, `"\u0031"`, list(maxIDs)}
+	unusable := []string{
+		`0`, `-1`, `1.0`, `1e3`, `9223372036854775808`, `"9223372036854775808"`, `""`, `"0"`, `"-1"`, `"+1"`, `"01"`, `" 1"`, `"1.0"`, `"１"`,
+		`null`, `true`, `NaN`, `{}`, `{"id":1}`, `[]`, `[[1]]`, `[1, null]`, `[1, "x"]`, `[1, 0]`, list(maxIDs + 1),
+	}
+	for _, id := range usable {
+		if e := read(t, `{"event":"document.created","data":{"id":`+id+`}}`); len(e.IDs) == 0 || e.Data != "" {
+			t.Errorf("%.40s: %d ids", id, len(e.IDs))
+		}
+	}
+	for _, id := range unusable {
+		data := `{"id":` + id + `}`
+		if e := read(t, `{"event":"document.created","data":`+data+`}`); len(e.IDs) != 0 || string(e.Data) != data {
+			t.Errorf("%.40s: %d ids", id, len(e.IDs))
+		}
+	}
+	if e := read(t, `{"event":"document.created","data":{"created":"x"}}`); len(e.IDs) != 0 {
+		t.Error("no id at all is usable")
+	}
+}
+
+func list(n int) string {
+	var ids []string
+	for i := range n {
+		ids = append(ids, fmt.Sprint(i+1))
+	}
+	return "[" + strings.Join(ids, ",") + "]"
+}
+
+func TestLongTextIsCutAtACharacter(t *testing.T) {
+	long := strings.Repeat("é", 5000)
+	e := read(t, fmt.Sprintf(`{"event":"document.failed","data":{"id":1,"created":%q,"error":%q}}`, long, long))
+	if e.Created != strings.Repeat("é", maxCreatedChars) || e.Error != strings.Repeat("é", maxErrorChars) {
+		t.Errorf("created has %d bytes, error %d", len(e.Created), len(e.Error))
+	}
+	if e := read(t, fmt.Sprintf(`{"event":%q,"data":1}`, long)); e.Name != strings.Repeat("é", maxNameChars) {
+		t.Errorf("the name has %d bytes", len(e.Name))
+	}
+}
+
+func TestCreatedTime(t *testing.T) {
+	want := time.Date(2021, 10, 20, 15, 27, 26, 0, time.UTC)
+	for _, s := range []string{"2021-10-20 15:27:26", "2021-10-20T15:27:26", "2021-10-20T15:27:26Z", "2021-10-20 17:27:26+02:00", "2021-10-20 15:27:26.000"} {
+		if got, ok := CreatedTime(s); !ok || !got.Equal(want) {
+			t.Errorf("%s: got %v, %v", s, got, ok)
+		}
+	}
+	for _, s := range []string{"", "yesterday", "2021-10-20", "2021-13-20 15:27:26", "1634743646"} {
+		if got, ok := CreatedTime(s); ok {
+			t.Errorf("%s: got %v", s, got)
+		}
+	}
+}
+
+func TestMessagesCarryEachIDOnce(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600))
+	e := Event{Name: BankStatementSetCreated, IDs: []int64{8, 9}, ParentID: 7, Created: "c"}
+	at := time.Date(2026, 1, 2, 2, 4, 5, 678_000_000, time.UTC)
+	want := []Message{
+		{Version: 1, Event: e.Name, ID: 8, ParentID: 7, Created: "c", ReceivedAt: at, RequestID: "r"},
+		{Version: 1, Event: e.Name, ID: 9, ParentID: 7, Created: "c", ReceivedAt: at, RequestID: "r"},
+	}
+	if diff := cmp.Diff(want, e.Messages(now, "r")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestKey(t *testing.T) {
+	tests := []struct {
+		message Message
+		want    string
+	}{
+		{Message{Event: DocumentCreated, ID: 123456789}, "123456789"},
+		{Message{Event: DocumentFailed, ID: 123456789}, "123456789"},
+		{Message{Event: BankStatementSetCreated, ID: 690001, ParentID: 42000}, "bank_statement#690001"},
+		{Message{Event: BankStatementSetFailed, ID: 42000, ParentID: 42000}, "bank_statement_set#42000"},
+		// printf "{'id': 5}" | sha256sum
+		{Message{Event: "check.created", Data: `{"id":5}`}, "check.created#8d517b42b2c47503"},
+		{Message{Event: "check.created", Data: ` { "id" : 5 } `}, "check.created#8d517b42b2c47503"},
+	}
+	for _, test := range tests {
+		if got := test.message.Key(); got != test.want {
+			t.Errorf("%+v: key is %s, want %s", test.message, got, test.want)
+		}
+	}
+}
+
+func TestMessageSurvivesTheQueue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		data, err := json.Marshal(rapid.String().Draw(t, "data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := Message{
+			Version:    Version,
+			Event:      rapid.String().Draw(t, "event"),
+			ID:         rapid.Int64Min(0).Draw(t, "id"),
+			ParentID:   rapid.Int64Min(0).Draw(t, "parent"),
+			Created:    rapid.String().Draw(t, "created"),
+			Error:      rapid.String().Draw(t, "error"),
+			Data:       Text(data),
+			ReceivedAt: time.UnixMilli(rapid.Int64Range(0, 4e12).Draw(t, "received")).UTC(),
+			RequestID:  rapid.String().Draw(t, "request"),
+			Attempts:   rapid.IntMin(0).Draw(t, "attempts"),
+		}
+		body := m.Encode()
+		for _, c := range []byte(body) {
+			if c < 0x20 || c > 0x7f {
+				t.Fatalf("byte %#x in %s", c, body)
+			}
+		}
+		got, err := DecodeMessage(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(m, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+// TestUnsupportedDataIsKeptToTheByte takes data through a webhook, a message and
+// back, with what JSON can hold and Unicode cannot.
+func TestUnsupportedDataIsKeptToTheByte(t *testing.T) {
+	for _, data := range []string{
+		` { "a" : [ 1.0, 1e5 ] , "b":"\u00e9é\/\ud800" } `, `"text"`, `"17"`, `null`, `NaN`, `12345678901234567890123`,
+	} {
+		e := read(t, `{"event":"x","data":`+data+`}`)
+		got, err := DecodeMessage(e.Messages(time.Time{}, "")[0].Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got.Data) != strings.TrimSpace(data) {
+			t.Errorf("got %s, want %s", got.Data, data)
+		}
+	}
+	// A surrogate in bytes is no Unicode text; its escape is the same JSON.
+	if e := read(t, "{\"data\":[\"\xed\xa0\x80é\"]}"); e.Data != `["\ud800é"]` {
+		t.Errorf("got %s", e.Data)
+	}
+}
+
+func TestMalformedMessageTellsWhatItCan(t *testing.T) {
+	tests := []struct {
+		body string
+		want error
+		id   int64
+	}{
+		{``, ErrMalformed, 0},
+		{`null`, ErrMalformed, 0},
+		{`[]`, ErrMalformed, 0},
+		{`x`, ErrMalformed, 0},
+		{`{}`, ErrMalformed, 0},
+		{`{"version":1}`, ErrMalformed, 0},
+		{`{"version":1,"event":"document.created"}`, ErrMalformed, 0},
+		{`{"version":1,"event":"document.created","id":-5}`, ErrMalformed, -5},
+		{`{"version":1,"event":"no such event","id":5}`, ErrMalformed, 5},
+		{`{"version":0,"event":"document.created","id":5}`, ErrMalformed, 5},
+		{`{"version":1,"event":"document.created","id":"5"}`, ErrMalformed, 0},
+		{`{"version":1,"event":"document.created","id":5,"created":6}`, ErrMalformed, 5},
+		{`{"version":1,"event":"document.created","id":5,"received_at":"x"}`, ErrMalformed, 5},
+		{`{"version":2,"event":"document.created","id":5,"news":[]}`, ErrNewerVersion, 5},
+		{`{"version":2,"id":"a new form"}`, ErrNewerVersion, 0},
+		{`{"version":2,"event":"x","data":{}}`, ErrNewerVersion, 0},
+	}
+	for _, test := range tests {
+		m, err := DecodeMessage(test.body)
+		if !errors.Is(err, test.want) || m.ID != test.id {
+			t.Errorf("%s: got id %d, %v", test.body, m.ID, err)
+		}
+	}
+}
+
+func TestErrorsHoldNothingOfTheMessage(t *testing.T) {
+	for _, body := range []string{`{"version":1,"event":["private"]}`, `private`, `{"version":1,"id":1,"event":"document.created","received_at":"private"}`} {
+		if _, err := DecodeMessage(body); err == nil || strings.Contains(err.Error(), "private") {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func FuzzDecodeMessage(f *testing.F) {
+	f.Add(`{"version":1,"event":"document.created","id":5,"created":"2021-10-20 15:27:26","received_at":"2026-01-02T03:04:05.678Z","request_id":"r","attempts":2}`)
+	f.Add(`{"version":1,"event":"x","data":"{\"a\":[1]}"}`)
+	f.Add(`{"version":2}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		m, err := DecodeMessage(body)
+		if err != nil {
+			return
+		}
+		again, err := DecodeMessage(m.Encode())
+		if err != nil || again.Key() != m.Key() {
+			t.Errorf("%s became %s: %v", body, m.Encode(), err)
+		}
+	})
+}

@@ -1,0 +1,158 @@
+// Package queue puts messages into SQS queues and keeps them waiting there.
+package queue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+const (
+	maxBatchEntries = 10 // SQS's limit
+	// maxBatchBytes stays below SQS's limit of 1 MiB for all bodies of a call.
+	maxBatchBytes = 1_000_000
+	// maxCalls is how many calls run side by side: a thousand messages are a
+	// hundred calls, and go in seven rounds.
+	maxCalls = 16
+	// maxRounds is how often entries are sent that SQS refuses for reasons of its
+	// own. The calls themselves are repeated by the SDK.
+	maxRounds  = 4
+	firstPause = 50 * time.Millisecond
+	// maxDelay is how long a message can be kept waiting. SQS allows 12 hours
+	// from the moment of receiving.
+	maxDelay = 11 * time.Hour
+)
+
+// Client is the part of [sqs.Client] that is used here.
+type Client interface {
+	SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error)
+	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+}
+
+// A Queue is one SQS queue. It is safe for concurrent use.
+type Queue struct {
+	client Client
+	url    string
+}
+
+// New returns the queue with that URL.
+func New(client Client, url string) *Queue {
+	return &Queue{client: client, url: url}
+}
+
+// Send returns nil only after SQS has accepted every message. After an error
+// some of them may be in the queue; to send all again is then right, and makes
+// duplicates. A body must be ASCII and at most 1,000,000 bytes long.
+func (q *Queue) Send(ctx context.Context, bodies ...string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	free := make(chan struct{}, maxCalls)
+	for batch := range batches(bodies) {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			if err := q.sendBatch(ctx, batch); err != nil {
+				cancel(err) // the first error counts, and ends the other calls
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// batches yields the bodies in groups that fit into one call.
+func batches(bodies []string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		start, size := 0, 0
+		for i, body := range bodies {
+			if i > start && (i-start == maxBatchEntries || size+len(body) > maxBatchBytes) {
+				if !yield(bodies[start:i]) {
+					return
+				}
+				start, size = i, 0
+			}
+			size += len(body)
+		}
+		if start < len(bodies) {
+			yield(bodies[start:])
+		}
+	}
+}
+
+// sendBatch sends messages in one call, and in further calls those that SQS did
+// not accept.
+func (q *Queue) sendBatch(ctx context.Context, bodies []string) error {
+	waiting := make([]types.SendMessageBatchRequestEntry, len(bodies))
+	for i := range bodies {
+		waiting[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: &bodies[i]}
+	}
+	for round, pause := 1, firstPause; ; round, pause = round+1, 2*pause {
+		out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.url, Entries: waiting})
+		if err != nil {
+			return fmt.Errorf("send to the queue: %w", err)
+		}
+		for _, refused := range out.Failed {
+			if refused.SenderFault {
+				return fmt.Errorf("send to the queue: SQS refuses a message: %s", aws.ToString(refused.Code))
+			}
+		}
+		waiting = notAccepted(waiting, out.Successful)
+		if len(waiting) == 0 {
+			return nil
+		}
+		if round == maxRounds {
+			return fmt.Errorf("send to the queue: %d messages were refused %d times", len(waiting), maxRounds)
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// notAccepted returns the entries that SQS did not name as accepted.
+func notAccepted(entries []types.SendMessageBatchRequestEntry, successful []types.SendMessageBatchResultEntry) []types.SendMessageBatchRequestEntry {
+	accepted := make(map[string]bool, len(successful))
+	for _, s := range successful {
+		accepted[aws.ToString(s.Id)] = true
+	}
+	var rest []types.SendMessageBatchRequestEntry
+	for _, e := range entries {
+		if !accepted[*e.Id] {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Delay keeps a received message from being received again for d, rounded up to
+// seconds and cut to 11 hours. It holds when the function that received the
+// message reports it as failed.
+func (q *Queue) Delay(ctx context.Context, receiptHandle string, d time.Duration) error {
+	d = min(d, maxDelay)
+	seconds := int32((d + time.Second - 1) / time.Second) //nolint:gosec // at most 39,600
+	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &q.url, ReceiptHandle: &receiptHandle, VisibilityTimeout: seconds,
+	})
+	if err != nil {
+		return fmt.Errorf("delay the message: %w", err)
+	}
+	return nil
+}

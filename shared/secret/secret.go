@@ -1,0 +1,224 @@
+// Package secret holds a Veryfi profile's credentials: read from Secrets Manager,
+// kept for minutes, read again when they seem to have changed.
+package secret
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"veryfi-intake/shared/signature"
+)
+
+const (
+	// maxAge is how long a secret is used before it is read again. A version whose
+	// stage was taken away verifies for so long at most.
+	maxAge = 5 * time.Minute
+	// reloadInterval is the least time between two readings that callers ask for,
+	// so that requests with wrong signatures set no pace.
+	reloadInterval = 10 * time.Second
+	// retryInterval is the least time between two readings while there is nothing
+	// to use.
+	retryInterval = time.Second
+	// readTimeout bounds one reading with all its repetitions.
+	readTimeout = 3 * time.Second
+
+	current  = "AWSCURRENT"
+	previous = "AWSPREVIOUS"
+
+	// placeholder is what template.yaml writes for each value.
+	placeholder = "unset"
+)
+
+// ErrNotFilled means that the secret still has the values that the template
+// writes.
+var ErrNotFilled = errors.New("the secret is not filled: put the four values from Veryfi's Settings > Keys into it, as README says")
+
+// Credentials are the four values of a Veryfi profile. A value that is not filled
+// is empty.
+type Credentials struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	Username     string `json:"username"`
+	APIKey       string `json:"api_key"`
+}
+
+// Verifies returns [ErrNotFilled] when there is nothing to verify a webhook with.
+func (c Credentials) Verifies() error {
+	if c.ClientSecret == "" {
+		return ErrNotFilled
+	}
+	return nil
+}
+
+// Retrieves returns [ErrNotFilled] when a value is missing that a request to
+// Veryfi needs.
+func (c Credentials) Retrieves() error {
+	if c.ClientID == "" || c.APIKey == "" || c.Username == "" && !c.IsBearer() {
+		return ErrNotFilled
+	}
+	return nil
+}
+
+// IsBearer reports whether the API key is of the newer kind, which is sent as a
+// bearer token and needs no username.
+func (c Credentials) IsBearer() bool { return strings.HasPrefix(c.APIKey, "vrfk_") }
+
+// Secret is what is known at a time.
+type Secret struct {
+	Credentials
+	// Keys verify webhooks: with the current client secret, and with the previous
+	// one, so that a rotation loses nothing.
+	Keys []*signature.Key
+}
+
+func newSecret(now Credentials, before *Credentials) *Secret {
+	s := &Secret{Credentials: now, Keys: []*signature.Key{signature.NewKey(now.ClientSecret)}}
+	if before != nil && before.ClientSecret != "" && before.ClientSecret != now.ClientSecret {
+		s.Keys = append(s.Keys, signature.NewKey(before.ClientSecret))
+	}
+	return s
+}
+
+// Client is the part of [secretsmanager.Client] that is used here.
+type Client interface {
+	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+}
+
+// A Source hands out a secret. It is safe for concurrent use.
+type Source struct {
+	client Client // nil when the secret is fixed
+	id     string
+	now    func() time.Time
+
+	mu         sync.Mutex
+	secret     *Secret // the last one that was read
+	err        error   // why there is none
+	nextRead   time.Time
+	nextReload time.Time
+}
+
+// Fixed returns a source of credentials that never change.
+func Fixed(c Credentials) *Source {
+	return &Source{secret: newSecret(c.trimmed(), nil)}
+}
+
+// New returns a source that reads the secret with that ARN or name: the JSON of
+// [Credentials].
+func New(client Client, id string, now func() time.Time) *Source {
+	return &Source{client: client, id: id, now: now}
+}
+
+// Configured returns the source that the environment asks for: Secrets Manager
+// when VERYFI_SECRET_ID is set, else the values of VERYFI_CLIENT_ID,
+// VERYFI_CLIENT_SECRET, VERYFI_USERNAME and VERYFI_API_KEY.
+func Configured(getenv func(string) string, client Client, now func() time.Time) (*Source, error) {
+	if id := getenv("VERYFI_SECRET_ID"); id != "" {
+		return New(client, id, now), nil
+	}
+	c := Credentials{
+		ClientID:     getenv("VERYFI_CLIENT_ID"),
+		ClientSecret: getenv("VERYFI_CLIENT_SECRET"),
+		Username:     getenv("VERYFI_USERNAME"),
+		APIKey:       getenv("VERYFI_API_KEY"),
+	}
+	if c == (Credentials{}) {
+		return nil, errors.New("VERYFI_SECRET_ID is not set: set it to the secret's ARN or name, or set VERYFI_CLIENT_SECRET and the other three values")
+	}
+	return Fixed(c), nil
+}
+
+// Get returns the secret: the one that was read last while it is fresh, and also
+// while Secrets Manager is down. The error says why none can be had.
+func (s *Source) Get(ctx context.Context) (*Secret, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil && !s.now().Before(s.nextRead) {
+		s.read(ctx)
+	}
+	return s.result()
+}
+
+// Reload reads the secret again because the one at hand does not seem to be
+// right, at most once in 10 seconds, and returns what is known then.
+func (s *Source) Reload(ctx context.Context) (*Secret, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil && !s.now().Before(s.nextReload) {
+		s.nextReload = s.now().Add(reloadInterval)
+		s.read(ctx)
+	}
+	return s.result()
+}
+
+func (s *Source) result() (*Secret, error) {
+	if s.secret == nil {
+		return nil, s.err
+	}
+	return s.secret, nil
+}
+
+// read reads both versions of the secret. When that fails, the secret at hand
+// stays; without one, the current version alone is better than nothing.
+func (s *Source) read(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	var before *Credentials
+	var beforeErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { before, beforeErr = s.version(ctx, previous) })
+	now, err := s.version(ctx, current)
+	wg.Wait()
+
+	_, none := errors.AsType[*types.ResourceNotFoundException](beforeErr)
+	if none || errors.Is(beforeErr, errForm) {
+		beforeErr = nil // never changed, or first filled with something else
+	}
+	s.nextRead = s.now().Add(retryInterval)
+	switch {
+	case err != nil:
+		s.err = fmt.Errorf("read the secret: %w", err)
+	case beforeErr == nil:
+		s.secret = newSecret(*now, before)
+		if s.secret.Verifies() == nil && s.secret.Retrieves() == nil {
+			s.nextRead = s.now().Add(maxAge)
+		}
+	case s.secret == nil:
+		s.secret = newSecret(*now, nil)
+	}
+}
+
+var errForm = errors.New(`it is not JSON of the form {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}`)
+
+// version reads one version of the secret. An error never holds any of it.
+func (s *Source) version(ctx context.Context, stage string) (*Credentials, error) {
+	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.id, VersionStage: &stage})
+	if err != nil {
+		return nil, err
+	}
+	var c Credentials
+	if json.Unmarshal([]byte(aws.ToString(out.SecretString)), &c) != nil {
+		return nil, errForm
+	}
+	c = c.trimmed()
+	return &c, nil
+}
+
+// trimmed returns the credentials with placeholders and the spaces that pasting
+// brings taken away.
+func (c Credentials) trimmed() Credentials {
+	for _, value := range []*string{&c.ClientID, &c.ClientSecret, &c.Username, &c.APIKey} {
+		if *value = strings.TrimSpace(*value); *value == placeholder {
+			*value = ""
+		}
+	}
+	return c
+}

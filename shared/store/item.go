@@ -1,0 +1,161 @@
+package store
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// TimeFormat is how rows write times: RFC 3339 in UTC. All have the same length,
+// so that their order as text is their order in time.
+const TimeFormat = "2006-01-02T15:04:05.000Z"
+
+// maxItemSize is DynamoDB's limit for all attributes of an item, in bytes.
+const maxItemSize = 400 << 10
+
+// maxExternalID is the longest external_id that is lifted out of a document.
+const maxExternalID = 1024
+
+// putItemBody returns the body of a PutItem call.
+func putItemBody(table string, row Row, seen State, native bool) ([]byte, error) {
+	b := body{json: make([]byte, 0, 2048+documentSize(row, native))}
+	b.raw(`{"TableName":`)
+	b.quote(table)
+	b.raw(`,"Item":{"id":{"S":`)
+	b.quote(row.ID)
+	b.raw(`}`)
+	b.size = len("id") + len(row.ID)
+
+	b.string("status", string(row.Status))
+	if row.Status != Processed {
+		b.string("problem", string(row.Status))
+		b.string("error", row.Error)
+	}
+	b.string("event", row.Event)
+	b.string("created", row.Created)
+	b.number("parent_id", row.ParentID)
+	b.time("received_at", row.ReceivedAt)
+	b.time("retrieved_at", row.RetrievedAt)
+	b.time("updated_at", row.UpdatedAt)
+	b.number("attempts", int64(row.Attempts))
+	b.string("request_id", row.RequestID)
+	b.string("data", row.Data)
+	if err := b.document(row, native); err != nil {
+		return nil, err
+	}
+
+	b.raw(`},"ConditionExpression":"attribute_not_exists(id) OR #status <> :processed`)
+	replaces := row.Status == Processed && seen.Status == Processed
+	if replaces {
+		b.raw(` OR #created = :seen`)
+	}
+	b.raw(`","ExpressionAttributeNames":{"#status":"status"`)
+	if replaces {
+		b.raw(`,"#created":"created"`)
+	}
+	b.raw(`},"ExpressionAttributeValues":{":processed":{"S":"processed"}`)
+	if replaces {
+		b.raw(`,":seen":{"S":`)
+		b.quote(seen.Created)
+		b.raw(`}`)
+	}
+	b.raw(`}}`)
+	return b.json, nil
+}
+
+func documentSize(row Row, native bool) int {
+	switch {
+	case row.Document == nil:
+		return 0
+	case native:
+		return len(row.Document.Native)
+	default:
+		return len(row.Document.JSON) / 4
+	}
+}
+
+// A body is DynamoDB's JSON in the making. Attributes without a value are left
+// out.
+type body struct {
+	json []byte
+	size int // of the item, as DynamoDB counts it
+}
+
+func (b *body) raw(s string) { b.json = append(b.json, s...) }
+
+func (b *body) quote(s string) {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	b.json = append(b.json, quoted...)
+}
+
+func (b *body) attribute(name, kind string) {
+	b.raw(`,"`)
+	b.raw(name)
+	b.raw(`":{"`)
+	b.raw(kind)
+	b.raw(`":`)
+	b.size += len(name)
+}
+
+func (b *body) string(name, value string) {
+	if value == "" {
+		return
+	}
+	b.attribute(name, "S")
+	b.quote(value)
+	b.raw(`}`)
+	b.size += len(value)
+}
+
+func (b *body) number(name string, value int64) {
+	if value == 0 {
+		return
+	}
+	b.attribute(name, "N")
+	b.quote(strconv.FormatInt(value, 10))
+	b.raw(`}`)
+	b.size += 21 // the most that a number takes
+}
+
+func (b *body) time(name string, value time.Time) {
+	if !value.IsZero() {
+		b.string(name, value.UTC().Format(TimeFormat))
+	}
+}
+
+func (b *body) document(row Row, native bool) error {
+	d := row.Document
+	if d == nil {
+		return nil
+	}
+	if len(d.ExternalID) <= maxExternalID {
+		b.string("external_id", d.ExternalID)
+	}
+	b.string("document_type", d.Type)
+	if native {
+		b.raw(`,"document":`)
+		b.json = append(b.json, d.Native...)
+		return b.fits("document", d.NativeSize)
+	}
+	gzipped, err := d.Gzip()
+	if err != nil {
+		return err
+	}
+	b.attribute("document_gzip", "B")
+	b.raw(`"`)
+	b.json = base64.StdEncoding.AppendEncode(b.json, gzipped)
+	b.raw(`"}`)
+	return b.fits("document_gzip", len(gzipped))
+}
+
+func (b *body) fits(name string, size int) error {
+	if total := b.size + len(name) + size; total > maxItemSize {
+		return fmt.Errorf("%w: %d bytes with it, of %d", ErrTooLarge, total, maxItemSize)
+	}
+	return nil
+}

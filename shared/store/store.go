@@ -1,0 +1,173 @@
+// Package store keeps one row for each document in a DynamoDB table.
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"veryfi-intake/shared/document"
+)
+
+// A Status says how far a document has come.
+type Status string
+
+// Statuses.
+const (
+	Processed   Status = "processed"   // retrieved and stored
+	Failed      Status = "failed"      // Veryfi could not process it
+	Retrying    Status = "retrying"    // not retrieved yet, will be tried again
+	Error       Status = "error"       // given up, a copy is in the dead-letter queue
+	Unsupported Status = "unsupported" // an event that this version does not know
+)
+
+// A Row is what the table holds of a document.
+type Row struct {
+	ID          string // the partition key
+	Status      Status
+	Error       string // why, for all but Processed
+	Event       string
+	Created     string // as received
+	ParentID    int64  // 0 when there is none
+	ReceivedAt  time.Time
+	RetrievedAt time.Time // zero until it is
+	UpdatedAt   time.Time
+	Attempts    int
+	RequestID   string
+	Data        string             // of Unsupported: the JSON text as received
+	Document    *document.Document // of Processed
+}
+
+// State is what a decision about a row needs to know of it.
+type State struct {
+	Status   Status // empty when there is no row
+	Created  string
+	Error    string
+	Attempts int
+}
+
+// Why a row is not written.
+var (
+	// ErrSuperseded means that the table holds a processed row that this one must
+	// not replace.
+	ErrSuperseded = errors.New("the table holds a newer row")
+	// ErrTooLarge means that the document is too large for an item, even gzipped.
+	ErrTooLarge = errors.New("the document is too large for the table")
+)
+
+// Client is the part of [dynamodb.Client] that is used here.
+type Client interface {
+	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
+}
+
+// A Table is the DynamoDB table. It is safe for concurrent use.
+type Table struct {
+	client Client
+	name   string
+}
+
+// New returns the table with that name.
+func New(client Client, name string) *Table {
+	return &Table{client: client, name: name}
+}
+
+// Get returns the state of a row, as the last write left it.
+func (t *Table) Get(ctx context.Context, id string) (State, error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:                &t.name,
+		Key:                      map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}},
+		ConsistentRead:           aws.Bool(true),
+		ProjectionExpression:     aws.String("#status, created, #error, attempts"),
+		ExpressionAttributeNames: map[string]string{"#status": "status", "#error": "error"},
+	})
+	if err != nil {
+		return State{}, fmt.Errorf("read the row: %w", err)
+	}
+	text := func(name string) string {
+		if s, ok := out.Item[name].(*types.AttributeValueMemberS); ok {
+			return s.Value
+		}
+		return ""
+	}
+	state := State{Status: Status(text("status")), Created: text("created"), Error: text("error")}
+	if n, ok := out.Item["attempts"].(*types.AttributeValueMemberN); ok {
+		state.Attempts, _ = strconv.Atoi(n.Value) // written by Put only
+	}
+	return state, nil
+}
+
+// Put writes a row over what was seen of it. A row that is not processed is
+// replaced, whatever has become of it meanwhile. A processed row is replaced only
+// by a processed one, and only if it is the one that was seen: whether it may be
+// is the caller's decision. [ErrSuperseded] says that it is not replaced,
+// [ErrTooLarge] that the document does not fit.
+//
+// The document is stored as a native map, or gzipped in document_gzip where
+// DynamoDB cannot hold it natively.
+func (t *Table) Put(ctx context.Context, row Row, seen State) error {
+	native := row.Document != nil && row.Document.Native != nil
+	err := t.put(ctx, row, seen, native)
+	if native && (errors.Is(err, ErrTooLarge) || isRefusedItem(err)) {
+		err = t.put(ctx, row, seen, false)
+	}
+	return err
+}
+
+// isRefusedItem reports whether DynamoDB refuses the item for what is in it. The
+// converter knows DynamoDB's limits; this is for those that it does not know.
+func isRefusedItem(err error) bool {
+	refused, ok := errors.AsType[smithy.APIError](err)
+	return ok && refused.ErrorCode() == "ValidationException"
+}
+
+func (t *Table) put(ctx context.Context, row Row, seen State, native bool) error {
+	body, err := putItemBody(t.name, row, seen, native)
+	if err != nil {
+		return err
+	}
+	// The client wants an item; the body takes its place.
+	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &t.name,
+		Item:      map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: row.ID}},
+	}, readyMade(body))
+	if _, failed := errors.AsType[*types.ConditionalCheckFailedException](err); failed {
+		return ErrSuperseded
+	}
+	if err != nil {
+		return fmt.Errorf("write the row: %w", err)
+	}
+	return nil
+}
+
+// readyMade makes the SDK send a body that is already in DynamoDB's JSON. A tree
+// of attribute values, built to be serialized once, costs ten times as much.
+// Retries, signing and endpoints stay the SDK's.
+func readyMade(body []byte) func(*dynamodb.Options) {
+	replace := middleware.BuildMiddlewareFunc("ReadyMadeBody", func(
+		ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,
+	) (middleware.BuildOutput, middleware.Metadata, error) {
+		request, ok := in.Request.(*smithyhttp.Request)
+		if !ok {
+			return middleware.BuildOutput{}, middleware.Metadata{}, fmt.Errorf("the request is a %T", in.Request)
+		}
+		var err error
+		if in.Request, err = request.SetStream(bytes.NewReader(body)); err != nil {
+			return middleware.BuildOutput{}, middleware.Metadata{}, err
+		}
+		return next.HandleBuild(ctx, in)
+	})
+	return dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Build.Add(replace, middleware.Before) // before the length is counted
+	})
+}

@@ -1,0 +1,266 @@
+// Package veryfi retrieves documents from Veryfi's API, version 8.
+package veryfi
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"veryfi-intake/shared/secret"
+)
+
+// DefaultBaseURL is where Veryfi's API is, unless an account has a host of its own.
+const DefaultBaseURL = "https://api.veryfi.com"
+
+const (
+	// requestTimeout bounds one request. Veryfi answers within a second as a rule.
+	requestTimeout = 20 * time.Second
+	// leastTime is what must be left of the context for a request to be sent. One
+	// that is cut off may have cost the document: Veryfi may delete it after the
+	// first request.
+	leastTime = 2 * time.Second
+	// maxBody is the largest answer that is read. A document of 15 pages with all
+	// details has about 600 KB; one of ten times that cannot be stored any more.
+	maxBody = 8 << 20
+)
+
+// A Resource is a kind of document, as it stands in the API's paths.
+type Resource string
+
+// Resources.
+const (
+	Documents      Resource = "documents"
+	BankStatements Resource = "bank-statements"
+)
+
+// authorization returns the value of the header Authorization.
+func authorization(c secret.Credentials) string {
+	if c.IsBearer() {
+		return "Bearer " + c.APIKey
+	}
+	return "apikey " + c.Username + ":" + c.APIKey
+}
+
+// A Class says what an unsuccessful request means for the document.
+type Class string
+
+// Classes. All but Refused and TooLarge may get better.
+const (
+	Unavailable        Class = "unavailable"         // no answer, or 5xx
+	Throttled          Class = "throttled"           // 409 or 429: a limit was reached
+	CredentialsRefused Class = "credentials refused" // 401 or 403
+	NotFound           Class = "not found"           // 404: not there yet, or deleted
+	Unexpected         Class = "unexpected answer"   // an answer that is not the document
+	Refused            Class = "refused"             // another 4xx: the request is wrong
+	TooLarge           Class = "too large"           // larger than what is read, 8 MiB
+)
+
+// An Error is an unsuccessful request. Its text has nothing of what Veryfi sent:
+// that may quote the request or the document.
+type Error struct {
+	Class      Class
+	Status     int           // 0 when there was no answer
+	RetryAfter time.Duration // what Veryfi asks for, 0 when it asks for nothing
+	cause      error
+}
+
+func (e *Error) Error() string {
+	text := "Veryfi gave no answer"
+	if e.Status != 0 {
+		text = fmt.Sprintf("Veryfi answered %d", e.Status)
+	}
+	if hint := hints[e.Class]; hint != "" {
+		text += ", " + hint
+	}
+	if e.cause != nil {
+		text = fmt.Sprintf("%s (%v)", text, e.cause)
+	}
+	return text
+}
+
+// hints say what an answer means to a person.
+var hints = map[Class]string{
+	CredentialsRefused: "it refuses the credentials: check the values in the secret",
+	NotFound:           "it has no such document: not yet, or it was deleted",
+	Throttled:          "a limit was reached",
+	Unexpected:         "which is not the document",
+	Refused:            "it will not serve this request",
+}
+
+func (e *Error) Unwrap() error { return e.cause }
+
+// ClassOf returns the class of an unsuccessful request, or nothing for other
+// errors.
+func ClassOf(err error) Class {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Class
+	}
+	return ""
+}
+
+// A Client sends requests to Veryfi. It is safe for concurrent use.
+type Client struct {
+	base    *url.URL
+	http    *http.Client
+	limiter *rate.Limiter
+	now     func() time.Time
+}
+
+// NewClient returns a client of the API at baseURL that sends at most
+// requestsPerSecond, which may be a fraction: evenly spaced, with no burst, and
+// the first one an interval from now. A process that takes another one's place
+// so does not add to what that has just sent.
+func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time) (*Client, error) {
+	base, err := url.Parse(baseURL)
+	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
+		return nil, fmt.Errorf("VERYFI_BASE_URL must be a URL such as %s", DefaultBaseURL)
+	}
+	if !(requestsPerSecond > 0 && requestsPerSecond <= 60) {
+		return nil, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number above 0 and at most 60, Veryfi's limit")
+	}
+	limiter := rate.NewLimiter(rate.Limit(requestsPerSecond), 1)
+	limiter.Allow() // a limiter begins with one request free
+	return &Client{
+		base:    base,
+		limiter: limiter,
+		now:     now,
+		http: &http.Client{
+			Timeout: requestTimeout,
+			// A redirect would take the credentials to another place.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{
+				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+				TLSHandshakeTimeout: 5 * time.Second,
+				TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+				MaxIdleConnsPerHost: 16, // a batch of ten keeps its connections
+				IdleConnTimeout:     90 * time.Second,
+				ForceAttemptHTTP2:   true,
+			},
+		},
+	}, nil
+}
+
+// ErrNoTime means that a request's turn would come too short before the context's
+// deadline, or after it. Nothing was sent.
+var ErrNoTime = errors.New("no time was left for the request")
+
+// Get retrieves a document, as Veryfi sends it, with one request. After it has
+// returned a document, Veryfi may have deleted it. The error is an [*Error],
+// [ErrNoTime], or the context's when that has ended.
+func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resource Resource, id int64) ([]byte, error) {
+	if c.limiter.Wait(ctx) != nil || c.tooLate(ctx) {
+		return nil, ErrNoTime
+	}
+	path := c.base.JoinPath("api/v8/partner", string(resource), strconv.FormatInt(id, 10), "/")
+	req, err := http.NewRequestWithContext(c.limitRepetition(ctx), http.MethodGet, path.String(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Client-Id", credentials.ClientID)
+	req.Header.Set("Authorization", authorization(credentials))
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, broken(ctx, 0, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		// A short answer read to its end keeps the connection.
+		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+		return nil, &Error{
+			Class:      classOf(resp.StatusCode),
+			Status:     resp.StatusCode,
+			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
+		}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return nil, broken(ctx, resp.StatusCode, err)
+	case len(body) > maxBody:
+		return nil, &Error{Class: TooLarge, Status: resp.StatusCode, cause: fmt.Errorf("more than %d bytes", maxBody)}
+	}
+	return body, nil
+}
+
+func (c *Client) tooLate(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && deadline.Sub(c.now()) < leastTime
+}
+
+// limitRepetition makes the limiter see a request that net/http sends a second
+// time by itself: a GET on a kept connection which the other side has closed.
+func (c *Client) limitRepetition(ctx context.Context) context.Context {
+	repeated := false
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) {
+			if repeated {
+				select {
+				case <-time.After(c.limiter.Reserve().Delay()):
+				case <-ctx.Done():
+				}
+			}
+			repeated = true
+		},
+	})
+}
+
+// broken returns the error of a request that got no answer, or half of one.
+func broken(ctx context.Context, status int, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	// The method and the URL around it are no news.
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	return &Error{Class: Unavailable, Status: status, cause: err}
+}
+
+func classOf(status int) Class {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return CredentialsRefused
+	case http.StatusNotFound:
+		return NotFound
+	case http.StatusConflict, http.StatusTooManyRequests:
+		return Throttled
+	case http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusLocked, http.StatusTooEarly,
+		499: // the client has gone: a proxy's way to say that it waited too long
+		return Unavailable
+	}
+	switch {
+	case status >= 500:
+		return Unavailable
+	case status >= 400:
+		return Refused
+	default:
+		return Unexpected
+	}
+}
+
+// retryAfter reads the header Retry-After: seconds, or a date. A date that has
+// passed and what cannot be read ask for nothing.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
+		const most = 24 * 60 * 60 // more would not be waited for anyway
+		if !(seconds > 0) {       // also what is not a number
+			return 0
+		}
+		return time.Duration(min(seconds, most) * float64(time.Second))
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return 0
+}
