@@ -51,12 +51,13 @@ func (h *Handler) judge(t *try, err error) verdict {
 			v.permanent = true
 		case veryfi.NotFound:
 			v.permanent = t.isMissing()
+			v.wait = max(v.wait, answer.RetryAfter)
 		case veryfi.CredentialsRefused:
-			v.wait = h.backoff(credentialsWait, t.receiveCount)
+			v.wait = max(h.backoff(credentialsWait, t.receiveCount), answer.RetryAfter)
 		case veryfi.Unavailable, veryfi.Throttled, veryfi.Unexpected:
-		}
-		if answer.RetryAfter > 0 {
-			v.wait = answer.RetryAfter
+			if answer.RetryAfter > 0 {
+				v.wait = answer.RetryAfter
+			}
 		}
 	case errors.Is(err, document.ErrInProgress):
 		v.class = "in progress"

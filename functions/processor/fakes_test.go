@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+var errDown = errors.New("down")
+
+// memoryTable is the table in memory, with the conditions of [store.Table].
+type memoryTable struct {
+	mu   sync.Mutex
+	rows map[string]store.Row
+	// get and put are called first, when they are set.
+	get func(context.Context) error
+	put func(context.Context, store.Row) error
+	// history has the status of each row that was written, in order.
+	history []store.Status
+}
+
+func (m *memoryTable) Get(ctx context.Context, id string) (store.State, error) {
+	if m.get != nil {
+		if err := m.get(ctx); err != nil {
+			return store.State{}, err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row := m.rows[id]
+	return store.State{Status: row.Status, Created: row.Created, Error: row.Error, Attempts: row.Attempts}, nil
+}
+
+func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) error {
+	if m.put != nil {
+		if err := m.put(ctx, row); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.rows[row.ID]
+	asSeen := row.Status == store.Processed && seen.Status == store.Processed && old.Created == seen.Created
+	if old.Status == store.Processed && !asSeen {
+		return store.ErrSuperseded
+	}
+	m.rows[row.ID] = row
+	m.history = append(m.history, row.Status)
+	return nil
+}
+
+// memoryVeryfi has documents in memory.
+type memoryVeryfi struct {
+	mu sync.Mutex
+	// answer says what a request gets; it is nil where every id has a document.
+	answer   func(ctx context.Context, c secret.Credentials, id int64) ([]byte, error)
+	requests []string
+}
+
+func (v *memoryVeryfi) Get(ctx context.Context, c secret.Credentials, resource veryfi.Resource, id int64) ([]byte, error) {
+	v.mu.Lock()
+	v.requests = append(v.requests, fmt.Sprintf("%s/%d", resource, id))
+	v.mu.Unlock()
+	if v.answer != nil {
+		return v.answer(ctx, c, id)
+	}
+	return documentJSON(id), nil
+}
+
+func documentJSON(id int64) []byte {
+	return fmt.Appendf(nil, `{"id": %d, "status": "processed", "external_id": "x-%d", "total": 12.10}`, id, id)
+}
+
+// memoryQueue notes how long messages are to wait.
+type memoryQueue struct {
+	mu     sync.Mutex
+	delays map[string]time.Duration
+	err    error
+}
+
+func (q *memoryQueue) Delay(_ context.Context, receipt string, d time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.delays[receipt] = d
+	return q.err
+}
+
+// memoryDeadLetters keeps copies.
+type memoryDeadLetters struct {
+	mu     sync.Mutex
+	bodies []string
+	err    error
+}
+
+func (d *memoryDeadLetters) Send(_ context.Context, bodies ...string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return d.err
+	}
+	d.bodies = append(d.bodies, bodies...)
+	return nil
+}
+
+// memorySecrets hands out one secret, and another one once it is read again.
+type memorySecrets struct {
+	mu              sync.Mutex
+	known, reloaded secret.Credentials
+	err             error
+	reloads         int
+}
+
+func (s *memorySecrets) Get(ctx context.Context) (*secret.Secret, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
+	return secret.Fixed(s.known).Get(ctx)
+}
+
+func (s *memorySecrets) Reload(ctx context.Context) (*secret.Secret, error) {
+	s.mu.Lock()
+	s.reloads++
+	s.known = s.reloaded
+	s.mu.Unlock()
+	return s.Get(ctx)
+}
+
+// fixture is a handler with all it needs in memory.
+type fixture struct {
+	*Handler
+	secrets     *memorySecrets
+	veryfi      *memoryVeryfi
+	table       *memoryTable
+	queue       *memoryQueue
+	deadLetters *memoryDeadLetters
+	logs        *bytes.Buffer
+}
+
+const maxReceiveCount = 60
+
+func newFixture() *fixture {
+	credentials := secret.Credentials{ClientID: "client", Username: "user", APIKey: "the api key"}
+	f := &fixture{
+		secrets:     &memorySecrets{known: credentials, reloaded: credentials},
+		veryfi:      &memoryVeryfi{},
+		table:       &memoryTable{rows: map[string]store.Row{}},
+		queue:       &memoryQueue{delays: map[string]time.Duration{}},
+		deadLetters: &memoryDeadLetters{},
+		logs:        &bytes.Buffer{},
+	}
+	f.Handler = &Handler{
+		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue, DeadLetters: f.deadLetters,
+		MaxReceiveCount: maxReceiveCount,
+		Now:             time.Now,
+		Random:          func() float64 { return 0 },
+		Log:             slog.New(slog.NewJSONHandler(f.logs, nil)),
+	}
+	return f
+}
+
+// message returns a message about a document, as the webhook writes it.
+func message(name string, id int64, created string) event.Message {
+	return event.Message{
+		Version: event.Version, Event: name, ID: id, Created: created, RequestID: "request",
+		ReceivedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+}
+
+func ready(id int64) event.Message {
+	return message(event.DocumentCreated, id, "2026-01-02 03:04:05")
+}
+
+// record returns the record of a delivery.
+func record(body string, receiveCount int) events.SQSMessage {
+	return events.SQSMessage{
+		MessageId: fmt.Sprintf("%x", crc32.ChecksumIEEE([]byte(body))), ReceiptHandle: "receipt of " + body, Body: body,
+		Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(receiveCount)},
+	}
+}
+
+// deliver gives messages to the handler, in their nth delivery, and returns
+// whether each of them is done.
+func (f *fixture) deliver(t *testing.T, receiveCount int, messages ...event.Message) []bool {
+	t.Helper()
+	var batch events.SQSEvent
+	for _, m := range messages {
+		batch.Records = append(batch.Records, record(m.Encode(), receiveCount))
+	}
+	return f.handle(t, t.Context(), batch)
+}
+
+func (f *fixture) handle(t *testing.T, ctx context.Context, batch events.SQSEvent) (done []bool) {
+	t.Helper()
+	resp, err := f.Handle(ctx, batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range batch.Records {
+		done = append(done, !slices.Contains(resp.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId}))
+	}
+	return done
+}
+
+// delay returns how long a message has to wait.
+func (f *fixture) delay(m event.Message) time.Duration {
+	return f.queue.delays["receipt of "+m.Encode()]
+}

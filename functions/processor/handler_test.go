@@ -1,0 +1,677 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+// answering returns an answer that is the same for all.
+func answering(body string, err error) func(context.Context, secret.Credentials, int64) ([]byte, error) {
+	return func(context.Context, secret.Credentials, int64) ([]byte, error) { return []byte(body), err }
+}
+
+func refusing(class veryfi.Class, status int) func(context.Context, secret.Credentials, int64) ([]byte, error) {
+	return answering("", &veryfi.Error{Class: class, Status: status})
+}
+
+func TestRows(t *testing.T) {
+	tests := []struct {
+		message event.Message
+		want    store.Row
+	}{
+		{
+			ready(7),
+			store.Row{ID: "7", Status: store.Processed, Event: "document.created", Created: "2026-01-02 03:04:05"},
+		},
+		{
+			event.Message{Version: 1, Event: "bank_statement_set.created", ID: 690001, ParentID: 42000, Created: "c"},
+			store.Row{ID: "bank_statement#690001", Status: store.Processed, Event: "bank_statement_set.created", Created: "c", ParentID: 42000},
+		},
+		{
+			event.Message{Version: 1, Event: "document.failed", ID: 7, Created: "c", Error: "Couldn't download file"},
+			store.Row{ID: "7", Status: store.Failed, Error: "Couldn't download file", Event: "document.failed", Created: "c"},
+		},
+		{
+			event.Message{Version: 1, Event: "bank_statement_set.failed", ID: 42000, ParentID: 42000, Created: "c"},
+			store.Row{ID: "bank_statement_set#42000", Status: store.Failed, Error: "Veryfi could not process it and gave no reason", Event: "bank_statement_set.failed", Created: "c", ParentID: 42000},
+		},
+		{
+			event.Message{Version: 1, Event: "check.created", Data: `{"id": 5}`},
+			store.Row{ID: "check.created#8d517b42b2c47503", Status: store.Unsupported, Error: "this version does not know the event; its data is kept here", Event: "check.created", Data: `{"id": 5}`},
+		},
+		{
+			event.Message{Version: 1, Event: "document.created", Data: `{"id": null}`},
+			store.Row{ID: "document.created#e407d3f8a8531dde", Status: store.Unsupported, Error: "the data of this document.created has no usable ids", Event: "document.created", Data: `{"id": null}`},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.want.ID, func(t *testing.T) {
+			f := newFixture()
+			test.message.RequestID = "request"
+			test.message.ReceivedAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+			if done := f.deliver(t, 1, test.message); !done[0] {
+				t.Fatalf("not done: %s", f.logs)
+			}
+			test.want.RequestID, test.want.ReceivedAt, test.want.Attempts = "request", test.message.ReceivedAt, 1
+			got := f.table.rows[test.message.Key()]
+			if (test.want.Status == store.Processed) != (got.Document != nil && !got.RetrievedAt.IsZero()) {
+				t.Errorf("document %v, retrieved at %v", got.Document, got.RetrievedAt)
+			}
+			if got.UpdatedAt.IsZero() {
+				t.Error("no updated_at")
+			}
+			if diff := cmp.Diff(test.want, got, cmpopts.IgnoreFields(store.Row{}, "Document", "UpdatedAt", "RetrievedAt")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestDocumentIsStoredAsReceived(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, ready(7))
+	if got := f.table.rows["7"].Document; string(got.JSON) != string(documentJSON(7)) || got.ExternalID != "x-7" {
+		t.Errorf("stored %s", got.JSON)
+	}
+	f.deliver(t, 1, event.Message{Version: 1, Event: event.BankStatementSetCreated, ID: 8})
+	if diff := cmp.Diff([]string{"documents/7", "bank-statements/8"}, f.veryfi.requests); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStoredDocumentIsNotRetrievedAgain(t *testing.T) {
+	for name, created := range map[string]string{
+		"the same notification": "2026-01-02 03:04:05",
+		"an older one":          "2026-01-02 03:04:04",
+		"one with no time":      "",
+		"one with a wrong time": "yesterday",
+		"the same in RFC 3339":  "2026-01-02T04:04:05+01:00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture()
+			f.deliver(t, 1, ready(7))
+			if done := f.deliver(t, 1, message(event.DocumentCreated, 7, created)); !done[0] {
+				t.Error("not done")
+			}
+			if len(f.veryfi.requests) != 1 || len(f.table.history) != 1 {
+				t.Errorf("requests %v, writes %v", f.veryfi.requests, f.table.history)
+			}
+		})
+	}
+}
+
+func TestLaterNotificationReplacesTheDocument(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, ready(7))
+	f.deliver(t, 1, message(event.DocumentCreated, 7, "2026-01-02 03:04:06"))
+	if row := f.table.rows["7"]; row.Created != "2026-01-02 03:04:06" || row.Attempts != 2 || len(f.veryfi.requests) != 2 {
+		t.Errorf("row %+v, requests %v", row, f.veryfi.requests)
+	}
+}
+
+func TestUnreadableTimeOfStoredDocumentIsNotReplaced(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, message(event.DocumentCreated, 7, "yesterday"))
+	f.deliver(t, 1, ready(7))
+	if len(f.veryfi.requests) != 1 {
+		t.Errorf("requests %v", f.veryfi.requests)
+	}
+}
+
+func TestFailedNeverOverwritesProcessed(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, ready(7))
+	if done := f.deliver(t, 1, message(event.DocumentFailed, 7, "2027-01-01 00:00:00")); !done[0] {
+		t.Error("not done")
+	}
+	if row := f.table.rows["7"]; row.Status != store.Processed {
+		t.Errorf("status %s", row.Status)
+	}
+}
+
+func TestProcessedOverwritesFailed(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, message(event.DocumentFailed, 7, "2027-01-01 00:00:00"))
+	f.deliver(t, 1, ready(7))
+	if row := f.table.rows["7"]; row.Status != store.Processed || row.Error != "" || row.Attempts != 2 {
+		t.Errorf("row %+v", row)
+	}
+}
+
+// TestNoErrorOverwritesProcessed stores a newer document while an older try is
+// under way and then fails.
+func TestNoErrorOverwritesProcessed(t *testing.T) {
+	for _, class := range []veryfi.Class{veryfi.Unavailable, veryfi.NotFound, veryfi.Refused} {
+		f := newFixture()
+		f.veryfi.answer = func(ctx context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+			f.veryfi.answer = nil
+			f.deliver(t, 1, ready(7))
+			return nil, &veryfi.Error{Class: class, Status: 400}
+		}
+		if done := f.deliver(t, 1, ready(7)); !done[0] {
+			t.Errorf("%s: the document is stored, and the message is not done", class)
+		}
+		if row := f.table.rows["7"]; row.Status != store.Processed || len(f.deadLetters.bodies) != 0 {
+			t.Errorf("%s: status %s, dead letters %v", class, row.Status, f.deadLetters.bodies)
+		}
+	}
+}
+
+// TestOldVersionStandsWhileTheNewOneIsRetried fails to retrieve what a later
+// notification announces.
+func TestOldVersionStandsWhileTheNewOneIsRetried(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, ready(7))
+	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	later := message(event.DocumentCreated, 7, "2026-06-01 00:00:00")
+	if done := f.deliver(t, 1, later); done[0] || f.delay(later) == 0 {
+		t.Errorf("done %v, delay %v", done, f.delay(later))
+	}
+	if row := f.table.rows["7"]; row.Status != store.Processed || row.Created != ready(7).Created {
+		t.Errorf("row %+v", row)
+	}
+	f.veryfi.answer = nil
+	if done := f.deliver(t, 2, later); !done[0] || f.table.rows["7"].Created != later.Created {
+		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
+	}
+}
+
+// TestParallelUpdatesKeepTheLatest lets two later notifications race.
+func TestParallelUpdatesKeepTheLatest(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, ready(7))
+	second := message(event.DocumentCreated, 7, "2026-02-01 00:00:00")
+	third := message(event.DocumentCreated, 7, "2026-03-01 00:00:00")
+	f.veryfi.answer = func(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+		f.veryfi.answer = nil
+		f.deliver(t, 1, third) // overtakes the second
+		return documentJSON(id), nil
+	}
+	if done := f.deliver(t, 1, second); !done[0] {
+		t.Error("not done")
+	}
+	if row := f.table.rows["7"]; row.Created != third.Created {
+		t.Errorf("created %s", row.Created)
+	}
+}
+
+func TestErrorsThatMayGetBetterAreRetried(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer func(context.Context, secret.Credentials, int64) ([]byte, error)
+		error  string
+	}{
+		{"503", refusing(veryfi.Unavailable, 503), "unavailable: Veryfi answered 503"},
+		{"429", refusing(veryfi.Throttled, 429), "throttled: Veryfi answered 429"},
+		{"404", refusing(veryfi.NotFound, 404), "not found: Veryfi answered 404"},
+		{"401", refusing(veryfi.CredentialsRefused, 401), "credentials refused: Veryfi answered 401"},
+		{"302", refusing(veryfi.Unexpected, 302), "unexpected answer: Veryfi answered 302"},
+		{"not JSON", answering("<html>", nil), "unexpected answer: the answer is not a document"},
+		{"cut short", answering(`{"id": 7, "total": 1`, nil), "unexpected answer: the answer is not a document"},
+		{"another id", answering(`{"id": 8}`, nil), "unexpected answer: the answer is not the document that was asked for"},
+		{"no id", answering(`{"status": "fail"}`, nil), "unexpected answer: the answer is not the document that was asked for"},
+		{"in progress", answering(`{"id": 7, "status": "in_progress"}`, nil), "in progress: the document is still in progress"},
+		{"no time", answering("", veryfi.ErrNoTime), "out of time: "},
+		{"panic", func(context.Context, secret.Credentials, int64) ([]byte, error) { panic("confidential") }, "internal error: "},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFixture()
+			f.veryfi.answer = test.answer
+			if done := f.deliver(t, 1, ready(7)); done[0] {
+				t.Error("done")
+			}
+			if delay := f.delay(ready(7)); delay < 10*time.Second {
+				t.Errorf("waits %v", delay)
+			}
+			row := f.table.rows["7"]
+			if row.Status != store.Retrying || !strings.HasPrefix(row.Error, test.error) || row.Attempts != 1 {
+				t.Errorf("row: %s %q after %d tries", row.Status, row.Error, row.Attempts)
+			}
+			if len(f.deadLetters.bodies) != 0 {
+				t.Error("a dead letter")
+			}
+			if strings.Contains(f.logs.String()+row.Error, "confidential") {
+				t.Errorf("log: %s", f.logs)
+			}
+			f.veryfi.answer = nil
+			if done := f.deliver(t, 2, ready(7)); !done[0] || f.table.rows["7"].Status != store.Processed || f.table.rows["7"].Attempts != 2 {
+				t.Errorf("second try: done %v, row %+v", done, f.table.rows["7"])
+			}
+		})
+	}
+}
+
+func TestPermanentErrorEndsInTheDeadLetterQueue(t *testing.T) {
+	for _, class := range []veryfi.Class{veryfi.Refused, veryfi.TooLarge} {
+		f := newFixture()
+		f.veryfi.answer = refusing(class, 400)
+		if done := f.deliver(t, 1, ready(7)); !done[0] {
+			t.Error("not done")
+		}
+		if row := f.table.rows["7"]; row.Status != store.Error || !strings.HasPrefix(row.Error, string(class)) {
+			t.Errorf("row %+v", row)
+		}
+		if !slices.Equal(f.deadLetters.bodies, []string{ready(7).Encode()}) {
+			t.Errorf("dead letters %v", f.deadLetters.bodies)
+		}
+	}
+}
+
+func TestDocumentThatDoesNotFitIsGivenUp(t *testing.T) {
+	f := newFixture()
+	f.table.put = func(_ context.Context, row store.Row) error {
+		if row.Document != nil {
+			return fmt.Errorf("%w: 500000 bytes", store.ErrTooLarge)
+		}
+		return nil
+	}
+	if done := f.deliver(t, 1, ready(7)); !done[0] || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("done %v, dead letters %v", done, f.deadLetters.bodies)
+	}
+	if row := f.table.rows["7"]; row.Status != store.Error || !strings.Contains(row.Error, "500000") {
+		t.Errorf("row %+v", row)
+	}
+}
+
+func TestNothingIsDoneWithoutRowOrDeadLetter(t *testing.T) {
+	t.Run("no dead letter", func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = refusing(veryfi.Refused, 400)
+		f.deadLetters.err = errDown
+		if done := f.deliver(t, 1, ready(7)); done[0] {
+			t.Error("done without a copy")
+		}
+	})
+	t.Run("no row", func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = refusing(veryfi.Refused, 400)
+		f.table.put = func(context.Context, store.Row) error { return errDown }
+		if done := f.deliver(t, 1, ready(7)); done[0] {
+			t.Error("done without a row")
+		}
+	})
+	t.Run("no row of a failure", func(t *testing.T) {
+		f := newFixture()
+		f.table.put = func(context.Context, store.Row) error { return errDown }
+		if done := f.deliver(t, 1, message(event.DocumentFailed, 7, "c")); done[0] {
+			t.Error("done without a row")
+		}
+	})
+}
+
+func TestMissingDocumentIsGivenUpAfterFiveTries(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = refusing(veryfi.NotFound, 404)
+	var last time.Duration
+	for try := 1; try < notFoundTries; try++ {
+		if done := f.deliver(t, try, ready(7)); done[0] {
+			t.Fatalf("given up at try %d", try)
+		}
+		if delay := f.delay(ready(7)); delay < 10*time.Second || delay <= last {
+			t.Errorf("try %d waits %v", try, delay)
+		}
+		last = f.delay(ready(7))
+	}
+	if done := f.deliver(t, notFoundTries, ready(7)); !done[0] || f.table.rows["7"].Status != store.Error || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
+	}
+}
+
+// TestOutageDoesNotMakeA404Permanent has the first 404 at a late try.
+func TestOutageDoesNotMakeA404Permanent(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	for try := range 8 {
+		f.deliver(t, try+1, ready(7))
+	}
+	f.veryfi.answer = refusing(veryfi.NotFound, 404)
+	if done := f.deliver(t, 9, ready(7)); done[0] {
+		t.Error("given up at the first 404")
+	}
+	if done := f.deliver(t, 10, ready(7)); !done[0] {
+		t.Error("not given up at the second, after ten tries")
+	}
+}
+
+func TestLastTryWritesErrorAndLeavesTheMessageToSQS(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	if done := f.deliver(t, maxReceiveCount, ready(7)); done[0] {
+		t.Error("done: SQS would delete the message")
+	}
+	if row := f.table.rows["7"]; row.Status != store.Error || !strings.Contains(row.Error, "given up after 60 tries") {
+		t.Errorf("row %+v", row)
+	}
+	if delay, ok := f.queue.delays["receipt of "+ready(7).Encode()]; !ok || delay != 0 {
+		t.Errorf("waits %v (%v)", delay, ok)
+	}
+	if len(f.deadLetters.bodies) != 0 {
+		t.Error("SQS and the function both put it into the dead-letter queue")
+	}
+}
+
+func TestAttemptsGoOnAfterRedrive(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	f.deliver(t, maxReceiveCount, ready(7))
+	f.veryfi.answer = nil
+	if f.deliver(t, 1, ready(7)); f.table.rows["7"].Attempts != maxReceiveCount+1 || f.table.rows["7"].Status != store.Processed {
+		t.Errorf("row %+v", f.table.rows["7"])
+	}
+}
+
+func TestRefusedCredentialsAreReadAgainOnce(t *testing.T) {
+	byKey := func(_ context.Context, c secret.Credentials, id int64) ([]byte, error) {
+		if c.APIKey != "the new key" {
+			return nil, &veryfi.Error{Class: veryfi.CredentialsRefused, Status: 401}
+		}
+		return documentJSON(id), nil
+	}
+	t.Run("and are new", func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = byKey
+		f.secrets.reloaded.APIKey = "the new key"
+		if done := f.deliver(t, 1, ready(7)); !done[0] || f.secrets.reloads != 1 || len(f.veryfi.requests) != 2 {
+			t.Errorf("done %v, %d reloads, requests %v", done, f.secrets.reloads, f.veryfi.requests)
+		}
+	})
+	t.Run("and are the same", func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = byKey
+		if done := f.deliver(t, 1, ready(7)); done[0] || f.secrets.reloads != 1 || len(f.veryfi.requests) != 1 {
+			t.Errorf("done %v, %d reloads, requests %v", done, f.secrets.reloads, f.veryfi.requests)
+		}
+		if first := f.delay(ready(7)); first < time.Minute {
+			t.Errorf("waits %v", first)
+		}
+	})
+	t.Run("and are never permanent before the last try", func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = byKey
+		for try := 1; try < maxReceiveCount; try++ {
+			if done := f.deliver(t, try, ready(7)); done[0] || f.table.rows["7"].Status != store.Retrying {
+				t.Fatalf("try %d: done %v, row %+v", try, done, f.table.rows["7"])
+			}
+		}
+	})
+}
+
+func TestNoRequestWithoutCredentials(t *testing.T) {
+	for name, change := range map[string]func(*memorySecrets){
+		"down":       func(s *memorySecrets) { s.err = errDown },
+		"not filled": func(s *memorySecrets) { s.known.APIKey = "unset" },
+	} {
+		f := newFixture()
+		change(f.secrets)
+		if done := f.deliver(t, 1, ready(7)); done[0] || len(f.veryfi.requests) != 0 || f.delay(ready(7)) < time.Minute {
+			t.Errorf("%s: done %v, requests %v, waits %v", name, done, f.veryfi.requests, f.delay(ready(7)))
+		}
+		if row := f.table.rows["7"]; row.Status != store.Retrying || !strings.HasPrefix(row.Error, "no credentials: ") {
+			t.Errorf("%s: row %+v", name, row)
+		}
+	}
+}
+
+func TestNoRequestWhileTheTableCannotBeRead(t *testing.T) {
+	f := newFixture()
+	f.table.get = func(context.Context) error { return errDown }
+	if done := f.deliver(t, 1, ready(7)); done[0] || len(f.veryfi.requests) != 0 || f.delay(ready(7)) == 0 {
+		t.Errorf("done %v, requests %v", done, f.veryfi.requests)
+	}
+}
+
+func TestRetrievedDocumentIsStoredWhenTheTableComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		back := time.Now().Add(20 * time.Second)
+		f.table.put = func(context.Context, store.Row) error {
+			if time.Now().Before(back) {
+				return errDown
+			}
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		batch := events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}}
+		if done := f.handle(t, ctx, batch); !done[0] || len(f.veryfi.requests) != 1 {
+			t.Errorf("done %v, requests %v", done, f.veryfi.requests)
+		}
+	})
+}
+
+func TestMessagesThatAreNone(t *testing.T) {
+	tests := []struct {
+		body       string
+		done       bool
+		key        string
+		status     store.Status
+		deadLetter bool
+	}{
+		{``, true, "", "", true},
+		{`not JSON`, true, "", "", true},
+		{`{}`, true, "", "", true},
+		{`[1]`, true, "", "", true},
+		{`{"version":1,"event":"document.created","id":"7"}`, true, "", "", true},
+		{`{"version":1,"event":"document.created","id":7,"created":8}`, true, "7", store.Error, true},
+		{`{"version":2,"event":"document.created","id":7}`, false, "7", store.Retrying, false},
+		{`{"version":2}`, false, "", "", false},
+	}
+	for _, test := range tests {
+		t.Run(test.body, func(t *testing.T) {
+			f := newFixture()
+			batch := events.SQSEvent{Records: []events.SQSMessage{record(test.body, 1)}}
+			if done := f.handle(t, t.Context(), batch); done[0] != test.done {
+				t.Errorf("done %v", done[0])
+			}
+			if test.deadLetter != slices.Contains(f.deadLetters.bodies, test.body) {
+				t.Errorf("dead letters %q", f.deadLetters.bodies)
+			}
+			if len(f.veryfi.requests) != 0 {
+				t.Errorf("requests %v", f.veryfi.requests)
+			}
+			if test.key == "" && len(f.table.rows) != 0 || f.table.rows[test.key].Status != test.status {
+				t.Errorf("rows %+v", f.table.rows)
+			}
+		})
+	}
+}
+
+func TestRecordsAreProcessedSideBySideAndOnTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = func(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+			time.Sleep(100 * time.Millisecond)
+			switch id {
+			case 2:
+				panic("a bug")
+			case 3:
+				return nil, &veryfi.Error{Class: veryfi.Unavailable, Status: 503}
+			}
+			return documentJSON(id), nil
+		}
+		start := time.Now()
+		done := f.deliver(t, 1, ready(1), ready(2), ready(3), ready(4))
+		if took := time.Since(start); took > 150*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		if diff := cmp.Diff([]bool{true, false, false, true}, done); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestAnswerComesBeforeTheTimeOut has a record that hangs and one that does not
+// even look at its context.
+func TestAnswerComesBeforeTheTimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		deaf := make(chan struct{})
+		f.veryfi.answer = func(ctx context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+			switch id {
+			case 2:
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			case 3:
+				<-deaf
+			}
+			return documentJSON(id), nil
+		}
+		const timeout = time.Minute
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		var batch events.SQSEvent
+		for id := range int64(3) {
+			batch.Records = append(batch.Records, record(ready(id+1).Encode(), 1))
+		}
+		start := time.Now()
+		done := f.handle(t, ctx, batch)
+		if took := time.Since(start); took >= timeout {
+			t.Errorf("took %v", took)
+		}
+		if diff := cmp.Diff([]bool{true, false, false}, done); diff != "" {
+			t.Error(diff)
+		}
+		if f.delay(ready(2)) == 0 || f.table.rows["2"].Status != store.Retrying {
+			t.Errorf("the record that was cut off waits %v, row %+v", f.delay(ready(2)), f.table.rows["2"])
+		}
+		close(deaf)
+		synctest.Wait()
+	})
+}
+
+func TestMessageComesAgainWhenItCannotBeDelayed(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	f.queue.err = errDown
+	if done := f.deliver(t, 1, ready(7)); done[0] {
+		t.Error("done")
+	}
+}
+
+func TestLogHoldsNoCredentialsAndNoDocument(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = func(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+		switch id {
+		case 1:
+			return []byte(`{"id": 1, "vendor": "confidential"}`), nil
+		case 2:
+			return []byte(`{"id": 9, "vendor": "confidential"}`), nil
+		default:
+			return []byte(`confidential`), nil
+		}
+	}
+	failed := message(event.DocumentFailed, 4, "c")
+	failed.Error = "confidential"
+	f.deliver(t, 1, ready(1), ready(2), ready(3), failed)
+	for _, private := range []string{"the api key", "confidential"} {
+		if strings.Contains(f.logs.String(), private) {
+			t.Errorf("%q is in the log: %s", private, f.logs)
+		}
+	}
+	if !strings.Contains(f.logs.String(), `"request_id":"request","document_id":"1"`) {
+		t.Errorf("log: %s", f.logs)
+	}
+}
+
+func TestWaitsGrowToAnHour(t *testing.T) {
+	for _, random := range []float64{0, 0.999} {
+		h := &Handler{Random: func() float64 { return random }}
+		var total time.Duration
+		for n := 1; n <= 100; n++ {
+			wait := h.backoff(firstWait, n)
+			if wait < firstWait || wait > maxWait*3/2 {
+				t.Errorf("wait %d is %v", n, wait)
+			}
+			if n < maxReceiveCount {
+				total += wait
+			}
+		}
+		if total < 6*time.Hour || total > 10*24*time.Hour {
+			t.Errorf("waits sum up to %v: more than Veryfi's outages, less than the queue's retention", total)
+		}
+	}
+}
+
+func TestRetryAfterIsKept(t *testing.T) {
+	for _, class := range []veryfi.Class{veryfi.Throttled, veryfi.Unavailable} {
+		f := newFixture()
+		f.veryfi.answer = answering("", &veryfi.Error{Class: class, RetryAfter: 77 * time.Second})
+		if f.deliver(t, 1, ready(7)); f.delay(ready(7)) != 77*time.Second {
+			t.Errorf("waits %v", f.delay(ready(7)))
+		}
+	}
+	for class, least := range map[veryfi.Class]time.Duration{veryfi.NotFound: firstWait, veryfi.CredentialsRefused: credentialsWait} {
+		f := newFixture()
+		f.veryfi.answer = answering("", &veryfi.Error{Class: class, RetryAfter: time.Second})
+		if f.deliver(t, 1, ready(7)); f.delay(ready(7)) < least {
+			t.Errorf("%s: waits %v", class, f.delay(ready(7)))
+		}
+	}
+}
+
+// TestEveryErrorIsJudged keeps the table of errors complete.
+func TestEveryErrorIsJudged(t *testing.T) {
+	f := newFixture()
+	for _, err := range []error{
+		document.ErrInProgress, document.ErrNotDocument, document.ErrOtherDocument, errNoCredentials, store.ErrTooLarge,
+		event.ErrMalformed, event.ErrNewerVersion, errPanic, veryfi.ErrNoTime, context.DeadlineExceeded,
+	} {
+		if v := f.judge(&try{receiveCount: 1}, fmt.Errorf("wrapped: %w", err)); v.class == classTable || v.class == "" {
+			t.Errorf("%v is of class %q", err, v.class)
+		}
+	}
+	if v := f.judge(&try{receiveCount: 1}, errors.New("DynamoDB says no")); v.class != classTable || v.permanent {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+func TestMissingSettingIsNamed(t *testing.T) {
+	complete := map[string]string{
+		"QUEUE_URL": "http://127.0.0.1:1/q", "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:1/d", "TABLE_NAME": "t",
+		"MAX_RECEIVE_COUNT": "60", "VERYFI_REQUESTS_PER_SECOND": "7.5", "VERYFI_SECRET_ID": "",
+		"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_USERNAME": "u", "VERYFI_API_KEY": "k",
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+	}
+	start := func(change, value string) error {
+		_, err := newHandler(func(name string) string {
+			if name == change {
+				return value
+			}
+			return complete[name]
+		}, slog.New(slog.DiscardHandler))
+		return err
+	}
+	if err := start("", ""); err != nil {
+		t.Fatal(err)
+	}
+	for variable, values := range map[string][]string{
+		"QUEUE_URL": {""}, "DEAD_LETTER_QUEUE_URL": {""}, "TABLE_NAME": {""}, "AWS_REGION": {""},
+		"MAX_RECEIVE_COUNT":          {"", "0", "many"},
+		"VERYFI_REQUESTS_PER_SECOND": {"", "0", "-1", "NaN", "61", "many"},
+		"VERYFI_BASE_URL":            {"api.veryfi.com", "ftp://x", "://"},
+	} {
+		for _, value := range values {
+			if err := start(variable, value); err == nil || !strings.Contains(err.Error(), variable) {
+				t.Errorf("%s=%q: %v", variable, value, err)
+			}
+		}
+	}
+}

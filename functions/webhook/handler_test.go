@@ -1,0 +1,381 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/signature"
+)
+
+const (
+	clientSecret = "the client secret"
+	created      = `{"id": 123456789, "created": "2021-10-20 15:27:26"}`
+)
+
+// memoryQueue is a queue in memory.
+type memoryQueue struct {
+	bodies []string
+	send   func(context.Context) error // nil when all is well
+}
+
+func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
+	if q.send != nil {
+		if err := q.send(ctx); err != nil {
+			return err
+		}
+	}
+	q.bodies = append(q.bodies, bodies...)
+	return nil
+}
+
+// messages returns what is in the queue.
+func (q *memoryQueue) messages(t *testing.T) []event.Message {
+	t.Helper()
+	var messages []event.Message
+	for _, body := range q.bodies {
+		m, err := event.DecodeMessage(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, m)
+	}
+	return messages
+}
+
+// rotatingSecrets hands out one secret, and another one once it is asked to look
+// again.
+type rotatingSecrets struct {
+	known, reloaded secret.Credentials
+	err             error
+	reloads         int
+}
+
+func (s *rotatingSecrets) Get(ctx context.Context) (*secret.Secret, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return secret.Fixed(s.known).Get(ctx)
+}
+
+func (s *rotatingSecrets) Reload(ctx context.Context) (*secret.Secret, error) {
+	s.reloads++
+	s.known = s.reloaded
+	return s.Get(ctx)
+}
+
+// fixture is a handler with all it needs in memory.
+type fixture struct {
+	*Handler
+	secrets *rotatingSecrets
+	queue   *memoryQueue
+	logs    *bytes.Buffer
+}
+
+func newFixture() *fixture {
+	credentials := secret.Credentials{ClientSecret: clientSecret}
+	f := &fixture{
+		secrets: &rotatingSecrets{known: credentials, reloaded: credentials},
+		queue:   &memoryQueue{},
+		logs:    &bytes.Buffer{},
+	}
+	f.Handler = &Handler{
+		Secrets: f.secrets,
+		Queue:   f.queue,
+		Now:     func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Log:     slog.New(slog.NewJSONHandler(f.logs, nil)),
+	}
+	return f
+}
+
+func (f *fixture) post(t *testing.T, req events.APIGatewayV2HTTPRequest) int {
+	t.Helper()
+	resp, err := f.Handle(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid([]byte(resp.Body)) || resp.Headers["content-type"] != "application/json" {
+		t.Errorf("the answer is %+v", resp)
+	}
+	return resp.StatusCode
+}
+
+// signed returns the request that Veryfi would send.
+func signed(t testing.TB, name, data string) events.APIGatewayV2HTTPRequest {
+	t.Helper()
+	s, err := signature.Sign([]byte(data), clientSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return requestWith(fmt.Sprintf(`{"event": %q, "data": %s}`, name, data), s)
+}
+
+func requestWith(body, signature string) events.APIGatewayV2HTTPRequest {
+	req := events.APIGatewayV2HTTPRequest{
+		Body:    body,
+		Headers: map[string]string{"content-type": "application/json", "x-veryfi-signature": signature},
+	}
+	req.RequestContext.HTTP.Method = http.MethodPost
+	req.RequestContext.RequestID = "the request"
+	return req
+}
+
+func TestGenuineEventIsEnqueued(t *testing.T) {
+	f := newFixture()
+	if status := f.post(t, signed(t, "document.created", created)); status != 200 {
+		t.Fatalf("status %d", status)
+	}
+	want := []event.Message{{
+		Version: 1, Event: "document.created", ID: 123456789, Created: "2021-10-20 15:27:26",
+		ReceivedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), RequestID: "the request",
+	}}
+	if diff := cmp.Diff(want, f.queue.messages(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAnswers changes one thing of a genuine request at a time.
+func TestAnswers(t *testing.T) {
+	type change func(*events.APIGatewayV2HTTPRequest)
+	header := func(key, value string) change {
+		return func(r *events.APIGatewayV2HTTPRequest) { r.Headers = map[string]string{key: value} }
+	}
+	body := func(body string) change {
+		return func(r *events.APIGatewayV2HTTPRequest) { r.Body = body }
+	}
+	method := func(method string) change {
+		return func(r *events.APIGatewayV2HTTPRequest) { r.RequestContext.HTTP.Method = method }
+	}
+	encoded := func(body string) change {
+		return func(r *events.APIGatewayV2HTTPRequest) { r.Body, r.IsBase64Encoded = body, true }
+	}
+	genuine := signed(t, "document.created", created)
+	valid := genuine.Headers[signatureHeader]
+	padding := func(n int) string { return genuine.Body + strings.Repeat(" ", n-len(genuine.Body)) }
+
+	tests := []struct {
+		name     string
+		change   change
+		status   int
+		messages int
+	}{
+		{"nothing", func(*events.APIGatewayV2HTTPRequest) {}, 200, 1},
+		{"header in title case", header("X-Veryfi-Signature", valid), 200, 1},
+		{"spaces around the signature", header(signatureHeader, "  "+valid+" "), 200, 1},
+		{"base64", encoded(base64.StdEncoding.EncodeToString([]byte(genuine.Body))), 200, 1},
+		{"base64 that is none", encoded("%%%"), 400, 0},
+		{"base64 of white space", encoded("IA0K"), 200, 0},
+		{"base64 of nothing", encoded(""), 200, 0},
+		{"GET", method("GET"), 200, 0},
+		{"HEAD", method("HEAD"), 200, 0},
+		{"PUT", method("PUT"), 405, 0},
+		{"DELETE", method("DELETE"), 405, 0},
+		{"OPTIONS", method("OPTIONS"), 405, 0},
+		{"lower-case post", method("post"), 405, 0},
+		{"no method", method(""), 405, 0},
+		{"empty body", body(""), 200, 0},
+		{"white space for a body", body(" \r\n\t"), 200, 0},
+		{"largest body", body(padding(maxBody)), 200, 1},
+		{"body too large", body(padding(maxBody + 1)), 413, 0},
+		{"base64 of the largest body", encoded(base64.StdEncoding.EncodeToString([]byte(padding(maxBody)))), 200, 1},
+		{"base64 of a body too large", encoded(base64.StdEncoding.EncodeToString([]byte(padding(maxBody + 1)))), 413, 0},
+		{"too large, and white space", body(strings.Repeat(" ", maxBody+1)), 413, 0},
+		{"too large, and the method is wrong", func(r *events.APIGatewayV2HTTPRequest) {
+			body(padding(maxBody + 1))(r)
+			method("PATCH")(r)
+		}, 405, 0},
+		{"not JSON", body("document.created"), 400, 0},
+		{"JSON array", body("[]"), 400, 0},
+		{"byte order mark", body("\ufeff" + genuine.Body), 400, 0},
+		{"no signature", header("content-type", "application/json"), 401, 0},
+		{"empty signature", header(signatureHeader, ""), 401, 0},
+		{"malformed signature", header(signatureHeader, "x"), 401, 0},
+		{"another signature", header(signatureHeader, strings.Repeat("A", 43)+"="), 401, 0},
+		{"other data", body(strings.Replace(genuine.Body, "123456789", "123456780", 1)), 401, 0},
+		{"no data", body(`{"event": "document.created"}`), 401, 0},
+		{"the old flat form", body(`{"id": 41331192, "created": "2021-10-20 15:27:26"}`), 401, 0},
+		{"nested too deep", body(`{"data": ` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`), 401, 0},
+		{"subscription, not signed", body(`{"event": "subscription", "data": {"secret": "code"}}`), 200, 0},
+		{"subscription without data", body(`{"event": "subscription"}`), 200, 0},
+		{"event of another name", body(strings.Replace(genuine.Body, "document.created", "check.created", 1)), 200, 1},
+		{"event that is no string", body(strings.Replace(genuine.Body, `"document.created"`, `null`, 1)), 200, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFixture()
+			req := signed(t, "document.created", created)
+			test.change(&req)
+			if status := f.post(t, req); status != test.status {
+				t.Errorf("status %d, want %d", status, test.status)
+			}
+			if len(f.queue.bodies) != test.messages {
+				t.Errorf("%d messages, want %d", len(f.queue.bodies), test.messages)
+			}
+		})
+	}
+}
+
+func TestEachIDBecomesOneMessage(t *testing.T) {
+	f := newFixture()
+	if status := f.post(t, signed(t, "document.created", `{"id": [3, "4", 3, 5], "created": "c"}`)); status != 200 {
+		t.Fatalf("status %d", status)
+	}
+	var ids []int64
+	for _, m := range f.queue.messages(t) {
+		ids = append(ids, m.ID)
+	}
+	if diff := cmp.Diff([]int64{3, 4, 5}, ids); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnusableIDsAreEnqueuedWhole(t *testing.T) {
+	f := newFixture()
+	const data = `{"id": [3, null]}`
+	if status := f.post(t, signed(t, "document.created", data)); status != 200 {
+		t.Fatalf("status %d", status)
+	}
+	messages := f.queue.messages(t)
+	if len(messages) != 1 || messages[0].Data != data || messages[0].ID != 0 {
+		t.Errorf("messages: %+v", messages)
+	}
+}
+
+func TestNothingIsAcknowledgedBeforeTheQueueHasIt(t *testing.T) {
+	f := newFixture()
+	f.queue.send = func(context.Context) error { return errors.New("the queue is down") }
+	if status := f.post(t, signed(t, "document.created", created)); status != 503 {
+		t.Errorf("status %d", status)
+	}
+	if f.queue.send = nil; f.post(t, signed(t, "document.created", created)) != 200 {
+		t.Error("the queue is up again, and the request is not accepted")
+	}
+}
+
+func TestAnswerComesBeforeVeryfiStopsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.queue.send = func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		start := time.Now()
+		status := f.post(t, signed(t, "document.created", created))
+		if took := time.Since(start); status != 503 || took >= 10*time.Second {
+			t.Errorf("status %d after %v", status, took)
+		}
+	})
+}
+
+func TestSecretThatCannotBeHadIsAnsweredWith503(t *testing.T) {
+	for name, change := range map[string]func(*rotatingSecrets){
+		"Secrets Manager is down": func(s *rotatingSecrets) { s.err = errors.New("down") },
+		"not filled":              func(s *rotatingSecrets) { s.known = secret.Credentials{ClientSecret: "unset"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture()
+			change(f.secrets)
+			if status := f.post(t, signed(t, "document.created", created)); status != 503 {
+				t.Errorf("status %d", status)
+			}
+			if len(f.queue.bodies) != 0 {
+				t.Error("something was enqueued")
+			}
+			if !strings.Contains(f.logs.String(), "secret") {
+				t.Errorf("the log does not say why: %s", f.logs)
+			}
+		})
+	}
+}
+
+func TestRotationLosesNoWebhook(t *testing.T) {
+	f := newFixture()
+	f.secrets.known.ClientSecret = "the secret before"
+	if status := f.post(t, signed(t, "document.created", created)); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	if f.secrets.reloads != 1 {
+		t.Errorf("read again %d times", f.secrets.reloads)
+	}
+}
+
+func TestOnlyAMismatchReadsTheSecretAgain(t *testing.T) {
+	f := newFixture()
+	f.post(t, signed(t, "document.created", created))
+	f.post(t, requestWith(`{"event": "document.created", "data": `+created+`}`, ""))
+	f.post(t, requestWith(`{"event": "document.created", "data": `+created+`}`, "malformed"))
+	f.post(t, requestWith(`{"event": "document.created"}`, strings.Repeat("A", 43)+"="))
+	if f.secrets.reloads != 0 {
+		t.Errorf("read again %d times", f.secrets.reloads)
+	}
+}
+
+func TestVerificationCodeIsOnOneLineOfTheLog(t *testing.T) {
+	f := newFixture()
+	f.secrets.err = errors.New("not filled yet")
+	if status := f.post(t, requestWith(`{"event": "subscription", "data": {"secret": "awdca8ef", "created": "c"}}`, "")); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	if lines := strings.Split(strings.TrimSpace(f.logs.String()), "\n"); len(lines) != 1 || !strings.Contains(lines[0], `"verification_code":"awdca8ef"`) {
+		t.Errorf("log: %s", f.logs)
+	}
+}
+
+func TestLogHoldsNoSecretSignatureOrBody(t *testing.T) {
+	f := newFixture()
+	failed := signed(t, "document.failed", `{"id": 7, "error": "confidential"}`)
+	f.post(t, failed)
+	f.queue.send = func(context.Context) error { return errors.New("down") }
+	f.post(t, failed)
+	failed.Body = strings.Replace(failed.Body, "7", "8", 1)
+	f.post(t, failed)
+	failed.Body += "confidential"
+	f.post(t, failed)
+	for _, private := range []string{clientSecret, failed.Headers[signatureHeader], "confidential"} {
+		if strings.Contains(f.logs.String(), private) {
+			t.Errorf("%q is in the log: %s", private, f.logs)
+		}
+	}
+	if !strings.Contains(f.logs.String(), `"request_id":"the request"`) {
+		t.Errorf("no request id in the log: %s", f.logs)
+	}
+}
+
+func TestMissingSettingIsNamed(t *testing.T) {
+	complete := map[string]string{
+		"QUEUE_URL": "http://127.0.0.1:1/q", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+		"VERYFI_CLIENT_SECRET": clientSecret,
+	}
+	for missing := range complete {
+		getenv := func(name string) string {
+			if name == missing {
+				return ""
+			}
+			return complete[name]
+		}
+		_, err := newHandler(getenv, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), missing) && missing != "VERYFI_CLIENT_SECRET" {
+			t.Errorf("without %s: %v", missing, err)
+		}
+		if err != nil && strings.Contains(err.Error(), clientSecret) {
+			t.Errorf("the error holds the secret: %v", err)
+		}
+	}
+	if _, err := newHandler(func(name string) string { return complete[name] }, slog.New(slog.DiscardHandler)); err != nil {
+		t.Errorf("complete: %v", err)
+	}
+}
