@@ -1,0 +1,105 @@
+// Package console prints what a developer reads: coloured and aligned on a
+// terminal, plain elsewhere.
+package console
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/lipgloss/table"
+	"github.com/muesli/termenv"
+)
+
+// A Console may be used by any number of goroutines; lines never mix.
+type Console struct {
+	mu  sync.Mutex
+	out io.Writer
+
+	good, bad, warn, dim, bold, plain lipgloss.Style
+}
+
+// New returns a console that writes to out, with colours or without.
+func New(out io.Writer, colour bool) *Console {
+	renderer := lipgloss.NewRenderer(out)
+	renderer.SetColorProfile(termenv.Ascii)
+	if colour {
+		renderer.SetColorProfile(termenv.ANSI)
+	}
+	foreground := func(ansi string) lipgloss.Style { return renderer.NewStyle().Foreground(lipgloss.Color(ansi)) }
+	return &Console{
+		out:   out,
+		good:  foreground("2"),
+		bad:   foreground("1"),
+		warn:  foreground("3"),
+		dim:   foreground("8"),
+		bold:  renderer.NewStyle().Bold(true),
+		plain: renderer.NewStyle(),
+	}
+}
+
+// Step says what is done now.
+func (c *Console) Step(format string, values ...any) {
+	c.print(c.dim.Render("·") + " " + fmt.Sprintf(format, values...))
+}
+
+// Good says what went well.
+func (c *Console) Good(format string, values ...any) {
+	c.print(c.good.Render("✓") + " " + fmt.Sprintf(format, values...))
+}
+
+// Bad says what is wrong.
+func (c *Console) Bad(format string, values ...any) {
+	c.print(c.bad.Render("✗") + " " + fmt.Sprintf(format, values...))
+}
+
+// Field prints a name and its value, aligned with other fields.
+func (c *Console) Field(name, value string) {
+	c.print("  " + c.dim.Render(fmt.Sprintf("%-14s", name)) + " " + value)
+}
+
+// Line prints text as it is.
+func (c *Console) Line(text string) { c.print(text) }
+
+// Table prints a blank line, a title, and rows in columns. A cell that is a word of a colour
+// (processed, error, 200, …) has it.
+func (c *Console) Table(title string, headers []string, rows [][]string) {
+	text := table.New().
+		Headers(headers...).
+		Rows(rows...).
+		Border(lipgloss.HiddenBorder()).
+		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).BorderHeader(false).
+		StyleFunc(func(row, column int) lipgloss.Style {
+			if row == table.HeaderRow {
+				return c.dim.PaddingRight(2)
+			}
+			return c.colour(rows[row][column]).PaddingRight(2)
+		})
+	var lines []string
+	for line := range strings.Lines(text.String()) {
+		lines = append(lines, "  "+strings.TrimRight(line, " \n"))
+	}
+	c.print("\n" + c.bold.Render(title) + "\n" + strings.Join(lines, "\n"))
+}
+
+// colour returns the style of a table's cell.
+func (c *Console) colour(cell string) lipgloss.Style {
+	word, _, _ := strings.Cut(cell, " ")
+	switch word {
+	case "processed", "200":
+		return c.good
+	case "error", "missing":
+		return c.bad
+	case "failed", "retrying", "unsupported", "401":
+		return c.warn
+	}
+	return c.plain
+}
+
+func (c *Console) print(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fmt.Fprintln(c.out, text)
+}

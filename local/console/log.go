@@ -1,0 +1,88 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+)
+
+// Log prints a line that a function wrote. A JSON object becomes time,
+// function, level, message and the other members in their order; another line
+// is printed as it is, after the function's name.
+func (c *Console) Log(function, line string) {
+	name := fmt.Sprintf("%-17s", function)
+	members, ok := members(line)
+	if !ok {
+		c.print(c.bold.Render(name) + " " + line)
+		return
+	}
+	var clock, level, message, rest string
+	for _, m := range members {
+		switch m.name {
+		case "time", "timestamp":
+			clock = m.value
+			if t, err := time.Parse(time.RFC3339Nano, m.value); err == nil {
+				clock = t.Format("15:04:05.000")
+			}
+		case "level":
+			level = m.value
+		case "msg", "message":
+			message = m.value
+		default:
+			rest += " " + c.dim.Render(m.name+"=") + m.value
+		}
+	}
+	c.print(c.dim.Render(clock) + " " + c.bold.Render(name) + " " + c.level(level).Render(fmt.Sprintf("%-5s", level)) + " " + message + rest)
+}
+
+func (c *Console) level(level string) lipgloss.Style {
+	switch strings.ToUpper(level) {
+	case "ERROR", "FATAL":
+		return c.bad
+	case "WARN":
+		return c.warn
+	case "INFO":
+		return c.good
+	}
+	return c.dim
+}
+
+type member struct{ name, value string }
+
+// members reads a line that is one JSON object. Strings lose their quotes
+// unless they hold a space or nothing and are no message.
+func members(line string) ([]member, bool) {
+	decoder := json.NewDecoder(strings.NewReader(line))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, false
+	}
+	var members []member
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, false
+		}
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return nil, false
+		}
+		members = append(members, member{name.(string), text(name.(string), value)})
+	}
+	_, err := decoder.Token()
+	return members, err == nil
+}
+
+func text(name string, value json.RawMessage) string {
+	var s string
+	if json.Unmarshal(value, &s) != nil {
+		return string(bytes.TrimSpace(value))
+	}
+	if name != "msg" && name != "message" && (s == "" || strings.ContainsAny(s, " \"\n")) {
+		return string(value)
+	}
+	return s
+}

@@ -1,0 +1,74 @@
+package demo
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+
+	"veryfi-intake/local/console"
+	"veryfi-intake/local/stack"
+	"veryfi-intake/local/standin"
+)
+
+func TestDemoFindsNothingWrong(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the emulators")
+	}
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	credentials := standin.Credentials{ClientID: "id", ClientSecret: "client secret", Username: "user", APIKey: "API key"}
+	var logs Logs
+	var out bytes.Buffer
+	s, err := stack.Start(t.Context(), stack.Options{Root: root, Credentials: credentials, Log: logs.Add})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	problems, err := Run(t.Context(), s, credentials, &logs, console.New(&out, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Error(problem)
+	}
+	if t.Failed() {
+		t.Logf("%s\n%q", out.String(), logs.lines)
+	}
+}
+
+func TestWhatIsWrongIsTold(t *testing.T) {
+	t.Parallel()
+	steps := []step{{name: "one", status: 200, rows: []expectation{{id: "1", status: "processed", attempts: 1}, {id: "check#", status: "unsupported"}, {id: "3"}}}}
+	rows := map[string]stack.Row{
+		"1":       {ID: "1", Status: "retrying", Attempts: 2},
+		"check#a": {ID: "check#a", Status: "unsupported"},
+		"forged":  {ID: "forged", Status: "processed"},
+	}
+	want := map[string]bool{
+		`row 1: status is "retrying", not "processed"`: true,
+		`row 1: 2 attempts, not 1`:                     true,
+		`row 3 is missing`:                             true,
+		`row forged (processed) must not be there`:     true,
+	}
+	problems := checkRows(steps, rows)
+	for _, problem := range problems {
+		if !want[problem] {
+			t.Errorf("told: %s", problem)
+		}
+	}
+	if len(problems) != len(want) {
+		t.Errorf("%d problems, want %d", len(problems), len(want))
+	}
+	answers := checkAnswers([]delivery{{steps[0], []standin.Answer{{Status: 503, Body: "x"}}}})
+	if len(answers) != 1 || answers[0] != `webhook "one" was answered 503, not 200: x` {
+		t.Errorf("told: %q", answers)
+	}
+	var logs Logs
+	logs.Add("WebhookFunction", "the client secret is secret-1")
+	if told := checkLogs(&logs, standin.Credentials{ClientSecret: "secret-1", APIKey: "key-1"}); len(told) != 1 {
+		t.Errorf("told: %q", told)
+	}
+}

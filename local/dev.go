@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"veryfi-intake/local/console"
+	"veryfi-intake/local/stack"
+	"veryfi-intake/local/standin"
+)
+
+const defaultBaseURL = "https://api.veryfi.com"
+
+// dev runs the stack until ctx ends and shows what the functions log. With real
+// credentials in the environment it retrieves from the real Veryfi.
+func dev(ctx context.Context, root string, p ports, getenv func(string) string, out *console.Console) error {
+	options := stack.Options{
+		Root:        root,
+		WebhookPort: p.webhook,
+		AWSPort:     p.aws,
+		VeryfiPort:  p.veryfi,
+		Log:         out.Log,
+		Progress:    func(what string) { out.Step("%s", what) },
+	}
+	credentials, real, err := realCredentials(getenv)
+	if err != nil {
+		return err
+	}
+	if real {
+		if options.VeryfiBaseURL = getenv("VERYFI_BASE_URL"); options.VeryfiBaseURL == "" {
+			options.VeryfiBaseURL = defaultBaseURL
+		}
+	} else if credentials, err = sampleCredentials(root); err != nil {
+		return err
+	}
+	options.Credentials = credentials
+
+	start := time.Now()
+	out.Step("building the functions and starting the emulators")
+	s, err := stack.Start(ctx, options)
+	if err != nil {
+		return explain(err)
+	}
+	defer s.Stop()
+	out.Good("the stack is up after %.1f s; Ctrl-C stops it", time.Since(start).Seconds())
+	shownSecret := mask(credentials.ClientSecret)
+	if s.Veryfi != nil {
+		s.Veryfi.Synthesize()
+		shownSecret = credentials.ClientSecret
+	}
+	if err := introduce(s, credentials.ClientSecret, shownSecret, out); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// introduce says how to use the stack.
+func introduce(s *stack.Stack, clientSecret, shownSecret string, out *console.Console) error {
+	const data = `{"id": 123456789, "created": "2026-02-03 09:15:27"}`
+	webhook, err := standin.Sign("document.created", data, clientSecret)
+	if err != nil {
+		return err
+	}
+	out.Field("webhook", s.WebhookURL)
+	out.Field("client secret", shownSecret)
+	out.Field("Veryfi", s.VeryfiURL)
+	out.Field("AWS endpoint", s.AWSURL)
+	out.Line("\nDeliver a webhook:")
+	out.Line(fmt.Sprintf("curl -i %s -H 'content-type: application/json' -H 'x-veryfi-signature: %s' -d '%s'", s.WebhookURL, webhook.Signature, webhook.Body()))
+	out.Line("\nList the rows:")
+	out.Line(fmt.Sprintf("AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws dynamodb scan --region us-east-1 --endpoint-url %s --table-name %s --query 'Items[].[id.S, status.S, error.S]' --output table\n", s.AWSURL, s.TableName))
+	return nil
+}

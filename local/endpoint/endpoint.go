@@ -1,0 +1,97 @@
+// Package endpoint makes one AWS endpoint of several: it passes each request on
+// to the service that the request's X-Amz-Target names.
+package endpoint
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// A Service is one of the AWS services behind the endpoint.
+type Service string
+
+// The services that are known, named by what their X-Amz-Target begins with.
+const (
+	DynamoDB       Service = "DynamoDB_"
+	SQS            Service = "AmazonSQS."
+	SecretsManager Service = "secretsmanager."
+)
+
+// keptConnections is enough for a webhook's batches, sent side by side.
+const keptConnections = 100
+
+// An Endpoint is the handler of all services. A request without X-Amz-Target
+// goes to SQS: only its query protocol has none.
+type Endpoint struct {
+	handlers map[Service]http.Handler
+
+	mu   sync.Mutex
+	down map[Service]bool
+}
+
+// New returns an endpoint of these handlers.
+func New(handlers map[Service]http.Handler) *Endpoint {
+	return &Endpoint{handlers: handlers, down: map[Service]bool{}}
+}
+
+// Proxy returns a handler that passes requests on to another server.
+func Proxy(server string) (http.Handler, error) {
+	target, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+	return &httputil.ReverseProxy{
+		Transport: &http.Transport{MaxIdleConnsPerHost: keptConnections},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog:  log.New(io.Discard, "", 0), // the client is told, with a 502
+	}, nil
+}
+
+// SetDown makes a service answer 503 to all requests, or work again.
+func (e *Endpoint) SetDown(service Service, down bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.down[service] = down
+}
+
+// ServeHTTP answers 400 to a target that no service has.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	target := r.Header.Get("X-Amz-Target")
+	service := serviceOf(target)
+	e.mu.Lock()
+	down := e.down[service]
+	e.mu.Unlock()
+	handler, ok := e.handlers[service]
+	switch {
+	case !ok:
+		fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
+	case down:
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in was told to be down")
+	default:
+		handler.ServeHTTP(w, r)
+	}
+}
+
+func serviceOf(target string) Service {
+	for _, service := range []Service{DynamoDB, SQS, SecretsManager} {
+		if strings.HasPrefix(target, string(service)) {
+			return service
+		}
+	}
+	if target == "" {
+		return SQS
+	}
+	return ""
+}
+
+func fail(w http.ResponseWriter, status int, kind, message string) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("X-Amzn-Errortype", kind)
+	w.WriteHeader(status)
+	io.WriteString(w, `{"__type":"`+kind+`","message":"`+strings.ReplaceAll(message, `"`, "'")+`"}`)
+}

@@ -1,0 +1,73 @@
+package endpoint
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+func named(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, name) })
+}
+
+func call(e *Endpoint, path, target string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest("POST", path, nil)
+	if target != "" {
+		request.Header.Set("X-Amz-Target", target)
+	}
+	recorder := httptest.NewRecorder()
+	e.ServeHTTP(recorder, request)
+	return recorder
+}
+
+func TestTargetChoosesTheService(t *testing.T) {
+	t.Parallel()
+	e := New(map[Service]http.Handler{DynamoDB: named("dynamodb"), SQS: named("sqs"), SecretsManager: named("secrets")})
+	for target, want := range map[string]string{
+		"DynamoDB_20120810.PutItem":     "dynamodb",
+		"AmazonSQS.SendMessage":         "sqs",
+		"secretsmanager.GetSecretValue": "secrets",
+		"":                              "sqs",
+	} {
+		if got := call(e, "/000000000000/DocumentQueue", target).Body.String(); got != want {
+			t.Errorf("%q goes to %q, want %q", target, got, want)
+		}
+	}
+	if got := call(e, "/", "Other.Call"); got.Code != http.StatusBadRequest {
+		t.Errorf("an unknown target got %d", got.Code)
+	}
+}
+
+func TestServiceThatIsDownAnswers503(t *testing.T) {
+	t.Parallel()
+	e := New(map[Service]http.Handler{SQS: named("sqs"), DynamoDB: named("dynamodb")})
+	e.SetDown(SQS, true)
+	if got := call(e, "/", "AmazonSQS.SendMessage"); got.Code != http.StatusServiceUnavailable {
+		t.Errorf("SQS answered %d", got.Code)
+	}
+	if got := call(e, "/", "DynamoDB_20120810.PutItem"); got.Code != http.StatusOK {
+		t.Errorf("DynamoDB answered %d", got.Code)
+	}
+	e.SetDown(SQS, false)
+	if got := call(e, "/", "AmazonSQS.SendMessage"); got.Code != http.StatusOK {
+		t.Errorf("SQS answered %d when it was up again", got.Code)
+	}
+}
+
+func TestProxyKeepsPathAndTellsOfADeadServer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }))
+	proxy, err := Proxy(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := New(map[Service]http.Handler{SQS: proxy})
+	if got := call(e, "/000000000000/Q", "").Body.String(); got != "/000000000000/Q" {
+		t.Errorf("path is %q", got)
+	}
+	server.Close()
+	if got := call(e, "/", ""); got.Code != http.StatusBadGateway {
+		t.Errorf("a dead server gives %d", got.Code)
+	}
+}

@@ -1,0 +1,231 @@
+// Package poller moves messages from an SQS queue to a function as Lambda's
+// event source mapping does.
+//
+// Source of what it imitates: Lambda developer guide, "Using Lambda with Amazon
+// SQS" and "Handling errors for an SQS event source in Lambda".
+package poller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+const (
+	// longPoll is how long one receive waits for a message. Lambda's is 20 s;
+	// a short one lets Stop wait for it, so that no message is received into
+	// the void.
+	longPoll = time.Second
+	// receiveMax is SQS's limit for one receive and one delete.
+	receiveMax = 10
+	// receivePause is the time from a failed receive to the next.
+	receivePause = 500 * time.Millisecond
+	// windowPoll is the time between two receives that do not wait.
+	windowPoll = 50 * time.Millisecond
+	// deleteTimeout bounds one delete, with the tries of the SDK.
+	deleteTimeout = 10 * time.Second
+)
+
+// A Queue is what the poller needs of SQS.
+type Queue interface {
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
+}
+
+// Config is an event source mapping.
+type Config struct {
+	Queue    Queue
+	QueueURL string
+	QueueARN string
+	Region   string
+	// BatchSize is the most messages in one event.
+	BatchSize int
+	// Window is how long a batch that is not full waits for more messages,
+	// from its first message on.
+	Window time.Duration
+	// MaxConcurrency is how many invocations run at once.
+	MaxConcurrency int
+	// ReportBatchItemFailures says that the function names the messages that
+	// failed; else its response is ignored.
+	ReportBatchItemFailures bool
+	// Invoke calls the function.
+	Invoke func(ctx context.Context, event []byte) ([]byte, error)
+	// Problem is told in a sentence what went wrong: a failed invocation, a
+	// response that makes no sense, a queue that does not answer.
+	Problem func(string)
+}
+
+// A Poller polls until it is stopped.
+type Poller struct {
+	config Config
+	slots  chan struct{}
+
+	stopping chan struct{}
+	stopOnce sync.Once
+	cut      context.CancelFunc
+	done     chan struct{}
+}
+
+// Start starts polling.
+func Start(config Config) *Poller {
+	ctx, cut := context.WithCancel(context.Background())
+	p := &Poller{
+		config:   config,
+		slots:    make(chan struct{}, config.MaxConcurrency),
+		stopping: make(chan struct{}),
+		cut:      cut,
+		done:     make(chan struct{}),
+	}
+	go p.run(ctx)
+	return p
+}
+
+// Stop receives no more messages and waits until those received are through.
+// When ctx ends before that, it leaves them to their visibility time-out.
+func (p *Poller) Stop(ctx context.Context) {
+	p.stopOnce.Do(func() { close(p.stopping) })
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.cut()
+		<-p.done
+	}
+}
+
+func (p *Poller) run(ctx context.Context) {
+	defer close(p.done)
+	var invocations sync.WaitGroup
+	defer invocations.Wait()
+	for p.acquire() {
+		batch := p.collect(ctx)
+		p.release()
+		for _, part := range split(p.config, batch) {
+			p.slots <- struct{}{}
+			invocations.Go(func() {
+				defer p.release()
+				p.process(ctx, part)
+			})
+		}
+	}
+}
+
+// acquire waits until an invocation may start, so that no message waits here,
+// invisible to others, for its turn. It reports false when the poller stops.
+func (p *Poller) acquire() bool {
+	select {
+	case <-p.stopping:
+		return false
+	default:
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	case <-p.stopping:
+		return false
+	}
+}
+
+func (p *Poller) release() { <-p.slots }
+
+// collect receives a batch: what there is, up to the batch size, and what comes
+// within the window. It returns none when one long poll brought none.
+func (p *Poller) collect(ctx context.Context) (batch []types.Message) {
+	var windowEnd time.Time
+	wait := longPoll
+	for len(batch) < p.config.BatchSize {
+		messages, err := p.receive(ctx, min(receiveMax, p.config.BatchSize-len(batch)), wait)
+		if err != nil {
+			if ctx.Err() == nil {
+				p.config.Problem(fmt.Sprintf("receive from %s: %v", p.config.QueueURL, err))
+				sleep(ctx, receivePause)
+			}
+			return batch
+		}
+		if len(batch) == 0 {
+			if len(messages) == 0 {
+				return nil
+			}
+			windowEnd = time.Now().Add(p.config.Window)
+		}
+		batch = append(batch, messages...)
+		left := time.Until(windowEnd)
+		if left <= 0 {
+			return batch
+		}
+		// SQS waits whole seconds; the rest is short polls.
+		if wait = min(longPoll, left.Truncate(time.Second)); wait == 0 && len(messages) == 0 {
+			sleep(ctx, min(windowPoll, left))
+		}
+	}
+	return batch
+}
+
+func (p *Poller) receive(ctx context.Context, count int, wait time.Duration) ([]types.Message, error) {
+	output, err := p.config.Queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:                    &p.config.QueueURL,
+		MaxNumberOfMessages:         int32(count),
+		WaitTimeSeconds:             int32(wait / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		MessageAttributeNames:       []string{"All"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return output.Messages, nil
+}
+
+// process invokes the function with one event and deletes what is done. What
+// failed is left as it is: it comes back after its visibility time-out.
+func (p *Poller) process(ctx context.Context, batch []types.Message) {
+	response, err := p.config.Invoke(ctx, newEvent(p.config, batch))
+	if ctx.Err() != nil {
+		return // cut
+	}
+	if err != nil {
+		p.config.Problem(fmt.Sprintf("a batch of %d comes back after its visibility time-out: %v", len(batch), err))
+		return
+	}
+	succeeded := batch
+	if p.config.ReportBatchItemFailures {
+		if succeeded, err = withoutFailures(batch, response); err != nil {
+			p.config.Problem(fmt.Sprintf("a batch of %d comes back after its visibility time-out: %v", len(batch), err))
+			return
+		}
+	}
+	for done := range slices.Chunk(succeeded, receiveMax) {
+		if err := p.delete(ctx, done); err != nil {
+			p.config.Problem(fmt.Sprintf("%d messages that are done come back after their visibility time-out: %v", len(done), err))
+		}
+	}
+}
+
+func (p *Poller) delete(ctx context.Context, messages []types.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	var entries []types.DeleteMessageBatchRequestEntry
+	for i, m := range messages {
+		entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle})
+	}
+	output, err := p.config.Queue.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &p.config.QueueURL, Entries: entries})
+	if err != nil {
+		return err
+	}
+	if len(output.Failed) > 0 {
+		return fmt.Errorf("SQS refused to delete %d of %d: %s", len(output.Failed), len(messages), aws.ToString(output.Failed[0].Message))
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,77 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+)
+
+// get asks the server through the SDK, once.
+func get(t *testing.T, s *Server, id, stage string) (string, error) {
+	t.Helper()
+	server := httptest.NewServer(s)
+	defer server.Close()
+	client := secretsmanager.New(secretsmanager.Options{
+		Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
+		}),
+	})
+	input := &secretsmanager.GetSecretValueInput{SecretId: &id}
+	if stage != "" {
+		input.VersionStage = &stage
+	}
+	output, err := client.GetSecretValue(t.Context(), input)
+	if err != nil {
+		return "", err
+	}
+	return *output.SecretString, nil
+}
+
+func want(t *testing.T, s *Server, stage, value string) {
+	t.Helper()
+	got, err := get(t, s, "VeryfiSecret", stage)
+	var missing *types.ResourceNotFoundException
+	if value == "" && !errors.As(err, &missing) || value != "" && err != nil || got != value {
+		t.Errorf("%s is %q (%v), want %q", stage, got, err, value)
+	}
+}
+
+func TestPutRotates(t *testing.T) {
+	t.Parallel()
+	s := New("VeryfiSecret", "one")
+	want(t, s, "", "one")
+	want(t, s, Previous, "")
+	s.Put("two")
+	want(t, s, Current, "two")
+	want(t, s, Previous, "one")
+	s.Remove(Previous)
+	want(t, s, Previous, "")
+	if s.Calls() != 5 {
+		t.Errorf("%d calls, want 5", s.Calls())
+	}
+}
+
+func TestOtherSecretIsNotFound(t *testing.T) {
+	t.Parallel()
+	var missing *types.ResourceNotFoundException
+	if _, err := get(t, New("VeryfiSecret", "one"), "Other", ""); !errors.As(err, &missing) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDownIsAServerErrorUntilItIsUp(t *testing.T) {
+	t.Parallel()
+	s := New("VeryfiSecret", "one")
+	s.SetDown(true)
+	if _, err := get(t, s, "VeryfiSecret", ""); err == nil {
+		t.Error("a server that is down answered")
+	}
+	s.SetDown(false)
+	want(t, s, "", "one")
+}

@@ -1,0 +1,119 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"veryfi-intake/local/emulator"
+	"veryfi-intake/local/template"
+)
+
+// The resources of template.yaml. Locally a resource's name is its logical id.
+const (
+	webhookFunction   = "WebhookFunction"
+	processorFunction = "ProcessorFunction"
+	documentQueue     = "DocumentQueue"
+	deadLetterQueue   = "DeadLetterQueue"
+	documentTable     = "DocumentTable"
+	veryfiSecret      = "VeryfiSecret"
+)
+
+const (
+	region    = "us-east-1"
+	account   = "000000000000" // ElasticMQ's
+	accessKey = "local"
+	// accountConcurrency is what a new AWS account has: ten executions at once.
+	accountConcurrency = 10
+)
+
+var localKeys = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: accessKey}, nil
+})
+
+func queueARN(queue string) string { return "arn:aws:sqs:" + region + ":" + account + ":" + queue }
+
+// references is what the functions' variables may refer to.
+func (s *Stack) references() template.References {
+	return template.References{
+		documentQueue:            s.QueueURL,
+		documentQueue + ".Arn":   queueARN(documentQueue),
+		deadLetterQueue:          s.DeadLetterQueueURL,
+		deadLetterQueue + ".Arn": queueARN(deadLetterQueue),
+		documentTable:            s.TableName,
+		veryfiSecret:             veryfiSecret,
+		"AWS::Region":            region,
+		"AWS::AccountId":         account,
+		"AWS::Partition":         "aws",
+		"AWS::StackName":         "local",
+	}
+}
+
+func (s *Stack) queues() ([]emulator.Queue, error) {
+	var queues []emulator.Queue
+	for _, id := range []string{documentQueue, deadLetterQueue} {
+		settings, err := s.template.Queue(id)
+		if err != nil {
+			return nil, err
+		}
+		queues = append(queues, emulator.Queue{
+			Name:              id,
+			VisibilityTimeout: settings.VisibilityTimeout,
+			DeadLetterQueue:   settings.DeadLetterQueue,
+			MaxReceiveCount:   settings.MaxReceiveCount,
+		})
+	}
+	return queues, nil
+}
+
+func (s *Stack) createTable(ctx context.Context) error {
+	settings, err := s.template.Table(documentTable)
+	if err != nil {
+		return err
+	}
+	input := &dynamodb.CreateTableInput{
+		TableName:   aws.String(documentTable),
+		BillingMode: types.BillingMode(settings.BillingMode),
+		KeySchema:   keySchema(settings.KeySchema),
+	}
+	for _, a := range settings.AttributeDefinitions {
+		input.AttributeDefinitions = append(input.AttributeDefinitions, types.AttributeDefinition{
+			AttributeName: aws.String(a.AttributeName), AttributeType: types.ScalarAttributeType(a.AttributeType),
+		})
+	}
+	for _, index := range settings.GlobalSecondaryIndexes {
+		input.GlobalSecondaryIndexes = append(input.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+			IndexName: aws.String(index.IndexName),
+			KeySchema: keySchema(index.KeySchema),
+			Projection: &types.Projection{
+				ProjectionType:   types.ProjectionType(index.Projection.ProjectionType),
+				NonKeyAttributes: index.Projection.NonKeyAttributes,
+			},
+		})
+	}
+	if _, err := s.DynamoDB.CreateTable(ctx, input); err != nil {
+		return fmt.Errorf("create the table %s: %w", documentTable, err)
+	}
+	expiry := settings.TimeToLiveSpecification
+	if !expiry.Enabled {
+		return nil
+	}
+	_, err = s.DynamoDB.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+		TableName:               aws.String(documentTable),
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: &expiry.AttributeName, Enabled: aws.Bool(true)},
+	})
+	if err != nil {
+		return fmt.Errorf("set the time to live of %s: %w", documentTable, err)
+	}
+	return nil
+}
+
+func keySchema(keys []template.Key) (elements []types.KeySchemaElement) {
+	for _, k := range keys {
+		elements = append(elements, types.KeySchemaElement{AttributeName: aws.String(k.AttributeName), KeyType: types.KeyType(k.KeyType)})
+	}
+	return elements
+}

@@ -1,0 +1,81 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+
+	"veryfi-intake/local/httpapi"
+	"veryfi-intake/local/lambda"
+	"veryfi-intake/local/poller"
+	"veryfi-intake/local/template"
+)
+
+// startFunctions puts the functions behind the HTTP API and the queue.
+func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string) error {
+	webhook, err := s.template.Function(webhookFunction, s.references())
+	if err != nil {
+		return err
+	}
+	if webhook.Route == nil {
+		return fmt.Errorf("%s has no route of an HTTP API in template.yaml", webhookFunction)
+	}
+	processor, err := s.template.Function(processorFunction, s.references())
+	if err != nil {
+		return err
+	}
+	if processor.Source == nil || processor.Source.Queue != documentQueue {
+		return fmt.Errorf("%s does not poll %s in template.yaml", processorFunction, documentQueue)
+	}
+	if processor.Source.MaximumConcurrency == 0 {
+		processor.Source.MaximumConcurrency = accountConcurrency
+	}
+	s.Webhook = s.newFunction(webhookFunction, webhook, bootstraps, accountConcurrency)
+	s.Processor = s.newFunction(processorFunction, processor, bootstraps, processor.Source.MaximumConcurrency)
+
+	s.source = s.newSource(*processor.Source)
+	s.StartPoller()
+	s.onStop(func() {
+		atOnce, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.stopPoller(atOnce)
+	})
+	s.WebhookURL = "http://" + front.Addr().String() + webhook.Route.Path
+	s.serve(front, httpapi.Front{Method: webhook.Route.Method, Path: webhook.Route.Path, Invoke: s.Webhook.Invoke})
+	return nil
+}
+
+func (s *Stack) newFunction(id string, settings template.Function, bootstraps map[string]string, concurrency int) *lambda.Function {
+	variables := settings.Environment
+	variables["AWS_ENDPOINT_URL"] = s.AWSURL
+	variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"] = accessKey, accessKey
+	maps.Copy(variables, s.options.Environment)
+	function := lambda.New(lambda.Config{
+		Name:           id,
+		Bootstrap:      bootstraps[id],
+		Timeout:        settings.Timeout,
+		MemorySize:     settings.MemorySize,
+		Environment:    variables,
+		Region:         region,
+		MaxConcurrency: concurrency,
+		Log:            func(line string) { s.options.Log(id, line) },
+	})
+	s.onStop(function.Close)
+	return function
+}
+
+func (s *Stack) newSource(source template.Source) poller.Config {
+	return poller.Config{
+		Queue:                   s.SQS,
+		QueueURL:                s.QueueURL,
+		QueueARN:                queueARN(source.Queue),
+		Region:                  region,
+		BatchSize:               source.BatchSize,
+		Window:                  source.Window,
+		MaxConcurrency:          source.MaximumConcurrency,
+		ReportBatchItemFailures: source.ReportBatchItemFailures,
+		Invoke:                  s.Processor.Invoke,
+		Problem:                 func(problem string) { s.options.Log("EventSource", problem) },
+	}
+}

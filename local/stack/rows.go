@@ -1,0 +1,80 @@
+package stack
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// A Row is what a person wants to see of a row of the table.
+type Row struct {
+	ID, Status, Error     string
+	Attempts              int
+	ReceivedAt, UpdatedAt time.Time
+	// Item is the whole row.
+	Item map[string]types.AttributeValue
+}
+
+// Rows returns all rows, by id, as they are now.
+func (s *Stack) Rows(ctx context.Context) (map[string]Row, error) {
+	rows := map[string]Row{}
+	pages := dynamodb.NewScanPaginator(s.DynamoDB, &dynamodb.ScanInput{TableName: &s.TableName, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			row := newRow(item)
+			rows[row.ID] = row
+		}
+	}
+	return rows, nil
+}
+
+func newRow(item map[string]types.AttributeValue) Row {
+	row := Row{ID: text(item["id"]), Status: text(item["status"]), Error: text(item["error"]), Item: item}
+	if attempts, ok := item["attempts"].(*types.AttributeValueMemberN); ok {
+		row.Attempts, _ = strconv.Atoi(attempts.Value)
+	}
+	row.ReceivedAt, _ = time.Parse(time.RFC3339, text(item["received_at"]))
+	row.UpdatedAt, _ = time.Parse(time.RFC3339, text(item["updated_at"]))
+	return row
+}
+
+func text(value types.AttributeValue) string {
+	if s, ok := value.(*types.AttributeValueMemberS); ok {
+		return s.Value
+	}
+	return ""
+}
+
+// Messages returns how many messages a queue holds, waiting and in flight.
+func (s *Stack) Messages(ctx context.Context, queueURL string) (int, error) {
+	output, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &queueURL,
+		AttributeNames: []sqstypes.QueueAttributeName{
+			sqstypes.QueueAttributeNameApproximateNumberOfMessages,
+			sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+			sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+		},
+	})
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for _, value := range output.Attributes {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}

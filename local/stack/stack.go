@@ -1,0 +1,143 @@
+// Package stack runs the whole of veryfi-intake on one machine, as template.yaml
+// describes it: the real functions, the emulators, and the stand-ins for API
+// Gateway, Lambda, Secrets Manager and Veryfi. Nothing leaves the machine unless
+// [Options] name the real Veryfi.
+package stack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"veryfi-intake/local/endpoint"
+	"veryfi-intake/local/lambda"
+	"veryfi-intake/local/poller"
+	"veryfi-intake/local/secrets"
+	"veryfi-intake/local/standin"
+	"veryfi-intake/local/template"
+)
+
+// Options describe a stack. The zero value of a port is a free one.
+type Options struct {
+	// Root is the folder of template.yaml and the Makefile.
+	Root string
+	// WebhookPort is the HTTP API's, AWSPort the one of all AWS services,
+	// VeryfiPort the stand-in's for Veryfi; all on 127.0.0.1.
+	WebhookPort, AWSPort, VeryfiPort int
+	// Credentials are what the secret holds and the stand-in accepts.
+	Credentials standin.Credentials
+	// VeryfiBaseURL is the real Veryfi's; "" starts the stand-in.
+	VeryfiBaseURL string
+	// Parameters replace defaults of the template's parameters.
+	Parameters map[string]string
+	// Environment is put over the variables of both functions.
+	Environment map[string]string
+	// Log is given each line that a function wrote, and what the stack itself
+	// has to say of its invocations. It may be called by several goroutines at
+	// once. Nil drops them.
+	Log func(source, line string)
+	// Progress is told in a few words what takes long. Nil drops it.
+	Progress func(string)
+}
+
+// A Stack is running until it is stopped.
+type Stack struct {
+	// WebhookURL takes webhooks; AWSURL is the endpoint of all AWS services.
+	WebhookURL, AWSURL string
+	// Webhook and Processor can be invoked, and their environments killed.
+	Webhook, Processor *lambda.Function
+	// Veryfi is the stand-in, nil with the real Veryfi; VeryfiURL either's.
+	Veryfi    *standin.Server
+	VeryfiURL string
+	// Secrets holds the credentials.
+	Secrets *secrets.Server
+	// AWS can take away a service from the functions. The clients below and
+	// the poller still have it.
+	AWS      *endpoint.Endpoint
+	SQS      *sqs.Client
+	DynamoDB *dynamodb.Client
+	// QueueURL, DeadLetterQueueURL and TableName are as the functions see them.
+	QueueURL, DeadLetterQueueURL, TableName string
+
+	options  Options
+	template *template.Template
+	source   poller.Config
+
+	mu       sync.Mutex
+	cleanups []func()
+	poller   *poller.Poller
+}
+
+// A PortInUseError says that a port that was asked for is not free.
+type PortInUseError struct {
+	Port int
+	// Purpose is what the stack needs it for.
+	Purpose string
+}
+
+func (e *PortInUseError) Error() string {
+	return fmt.Sprintf("port %d (%s) is in use", e.Port, e.Purpose)
+}
+
+// Start builds the functions and starts the stack. When it fails or ctx ends
+// before it is up, nothing is left running.
+func Start(ctx context.Context, options Options) (*Stack, error) {
+	if options.Log == nil {
+		options.Log = func(string, string) {}
+	}
+	if options.Progress == nil {
+		options.Progress = func(string) {}
+	}
+	s := &Stack{options: options}
+	if err := s.start(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Stop ends all that the stack runs, at once, and removes its files. What was
+// being processed is lost with the queue.
+func (s *Stack) Stop() {
+	s.mu.Lock()
+	cleanups := s.cleanups
+	s.cleanups = nil
+	s.mu.Unlock()
+	for _, cleanup := range slices.Backward(cleanups) {
+		cleanup()
+	}
+}
+
+// StopPoller ends the event source mapping after the batches that run.
+func (s *Stack) StopPoller() {
+	s.stopPoller(context.Background())
+}
+
+func (s *Stack) stopPoller(ctx context.Context) {
+	s.mu.Lock()
+	running := s.poller
+	s.poller = nil
+	s.mu.Unlock()
+	if running != nil {
+		running.Stop(ctx)
+	}
+}
+
+// StartPoller starts the event source mapping again.
+func (s *Stack) StartPoller() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poller == nil {
+		s.poller = poller.Start(s.source)
+	}
+}
+
+func (s *Stack) onStop(cleanup func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cleanups = append(s.cleanups, cleanup)
+}

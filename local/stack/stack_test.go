@@ -1,0 +1,149 @@
+package stack
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"veryfi-intake/local/endpoint"
+	"veryfi-intake/local/lambda"
+	"veryfi-intake/local/standin"
+)
+
+var credentials = standin.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
+
+const root = "../.."
+
+// startTest starts a stack that the test stops.
+func startTest(t *testing.T) *Stack {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts the emulators")
+	}
+	absolute, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var lines []string
+	s, err := Start(t.Context(), Options{
+		Root:        absolute,
+		Credentials: credentials,
+		Log: func(source, line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, source+": "+line)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if t.Failed() {
+			t.Log(strings.Join(lines, "\n"))
+		}
+	})
+	return s
+}
+
+func sign(t *testing.T, event, data string) standin.Webhook {
+	t.Helper()
+	webhook, err := standin.Sign(event, data, credentials.ClientSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return webhook
+}
+
+func waitForRow(t *testing.T, s *Stack, id, status string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		rows, err := s.Rows(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows[id].Status == status {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("row %s is %q (%s), not %q", id, rows[id].Status, rows[id].Error, status)
+		}
+	}
+}
+
+func TestWebhookBecomesARow(t *testing.T) {
+	t.Parallel()
+	s := startTest(t)
+	s.Veryfi.Put(standin.Documents, 1031, standin.Receipt(1031))
+	webhook := sign(t, "document.created", `{"id": 1031, "created": "2026-02-03 09:15:27"}`)
+	sender := standin.NewSender(time.Millisecond)
+
+	s.AWS.SetDown(endpoint.SQS, true)
+	if got := sender.Post(t.Context(), s.WebhookURL, webhook); got.Status != http.StatusServiceUnavailable {
+		t.Errorf("without SQS the answer is %d %v", got.Status, got.Err)
+	}
+	s.AWS.SetDown(endpoint.SQS, false)
+
+	s.StopPoller()
+	if got := sender.Post(t.Context(), s.WebhookURL, webhook); got.Status != http.StatusOK {
+		t.Errorf("the answer is %d %v", got.Status, got.Err)
+	}
+	if n, err := s.Messages(t.Context(), s.QueueURL); n != 1 || err != nil {
+		t.Errorf("the queue holds %d messages, %v", n, err)
+	}
+	s.Processor.Kill()
+	s.StartPoller()
+	waitForRow(t, s, "1031", "processed")
+
+	// Nothing that the stack started or wrote outlives it.
+	s.Stop()
+	if _, err := s.Rows(t.Context()); err == nil {
+		t.Error("DynamoDB answers after Stop")
+	}
+	var closed *lambda.Error
+	if _, err := s.Webhook.Invoke(t.Context(), nil); !errors.As(err, &closed) {
+		t.Errorf("a function answers after Stop: %v", err)
+	}
+}
+
+func TestPortInUseIsNamed(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	for purpose, options := range map[string]Options{
+		"webhook":             {WebhookPort: port},
+		"AWS endpoint":        {AWSPort: port},
+		"stand-in for Veryfi": {VeryfiPort: port},
+	} {
+		_, err := Start(t.Context(), options)
+		var inUse *PortInUseError
+		if !errors.As(err, &inUse) || *inUse != (PortInUseError{port, purpose}) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestTemplateWithoutAResourceIsNamed(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "template.yaml"), []byte("Parameters: {VeryfiBaseUrl: {Type: String}}\nResources: {}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Start(t.Context(), Options{Root: folder})
+	if err == nil || !strings.Contains(err.Error(), documentQueue+" is missing") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,165 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"veryfi-intake/local/emulator"
+	"veryfi-intake/local/endpoint"
+	"veryfi-intake/local/secrets"
+	"veryfi-intake/local/standin"
+	"veryfi-intake/local/template"
+)
+
+// start starts all parts; Stop undoes what it has done when it fails.
+func (s *Stack) start(ctx context.Context) error {
+	front, err := s.listen(s.options.WebhookPort, "webhook")
+	if err != nil {
+		return err
+	}
+	aws, err := s.listen(s.options.AWSPort, "AWS endpoint")
+	if err != nil {
+		return err
+	}
+	if err := s.startVeryfi(); err != nil {
+		return err
+	}
+	parameters := map[string]string{"VeryfiBaseUrl": s.VeryfiURL}
+	maps.Copy(parameters, s.options.Parameters)
+	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), parameters); err != nil {
+		return err
+	}
+	s.AWSURL = "http://" + aws.Addr().String()
+	s.QueueURL = s.AWSURL + "/" + account + "/" + documentQueue
+	s.DeadLetterQueueURL = s.AWSURL + "/" + account + "/" + deadLetterQueue
+	s.TableName = documentTable
+
+	started, err := s.startParts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.startAWS(aws, started); err != nil {
+		return err
+	}
+	if err := s.createTable(ctx); err != nil {
+		return err
+	}
+	return s.startFunctions(front, started.bootstraps)
+}
+
+// parts is what takes time to start.
+type parts struct {
+	dynamodb, elasticmq *emulator.Emulator
+	bootstraps          map[string]string // by function
+}
+
+// startParts builds the functions and starts the emulators, side by side.
+func (s *Stack) startParts(ctx context.Context) (parts, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queues, err := s.queues()
+	if err != nil {
+		return parts{}, err
+	}
+	options := emulator.Options{Directory: filepath.Join(s.options.Root, ".tools", "emulators"), Progress: s.options.Progress}
+	var p parts
+	var group sync.WaitGroup
+	// The first failure ends the others, and is the one that is told.
+	group.Go(func() {
+		var err error
+		if p.dynamodb, err = emulator.StartDynamoDB(ctx, options); err != nil {
+			cancel(err)
+			return
+		}
+		s.onStop(p.dynamodb.Stop)
+	})
+	group.Go(func() {
+		var err error
+		if p.elasticmq, err = emulator.StartElasticMQ(ctx, queues, options); err != nil {
+			cancel(err)
+			return
+		}
+		s.onStop(p.elasticmq.Stop)
+	})
+	group.Go(func() {
+		built, err := build(ctx, s.options.Root, webhookFunction, processorFunction)
+		if err != nil {
+			cancel(err)
+			return
+		}
+		p.bootstraps = built.bootstraps
+		s.onStop(built.remove)
+	})
+	group.Wait()
+	return p, context.Cause(ctx)
+}
+
+// listen opens a port of 127.0.0.1 and closes it when the stack stops.
+func (s *Stack) listen(port int, purpose string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, &PortInUseError{Port: port, Purpose: purpose}
+	case err != nil:
+		return nil, fmt.Errorf("listen for the %s: %w", purpose, err)
+	}
+	s.onStop(func() { listener.Close() })
+	return listener, nil
+}
+
+func (s *Stack) serve(listener net.Listener, handler http.Handler) {
+	server := &http.Server{Handler: handler}
+	go server.Serve(listener)
+	s.onStop(func() { server.Close() })
+}
+
+func (s *Stack) startVeryfi() error {
+	if s.VeryfiURL = s.options.VeryfiBaseURL; s.VeryfiURL != "" {
+		return nil
+	}
+	listener, err := s.listen(s.options.VeryfiPort, "stand-in for Veryfi")
+	if err != nil {
+		return err
+	}
+	s.VeryfiURL = "http://" + listener.Addr().String()
+	s.Veryfi = standin.New(s.options.Credentials)
+	s.serve(listener, s.Veryfi)
+	return nil
+}
+
+func (s *Stack) startAWS(listener net.Listener, started parts) error {
+	credentials, err := json.Marshal(s.options.Credentials)
+	if err != nil {
+		return err
+	}
+	s.Secrets = secrets.New(veryfiSecret, string(credentials))
+	dynamoDB, err := endpoint.Proxy(started.dynamodb.Endpoint)
+	if err != nil {
+		return err
+	}
+	elasticMQ, err := endpoint.Proxy(started.elasticmq.Endpoint)
+	if err != nil {
+		return err
+	}
+	s.AWS = endpoint.New(map[endpoint.Service]http.Handler{
+		endpoint.DynamoDB:       dynamoDB,
+		endpoint.SQS:            elasticMQ,
+		endpoint.SecretsManager: s.Secrets,
+	})
+	s.serve(listener, s.AWS)
+	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: localKeys})
+	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &started.dynamodb.Endpoint, Credentials: localKeys})
+	return nil
+}

@@ -1,0 +1,66 @@
+package standin
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The samples are written by hand: invented shops, people and accounts. Each
+// begins with its id, 0, which is replaced.
+//
+//go:embed documents/*.json
+var samples embed.FS
+
+// leadingID finds the id of a sample.
+var leadingID = regexp.MustCompile(`^(\{"id":)0`)
+
+// Receipt returns a receipt in a language with accents.
+func Receipt(id int64) []byte { return load("receipt", id) }
+
+// Invoice returns an invoice whose numbers no float64 can hold: 12.10, an
+// integer of 19 digits and decimals of 38.
+func Invoice(id int64) []byte { return load("invoice", id) }
+
+// BankStatement returns a bank statement.
+func BankStatement(id int64) []byte { return load("bank_statement", id) }
+
+// Large returns a receipt of at least size bytes, most of it line items.
+func Large(id int64, size int) []byte {
+	base := Receipt(id)
+	var items strings.Builder
+	for n := 1; items.Len() < size; n++ {
+		fmt.Fprintf(&items, `{"order":%d,"id":%d,"description":"Artículo %d de la lista larga","quantity":%d,"price":%d.10,"total":%d.%02d,"sku":"%08X","tags":[]},`,
+			n, 9_000_000+n, n, n%7+1, n%90+1, n%630+1, n%100, uint32(n)*2654435761)
+	}
+	return bytes.Replace(base, []byte(`"line_items":[`), []byte(`"line_items":[`+items.String()), 1)
+}
+
+// sample returns a document for an id that nobody put there.
+func sample(kind Kind, id int64) []byte {
+	switch {
+	case kind == BankStatements:
+		return BankStatement(id)
+	case id%2 == 0:
+		return Invoice(id)
+	default:
+		return Receipt(id)
+	}
+}
+
+// load returns a sample under an id, compact as Veryfi sends it. Compacting
+// keeps every digit.
+func load(name string, id int64) []byte {
+	text, err := samples.ReadFile("documents/" + name + ".json")
+	if err != nil {
+		panic(err) // embedded
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		panic(fmt.Errorf("sample %s: %w", name, err))
+	}
+	return leadingID.ReplaceAll(compact.Bytes(), fmt.Appendf(nil, `${1}%d`, id))
+}

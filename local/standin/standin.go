@@ -1,0 +1,232 @@
+// Package standin stands in for Veryfi on one machine: a [Server] that serves
+// documents as Veryfi's API does and can be told to misbehave, and a [Sender]
+// that delivers webhooks signed as Veryfi signs them. Its documents are samples
+// of our own, see [Receipt].
+package standin
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Credentials are the keys of a Veryfi profile. The JSON form is that of the
+// secret the functions read.
+type Credentials struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	Username     string `json:"username"`
+	APIKey       string `json:"api_key"`
+}
+
+// Kind says which of Veryfi's collections a document is in.
+type Kind string
+
+// The collections that are served.
+const (
+	Documents      Kind = "documents"
+	BankStatements Kind = "bank-statements"
+)
+
+// A Request is one GET that was received, whatever it was answered.
+type Request struct {
+	Kind Kind
+	ID   int64
+	Time time.Time
+}
+
+// A Server answers GET /api/v8/partner/documents/{id}/ and
+// /api/v8/partner/bank-statements/{id}/. Its methods may be called by any
+// number of goroutines.
+type Server struct {
+	mu          sync.Mutex
+	credentials Credentials
+	documents   map[key]document
+	synthesize  bool
+	always      Behaviour
+	queue       []Behaviour
+	queues      map[int64][]Behaviour
+	requests    []Request
+}
+
+type key struct {
+	kind Kind
+	id   int64
+}
+
+type document struct {
+	body       []byte
+	autoDelete bool
+}
+
+// New returns a server without documents.
+func New(credentials Credentials) *Server {
+	return &Server{credentials: credentials, documents: map[key]document{}, queues: map[int64][]Behaviour{}}
+}
+
+// SetCredentials changes what a request must show.
+func (s *Server) SetCredentials(credentials Credentials) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.credentials = credentials
+}
+
+// Put serves body, byte for byte, as the document of that id.
+func (s *Server) Put(kind Kind, id int64, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.documents[key{kind, id}] = document{body: body}
+}
+
+// PutAutoDelete is Put of a document that the first answer with status 200
+// deletes.
+func (s *Server) PutAutoDelete(kind Kind, id int64, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.documents[key{kind, id}] = document{body: body, autoDelete: true}
+}
+
+// Synthesize makes the server serve a sample for every id that was not Put.
+func (s *Server) Synthesize() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synthesize = true
+}
+
+// Then makes the next requests for a document misbehave, one each; after that
+// they are answered well.
+func (s *Server) Then(id int64, behaviours ...Behaviour) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queues[id] = append(s.queues[id], behaviours...)
+}
+
+// ThenAll is Then for whichever documents are asked for next.
+func (s *Server) ThenAll(behaviours ...Behaviour) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, behaviours...)
+}
+
+// Always makes all requests misbehave that are not under Then or ThenAll, until
+// it is called with nil.
+func (s *Server) Always(behaviour Behaviour) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.always = behaviour
+}
+
+// Requests returns the requests received so far, oldest first.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request(nil), s.requests...)
+}
+
+// RequestsFor returns the requests for one document, oldest first.
+func (s *Server) RequestsFor(kind Kind, id int64) (requests []Request) {
+	for _, r := range s.Requests() {
+		if r.Kind == kind && r.ID == id {
+			requests = append(requests, r)
+		}
+	}
+	return requests
+}
+
+// ServeHTTP answers 401 to wrong credentials and 404 to what it does not have,
+// as Veryfi does.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kind, id, ok := parsePath(r.URL.Path)
+	if !ok || r.Method != http.MethodGet {
+		fail(w, http.StatusNotFound, "Not found.")
+		return
+	}
+	if problem := s.take(kind, id); problem != nil {
+		problem(w, r, s.body(kind, id))
+		return
+	}
+	if !s.authorized(r.Header) {
+		fail(w, http.StatusUnauthorized, "Not Authorized")
+		return
+	}
+	body := s.serve(kind, id)
+	if body == nil {
+		fail(w, http.StatusNotFound, "Document Not Found")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(body)
+}
+
+func parsePath(path string) (kind Kind, id int64, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/api/v8/partner/")
+	name, number, cut := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
+	id, err := strconv.ParseInt(number, 10, 64)
+	kind = Kind(name)
+	return kind, id, ok && cut && err == nil && (kind == Documents || kind == BankStatements)
+}
+
+// take records the request and returns the behaviour it is under, or nil.
+func (s *Server) take(kind Kind, id int64) (b Behaviour) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, Request{kind, id, time.Now()})
+	if queue := s.queues[id]; len(queue) > 0 {
+		s.queues[id] = queue[1:]
+		return queue[0]
+	}
+	if len(s.queue) > 0 {
+		b, s.queue = s.queue[0], s.queue[1:]
+		return b
+	}
+	return s.always
+}
+
+func (s *Server) authorized(header http.Header) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want := "apikey " + s.credentials.Username + ":" + s.credentials.APIKey
+	if strings.HasPrefix(s.credentials.APIKey, "vrfk_") {
+		want = "Bearer " + s.credentials.APIKey
+	}
+	return header.Get("Client-Id") == s.credentials.ClientID && header.Get("Authorization") == want
+}
+
+// body returns the document, or nil.
+func (s *Server) body(kind Kind, id int64) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(kind, id).body
+}
+
+// serve is body, and deletes what is to be deleted by a GET.
+func (s *Server) serve(kind Kind, id int64) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	document := s.find(kind, id)
+	if document.autoDelete {
+		s.documents[key{kind, id}] = deleted
+	}
+	return document.body
+}
+
+// deleted stands for a document that was there: no sample takes its place.
+var deleted = document{}
+
+func (s *Server) find(kind Kind, id int64) document {
+	d, ok := s.documents[key{kind, id}]
+	if !ok && s.synthesize {
+		d.body = sample(kind, id)
+	}
+	return d
+}
+
+// fail answers an error in Veryfi's form.
+func fail(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"status": "fail", "error": text, "details": []string{}})
+}

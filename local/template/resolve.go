@@ -1,0 +1,164 @@
+package template
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A resolver turns YAML into plain values: maps, slices, strings, numbers.
+type resolver struct {
+	template   *Template
+	references References
+}
+
+// noValue is what !Ref AWS::NoValue gives: the property is not there.
+type noValue struct{}
+
+// members resolves the members of a mapping that are named, or all of them.
+func (r resolver) members(node *yaml.Node, names []string) (map[string]any, error) {
+	members := map[string]any{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		name := node.Content[i].Value
+		if names != nil && !slices.Contains(names, name) {
+			continue
+		}
+		value, err := r.value(node.Content[i+1])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if value != (noValue{}) {
+			members[name] = value
+		}
+	}
+	return members, nil
+}
+
+func (r resolver) value(node *yaml.Node) (any, error) {
+	switch node.Tag {
+	case "!Ref":
+		return r.ref(node.Value)
+	case "!GetAtt":
+		return r.reference("!GetAtt", node.Value)
+	case "!Sub":
+		return r.sub(node)
+	case "!If":
+		return r.choose(node)
+	}
+	if strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!") {
+		return nil, fmt.Errorf("the local stack does not know %s (line %d)", node.Tag, node.Line)
+	}
+	switch node.Kind {
+	case yaml.MappingNode:
+		if len(node.Content) == 2 && node.Content[0].Value == "Ref" {
+			return r.ref(node.Content[1].Value) // as `sam build` writes !Ref
+		}
+		return r.members(node, nil)
+	case yaml.SequenceNode:
+		values := []any{}
+		for _, item := range node.Content {
+			value, err := r.value(item)
+			if err != nil {
+				return nil, err
+			}
+			if value != (noValue{}) {
+				values = append(values, value)
+			}
+		}
+		return values, nil
+	case yaml.AliasNode:
+		return r.value(node.Alias)
+	}
+	if node.Tag == "!!int" || node.Tag == "!!float" {
+		return json.Number(node.Value), nil // 11.50 stays 11.50
+	}
+	var value any
+	err := node.Decode(&value)
+	return value, err
+}
+
+func (r resolver) ref(name string) (any, error) {
+	if name == "AWS::NoValue" {
+		return noValue{}, nil
+	}
+	if value, ok := r.template.parameters[name]; ok {
+		return value, nil
+	}
+	return r.reference("!Ref", name)
+}
+
+func (r resolver) reference(function, name string) (any, error) {
+	value, ok := r.references[name]
+	if !ok {
+		return nil, fmt.Errorf("the local stack has nothing for %s %s", function, name)
+	}
+	return value, nil
+}
+
+var placeholder = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
+
+// sub replaces ${Name} and ${Name.Attribute}; ${!Name} is the text ${Name}.
+func (r resolver) sub(node *yaml.Node) (any, error) {
+	if node.Kind != yaml.ScalarNode {
+		return nil, fmt.Errorf("the local stack knows !Sub of a text only (line %d)", node.Line)
+	}
+	var failed []error
+	text := placeholder.ReplaceAllStringFunc(node.Value, func(match string) string {
+		groups := placeholder.FindStringSubmatch(match)
+		if groups[1] == "!" {
+			return "${" + groups[2] + "}"
+		}
+		value, err := r.ref(groups[2])
+		if err != nil {
+			failed = append(failed, err)
+		}
+		return fmt.Sprint(value)
+	})
+	return text, errors.Join(failed...)
+}
+
+func (r resolver) choose(node *yaml.Node) (any, error) {
+	if node.Kind != yaml.SequenceNode || len(node.Content) != 3 {
+		return nil, fmt.Errorf("!If needs a condition and two values (line %d)", node.Line)
+	}
+	holds, err := r.condition(node.Content[0].Value)
+	if err != nil {
+		return nil, err
+	}
+	if holds {
+		return r.value(node.Content[1])
+	}
+	return r.value(node.Content[2])
+}
+
+func (r resolver) condition(name string) (bool, error) {
+	node, ok := r.template.conditions[name]
+	if !ok {
+		return false, fmt.Errorf("the condition %s is missing", name)
+	}
+	return r.holds(&node)
+}
+
+// holds evaluates !Equals, !Not and !Condition.
+func (r resolver) holds(node *yaml.Node) (bool, error) {
+	switch {
+	case node.Tag == "!Condition":
+		return r.condition(node.Value)
+	case node.Tag == "!Not" && len(node.Content) == 1:
+		holds, err := r.holds(node.Content[0])
+		return !holds, err
+	case node.Tag == "!Equals" && len(node.Content) == 2:
+		left, err := r.value(node.Content[0])
+		if err != nil {
+			return false, err
+		}
+		right, err := r.value(node.Content[1])
+		return fmt.Sprint(left) == fmt.Sprint(right), err
+	}
+	return false, fmt.Errorf("the local stack does not know the condition %s (line %d)", node.Tag, node.Line)
+}

@@ -1,0 +1,158 @@
+package template
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The resource types that are read.
+const (
+	queueType    = "AWS::SQS::Queue"
+	tableType    = "AWS::DynamoDB::Table"
+	functionType = "AWS::Serverless::Function"
+)
+
+// A Queue is an SQS queue's settings.
+type Queue struct {
+	VisibilityTimeout time.Duration
+	Retention         time.Duration
+	// DeadLetterQueue is the logical id of the queue that takes messages
+	// received MaxReceiveCount times, "" without redrive.
+	DeadLetterQueue string
+	MaxReceiveCount int
+}
+
+// Queue returns the settings of a queue. What the template leaves out is as SQS
+// has it: 30 s and 4 days.
+func (t *Template) Queue(id string) (Queue, error) {
+	properties := struct {
+		VisibilityTimeout, MessageRetentionPeriod int64
+		RedrivePolicy                             struct {
+			DeadLetterTargetArn string `json:"deadLetterTargetArn"`
+			MaxReceiveCount     int    `json:"maxReceiveCount"`
+		}
+	}{VisibilityTimeout: 30, MessageRetentionPeriod: 345600}
+	err := t.properties(id, queueType, t.names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy")
+	return Queue{
+		VisibilityTimeout: time.Duration(properties.VisibilityTimeout) * time.Second,
+		Retention:         time.Duration(properties.MessageRetentionPeriod) * time.Second,
+		DeadLetterQueue:   properties.RedrivePolicy.DeadLetterTargetArn,
+		MaxReceiveCount:   properties.RedrivePolicy.MaxReceiveCount,
+	}, err
+}
+
+// A Table is a DynamoDB table's settings, named as in CloudFormation and in
+// DynamoDB's API.
+type Table struct {
+	BillingMode            string
+	AttributeDefinitions   []struct{ AttributeName, AttributeType string }
+	KeySchema              []Key
+	GlobalSecondaryIndexes []struct {
+		IndexName  string
+		KeySchema  []Key
+		Projection struct {
+			ProjectionType   string
+			NonKeyAttributes []string
+		}
+	}
+	TimeToLiveSpecification struct {
+		AttributeName string
+		Enabled       bool
+	}
+}
+
+// A Key is one attribute of a key, HASH or RANGE.
+type Key struct{ AttributeName, KeyType string }
+
+// Table returns the settings of a table.
+func (t *Template) Table(id string) (Table, error) {
+	var table Table
+	err := t.properties(id, tableType, t.names(), &table,
+		"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "TimeToLiveSpecification")
+	return table, err
+}
+
+// A Function is a Lambda function's settings. Of its events there is at most
+// one route of an HTTP API and one queue.
+type Function struct {
+	Timeout     time.Duration
+	MemorySize  int // MB
+	Environment map[string]string
+	Route       *Route
+	Source      *Source
+}
+
+// A Route is the method (or ANY) and path of an HTTP API's route.
+type Route struct{ Method, Path string }
+
+// A Source is an event source mapping for a queue.
+type Source struct {
+	// Queue is the logical id.
+	Queue                   string
+	BatchSize               int
+	Window                  time.Duration
+	MaximumConcurrency      int // 0 is no limit
+	ReportBatchItemFailures bool
+}
+
+// Function returns the settings of a function, its variables resolved with the
+// references. What the template leaves out is as SAM and Lambda have it.
+func (t *Template) Function(id string, references References) (Function, error) {
+	properties := struct {
+		Timeout, MemorySize int
+		Environment         struct{ Variables map[string]any }
+	}{Timeout: 3, MemorySize: 128}
+	if err := t.properties(id, functionType, references, &properties, "Timeout", "MemorySize", "Environment"); err != nil {
+		return Function{}, err
+	}
+	function := Function{
+		Timeout:     time.Duration(properties.Timeout) * time.Second,
+		MemorySize:  properties.MemorySize,
+		Environment: map[string]string{},
+	}
+	for name, value := range properties.Environment.Variables {
+		function.Environment[name] = fmt.Sprint(value)
+	}
+	return function, t.events(id, &function)
+}
+
+func (t *Template) events(id string, function *Function) error {
+	var properties struct {
+		Events map[string]struct {
+			Type       string
+			Properties struct {
+				Method, Path                   string
+				Queue                          string
+				BatchSize                      *int
+				MaximumBatchingWindowInSeconds int
+				ScalingConfig                  struct{ MaximumConcurrency int }
+				FunctionResponseTypes          []string
+			}
+		}
+	}
+	if err := t.properties(id, functionType, t.names(), &properties, "Events"); err != nil {
+		return err
+	}
+	for name, event := range properties.Events {
+		p := event.Properties
+		switch event.Type {
+		case "HttpApi":
+			function.Route = &Route{Method: p.Method, Path: p.Path}
+		case "SQS":
+			function.Source = &Source{
+				Queue:                   p.Queue,
+				BatchSize:               10,
+				Window:                  time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
+				MaximumConcurrency:      p.ScalingConfig.MaximumConcurrency,
+				ReportBatchItemFailures: slices.Contains(p.FunctionResponseTypes, "ReportBatchItemFailures"),
+			}
+			if p.BatchSize != nil {
+				function.Source.BatchSize = *p.BatchSize
+			}
+		default:
+			return fmt.Errorf("%s: the local stack does not know the event %s of type %s", id, name, event.Type)
+		}
+	}
+	return nil
+}
