@@ -7,32 +7,32 @@ import (
 	"path/filepath"
 	"strings"
 
-	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
 )
 
 // sampleCredentials returns the made-up ones of local/env.json, which `sam
 // local` uses too.
-func sampleCredentials(root string) (standin.Credentials, error) {
+func sampleCredentials(root string) (secret.Credentials, error) {
 	path := filepath.Join(root, "local", "env.json")
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return standin.Credentials{}, fmt.Errorf("read the sample credentials: %w", err)
+		return secret.Credentials{}, fmt.Errorf("read the sample credentials: %w", err)
 	}
 	var functions map[string]map[string]string
 	if err := json.Unmarshal(text, &functions); err != nil {
-		return standin.Credentials{}, fmt.Errorf("read the sample credentials in %s: %w", path, err)
+		return secret.Credentials{}, fmt.Errorf("read the sample credentials in %s: %w", path, err)
 	}
 	variables := functions["ProcessorFunction"]
 	credentials, missing := credentialsFrom(func(name string) string { return variables[name] })
 	if len(missing) > 0 {
-		return standin.Credentials{}, fmt.Errorf("%s has no %s for ProcessorFunction", path, strings.Join(missing, ", "))
+		return secret.Credentials{}, fmt.Errorf("%s has no %s for ProcessorFunction", path, strings.Join(missing, ", "))
 	}
 	return credentials, nil
 }
 
 // credentialsFrom reads VERYFI_* and names those that are not set. Newer API
 // keys, which begin with vrfk_, need no user name.
-func credentialsFrom(getenv func(string) string) (credentials standin.Credentials, missing []string) {
+func credentialsFrom(getenv func(string) string) (credentials secret.Credentials, missing []string) {
 	for _, variable := range []struct {
 		name  string
 		value *string
@@ -53,10 +53,10 @@ func credentialsFrom(getenv func(string) string) (credentials standin.Credential
 
 // realCredentials returns those of the environment; ok is false when none is
 // set. Only some of them is an error.
-func realCredentials(getenv func(string) string) (credentials standin.Credentials, ok bool, err error) {
+func realCredentials(getenv func(string) string) (credentials secret.Credentials, ok bool, err error) {
 	credentials, missing := credentialsFrom(getenv)
 	switch {
-	case credentials == standin.Credentials{}:
+	case credentials == secret.Credentials{}:
 		return credentials, false, nil
 	case len(missing) > 0:
 		return credentials, false, fmt.Errorf("set %s too, or none of VERYFI_*: the real Veryfi needs all of them, the sample none", strings.Join(missing, " and "))

@@ -10,7 +10,7 @@ import (
 
 	"veryfi-intake/local/console"
 	"veryfi-intake/local/stack"
-	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
 )
 
 func TestWrongArgumentsGetTheUsage(t *testing.T) {
@@ -51,7 +51,7 @@ func TestRealCredentialsAreAllOrNone(t *testing.T) {
 	from := func(variables map[string]string) func(string) string {
 		return func(name string) string { return variables[name] }
 	}
-	if got, ok, err := realCredentials(from(all)); !ok || err != nil || got != (standin.Credentials{ClientID: "i", ClientSecret: "s", Username: "u", APIKey: "k"}) {
+	if got, ok, err := realCredentials(from(all)); !ok || err != nil || got != (secret.Credentials{ClientID: "i", ClientSecret: "s", Username: "u", APIKey: "k"}) {
 		t.Errorf("got %+v, %v, %v", got, ok, err)
 	}
 	if _, ok, err := realCredentials(from(nil)); ok || err != nil {

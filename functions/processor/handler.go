@@ -97,7 +97,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 		case i := <-ends:
 			finished[i] = done[i]
 		case <-late.Done():
-			h.Log.Error("records did not end in time, they will be tried again", slog.Int("records", len(batch.Records)-len(finished)))
+			h.Log.ErrorContext(ctx, "records did not end in time, they will be tried again", slog.Int("records", len(batch.Records)-len(finished)))
 		}
 	}
 	var failures []events.SQSBatchItemFailure
@@ -174,7 +174,7 @@ var errPanic = errors.New("the function failed on this record")
 func (h *Handler) process(ctx context.Context, t *try) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			t.log.Error("panic", slog.String("type", fmt.Sprintf("%T", p)), slog.String("stack", string(debug.Stack())))
+			t.log.ErrorContext(ctx, "panic", slog.String("type", fmt.Sprintf("%T", p)), slog.String("stack", string(debug.Stack())))
 			err = errPanic
 		}
 	}()
@@ -184,7 +184,7 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 		return err
 	}
 	if t.settledBy(t.seen) {
-		t.log.Info("nothing to do, the document is stored")
+		t.log.InfoContext(ctx, "nothing to do, the document is stored")
 		return nil
 	}
 	row := t.row()
@@ -205,7 +205,7 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 	if err := h.put(ctx, t, row); err != nil {
 		return err
 	}
-	t.log.Info("stored", slog.String("status", string(row.Status)), slog.Int("attempts", row.Attempts))
+	t.log.InfoContext(ctx, "stored", slog.String("status", string(row.Status)), slog.Int("attempts", row.Attempts))
 	return nil
 }
 
@@ -249,10 +249,10 @@ func (h *Handler) retrieve(ctx context.Context, m event.Message) (*document.Docu
 func (h *Handler) credentials(ctx context.Context, secrets func(context.Context) (*secret.Secret, error)) (secret.Credentials, error) {
 	known, err := secrets(ctx)
 	if err != nil {
-		return secret.Credentials{}, fmt.Errorf("%w: %w", errNoCredentials, err)
+		return secret.Credentials{}, fmt.Errorf("%w: %w", errNoSecret, err)
 	}
 	if err := known.Retrieves(); err != nil {
-		return secret.Credentials{}, fmt.Errorf("%w: %w", errNoCredentials, err)
+		return secret.Credentials{}, err
 	}
 	return known.Credentials, nil
 }

@@ -415,13 +415,16 @@ func TestRefusedCredentialsAreReadAgainOnce(t *testing.T) {
 }
 
 func TestNoRequestWithoutCredentials(t *testing.T) {
-	for name, change := range map[string]func(*memorySecrets){
-		"down":       func(s *memorySecrets) { s.err = errDown },
-		"not filled": func(s *memorySecrets) { s.known.APIKey = "unset" },
+	for name, test := range map[string]struct {
+		change func(*memorySecrets)
+		wait   time.Duration
+	}{
+		"down":       {func(s *memorySecrets) { s.err = errDown }, firstWait},
+		"not filled": {func(s *memorySecrets) { s.known.APIKey = "unset" }, credentialsWait},
 	} {
 		f := newFixture()
-		change(f.secrets)
-		if done := f.deliver(t, 1, ready(7)); done[0] || len(f.veryfi.requests) != 0 || f.delay(ready(7)) < time.Minute {
+		test.change(f.secrets)
+		if done := f.deliver(t, 1, ready(7)); done[0] || len(f.veryfi.requests) != 0 || f.delay(ready(7)) != test.wait {
 			t.Errorf("%s: done %v, requests %v, waits %v", name, done, f.veryfi.requests, f.delay(ready(7)))
 		}
 		if row := f.table.rows["7"]; row.Status != store.Retrying || !strings.HasPrefix(row.Error, "no credentials: ") {
@@ -631,7 +634,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 func TestEveryErrorIsJudged(t *testing.T) {
 	f := newFixture()
 	for _, err := range []error{
-		document.ErrInProgress, document.ErrNotDocument, document.ErrOtherDocument, errNoCredentials, store.ErrTooLarge,
+		document.ErrInProgress, document.ErrNotDocument, document.ErrOtherDocument, errNoSecret, secret.ErrNotFilled, store.ErrTooLarge,
 		event.ErrMalformed, event.ErrNewerVersion, errPanic, veryfi.ErrNoTime, context.DeadlineExceeded,
 	} {
 		if v := f.judge(&try{receiveCount: 1}, fmt.Errorf("wrapped: %w", err)); v.class == classTable || v.class == "" {

@@ -10,6 +10,7 @@ import (
 
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -27,7 +28,7 @@ const (
 	notFoundTries = 5
 )
 
-var errNoCredentials = errors.New("the credentials cannot be had")
+var errNoSecret = errors.New("the secret cannot be had")
 
 // classTable is the class of what DynamoDB answers, or does not.
 const classTable = "table"
@@ -63,9 +64,11 @@ func (h *Handler) judge(t *try, err error) verdict {
 		v.class = "in progress"
 	case errors.Is(err, document.ErrNotDocument), errors.Is(err, document.ErrOtherDocument):
 		v.class = string(veryfi.Unexpected)
-	case errors.Is(err, errNoCredentials):
+	case errors.Is(err, secret.ErrNotFilled):
 		v.class = "no credentials"
 		v.wait = h.backoff(credentialsWait, t.receiveCount)
+	case errors.Is(err, errNoSecret):
+		v.class = "no credentials"
 	case errors.Is(err, store.ErrTooLarge):
 		v.class, v.permanent = string(veryfi.TooLarge), true
 	case errors.Is(err, event.ErrMalformed):
@@ -127,7 +130,7 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 		case errors.Is(err, store.ErrSuperseded):
 			// An older version of the document is stored, and stays.
 		case err != nil:
-			t.log.Error("the row could not be written", slog.String("error", err.Error()))
+			t.log.ErrorContext(ctx, "the row could not be written", slog.String("error", err.Error()))
 			written = false
 		case t.settledBy(t.seen):
 			return true // somebody else has stored it meanwhile
@@ -137,7 +140,7 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 		if err := h.DeadLetters.Send(ctx, t.body); err == nil {
 			return true
 		} else {
-			t.log.Error("the message could not be copied to the dead-letter queue, it will be tried again", slog.String("error", err.Error()))
+			t.log.ErrorContext(ctx, "the message could not be copied to the dead-letter queue, it will be tried again", slog.String("error", err.Error()))
 		}
 	}
 	wait := v.wait
@@ -145,7 +148,7 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 		wait = 0 // SQS moves it to the dead-letter queue when it is due again
 	}
 	if err := h.Queue.Delay(ctx, t.receipt, wait); err != nil {
-		t.log.Error("the message could not be delayed, it comes again after the queue's visibility time-out", slog.String("error", err.Error()))
+		t.log.ErrorContext(ctx, "the message could not be delayed, it comes again after the queue's visibility time-out", slog.String("error", err.Error()))
 	}
 	return false
 }

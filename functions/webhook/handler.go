@@ -81,28 +81,28 @@ func (h *Handler) answer(ctx context.Context, r request) answer {
 	body, err := decodeBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return r.refuse(tooLarge, err)
+		return r.refuse(ctx, tooLarge, err)
 	case err != nil:
-		return r.refuse(badRequest, err)
+		return r.refuse(ctx, badRequest, err)
 	case len(body) == 0:
 		return alive
 	}
 	var payload signature.Payload
 	if err := payload.Parse(body); errors.Is(err, signature.ErrNotObject) {
-		return r.refuse(badRequest, err)
+		return r.refuse(ctx, badRequest, err)
 	} else if err != nil {
-		return r.refuse(unauthorized, err)
+		return r.refuse(ctx, unauthorized, err)
 	}
 	name := event.Name(&payload)
 	if name == event.Subscription {
-		return r.showCode(payload.Unverified())
+		return r.showCode(ctx, payload.Unverified())
 	}
 	data, err := h.verify(ctx, &payload, r.header(signatureHeader))
 	switch {
 	case errors.Is(err, errNoSecret):
-		return r.fail(err)
+		return r.fail(ctx, err)
 	case err != nil:
-		return r.refuse(unauthorized, err)
+		return r.refuse(ctx, unauthorized, err)
 	}
 	return h.enqueue(ctx, r, event.New(name, data))
 }
@@ -162,36 +162,36 @@ func (h *Handler) enqueue(ctx context.Context, r request, e event.Event) answer 
 		bodies[i] = m.Encode()
 	}
 	if err := h.Queue.Send(ctx, bodies...); err != nil {
-		return r.fail(err)
+		return r.fail(ctx, err)
 	}
 	attrs := []any{slog.String("event", e.Name), slog.Int("messages", len(messages))}
 	if len(messages) == 1 {
 		attrs = append(attrs, slog.String("document_id", messages[0].Key()))
 	}
-	r.log.Info("accepted", attrs...)
+	r.log.InfoContext(ctx, "accepted", attrs...)
 	return accepted
 }
 
 // showCode writes the code that confirms the webhook's URL where a person finds
 // it. Whether Veryfi signs it is not known, and a wrong code confirms nothing.
-func (r request) showCode(data signature.Data) answer {
+func (r request) showCode(ctx context.Context, data signature.Data) answer {
 	code := strings.Trim(string(data.Field("secret")), `"`)
 	const maxCode = 256
 	if code == "" || len(code) > maxCode {
-		r.log.Warn("a subscription came without a verification code")
+		r.log.WarnContext(ctx, "a subscription came without a verification code")
 		return alive
 	}
-	r.log.Info("type this code into Veryfi's portal to confirm the webhook URL", slog.String("verification_code", code))
+	r.log.InfoContext(ctx, "type this code into Veryfi's portal to confirm the webhook URL", slog.String("verification_code", code))
 	return alive
 }
 
-func (r request) refuse(a answer, why error) answer {
-	r.log.Warn("refused", slog.Int("status", a.status), slog.String("error", why.Error()))
+func (r request) refuse(ctx context.Context, a answer, why error) answer {
+	r.log.WarnContext(ctx, "refused", slog.Int("status", a.status), slog.String("error", why.Error()))
 	return a
 }
 
-func (r request) fail(why error) answer {
-	r.log.Error("not accepted, Veryfi will try again", slog.Int("status", unavailable.status), slog.String("error", why.Error()))
+func (r request) fail(ctx context.Context, why error) answer {
+	r.log.ErrorContext(ctx, "not accepted, Veryfi will try again", slog.Int("status", unavailable.status), slog.String("error", why.Error()))
 	return unavailable
 }
 

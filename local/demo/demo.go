@@ -21,6 +21,7 @@ import (
 	"veryfi-intake/local/console"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
 )
 
 const (
@@ -67,7 +68,7 @@ func (d delivery) last() standin.Answer { return d.answers[len(d.answers)-1] }
 
 // Run runs the demo on a fresh stack and returns what is wrong, a sentence
 // each. An error means that the demo itself could not go on.
-func Run(ctx context.Context, s *stack.Stack, credentials standin.Credentials, logs *Logs, out *console.Console) (problems []string, err error) {
+func Run(ctx context.Context, s *stack.Stack, credentials secret.Credentials, logs *Logs, out *console.Console) (problems []string, err error) {
 	prepare(s.Veryfi)
 	steps, err := webhooks(credentials.ClientSecret)
 	if err != nil {
@@ -219,7 +220,7 @@ func checkRequests(s *stack.Stack) []string {
 	return nil
 }
 
-func checkLogs(logs *Logs, credentials standin.Credentials) (problems []string) {
+func checkLogs(logs *Logs, credentials secret.Credentials) (problems []string) {
 	for name, secret := range map[string]string{"client secret": credentials.ClientSecret, "API key": credentials.APIKey} {
 		if lines := logs.containing(secret); len(lines) > 0 {
 			problems = append(problems, fmt.Sprintf("%d log lines hold the %s", len(lines), name))

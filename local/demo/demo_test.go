@@ -8,6 +8,7 @@ import (
 	"veryfi-intake/local/console"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
 )
 
 func TestDemoFindsNothingWrong(t *testing.T) {
@@ -19,7 +20,7 @@ func TestDemoFindsNothingWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	credentials := standin.Credentials{ClientID: "id", ClientSecret: "client secret", Username: "user", APIKey: "API key"}
+	credentials := secret.Credentials{ClientID: "id", ClientSecret: "client secret", Username: "user", APIKey: "API key"}
 	var logs Logs
 	var out bytes.Buffer
 	s, err := stack.Start(t.Context(), stack.Options{Root: root, Credentials: credentials, Log: logs.Add})
@@ -68,7 +69,7 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 	}
 	var logs Logs
 	logs.Add("WebhookFunction", "the client secret is secret-1")
-	if told := checkLogs(&logs, standin.Credentials{ClientSecret: "secret-1", APIKey: "key-1"}); len(told) != 1 {
+	if told := checkLogs(&logs, secret.Credentials{ClientSecret: "secret-1", APIKey: "key-1"}); len(told) != 1 {
 		t.Errorf("told: %q", told)
 	}
 }

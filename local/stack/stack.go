@@ -19,6 +19,7 @@ import (
 	"veryfi-intake/local/secrets"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/local/template"
+	"veryfi-intake/shared/secret"
 )
 
 // Options describe a stack. The zero value of a port is a free one.
@@ -29,7 +30,7 @@ type Options struct {
 	// VeryfiPort the stand-in's for Veryfi; all on 127.0.0.1.
 	WebhookPort, AWSPort, VeryfiPort int
 	// Credentials are what the secret holds and the stand-in accepts.
-	Credentials standin.Credentials
+	Credentials secret.Credentials
 	// VeryfiBaseURL is the real Veryfi's; "" starts the stand-in.
 	VeryfiBaseURL string
 	// Parameters replace defaults of the template's parameters.

@@ -14,9 +14,10 @@ import (
 	"veryfi-intake/local/endpoint"
 	"veryfi-intake/local/lambda"
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
 )
 
-var credentials = standin.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
+var credentials = secret.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
 
 const root = "../.."
 

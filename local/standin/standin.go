@@ -11,16 +11,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-)
 
-// Credentials are the keys of a Veryfi profile. The JSON form is that of the
-// secret the functions read.
-type Credentials struct {
-	ClientID     string `json:"client_id"`
-	ClientSecret string `json:"client_secret"`
-	Username     string `json:"username"`
-	APIKey       string `json:"api_key"`
-}
+	"veryfi-intake/shared/secret"
+)
 
 // Kind says which of Veryfi's collections a document is in.
 type Kind string
@@ -43,7 +36,7 @@ type Request struct {
 // number of goroutines.
 type Server struct {
 	mu          sync.Mutex
-	credentials Credentials
+	credentials secret.Credentials
 	documents   map[key]document
 	synthesize  bool
 	always      Behaviour
@@ -63,12 +56,12 @@ type document struct {
 }
 
 // New returns a server without documents.
-func New(credentials Credentials) *Server {
+func New(credentials secret.Credentials) *Server {
 	return &Server{credentials: credentials, documents: map[key]document{}, queues: map[int64][]Behaviour{}}
 }
 
 // SetCredentials changes what a request must show.
-func (s *Server) SetCredentials(credentials Credentials) {
+func (s *Server) SetCredentials(credentials secret.Credentials) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.credentials = credentials

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"veryfi-intake/shared/secret"
 )
 
-var sampleCredentials = Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
+var sampleCredentials = secret.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
 
 func serve(t *testing.T) (*Server, string) {
 	t.Helper()
@@ -86,7 +88,7 @@ func TestWrongCredentialsAre401(t *testing.T) {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}
-	s.SetCredentials(Credentials{ClientID: "id", APIKey: "vrfk_new"})
+	s.SetCredentials(secret.Credentials{ClientID: "id", APIKey: "vrfk_new"})
 	bearer := func(r *http.Request) { r.Header.Set("Authorization", "Bearer vrfk_new") }
 	if status, _, _, _ := get(t, url+"/api/v8/partner/documents/8/", bearer); status != 200 {
 		t.Errorf("a new key got %d", status)

@@ -27,9 +27,9 @@ const (
 // maxJSONDepth bounds the recursion: documents nest ten deep at most.
 const maxJSONDepth = 1000
 
-// A converter walks over the JSON once and writes DynamoDB's form of it. Numbers
-// and strings are copied as they stand: DynamoDB's JSON is JSON, and its numbers
-// are decimal.
+// A converter walks over the JSON once and writes DynamoDB's form of it. Strings
+// and the digits of numbers are copied as they stand: DynamoDB's JSON is JSON, and
+// its numbers are decimal.
 type converter struct {
 	scan jsonscan.Scanner
 	json []byte
@@ -246,18 +246,33 @@ func (c *converter) number(token []byte) {
 	}
 	c.write(digits/2+3, `{"N":"`)
 	if c.native {
-		c.out = append(append(c.out, token...), `"}`...)
+		c.out = append(appendNumber(c.out, token), `"}`...)
 	}
+}
+
+// appendNumber copies a number, but for the zeros at the end of its fraction,
+// which DynamoDB does not keep (and DynamoDB Local does, inside maps).
+func appendNumber(dst, token []byte) []byte {
+	mantissa, power := splitExponent(token)
+	if bytes.IndexByte(mantissa, '.') >= 0 {
+		mantissa = bytes.TrimRight(bytes.TrimRight(mantissa, "0"), ".")
+	}
+	return append(append(dst, mantissa...), power...)
+}
+
+// splitExponent splits a number before its exponent, if it has one.
+func splitExponent(token []byte) (mantissa, power []byte) {
+	if e := bytes.IndexAny(token, "eE"); e >= 0 {
+		return token[:e], token[e:]
+	}
+	return token, nil
 }
 
 // magnitude returns how many significant digits a JSON number has, and the power
 // of ten of the first of them. Zero has no digit. ok is false when its exponent
 // is beyond all bounds.
 func magnitude(token []byte) (digits, exponent int, ok bool) {
-	mantissa, e, hasExponent := bytes.Cut(bytes.TrimPrefix(token, []byte("-")), []byte("e"))
-	if !hasExponent {
-		mantissa, e, hasExponent = bytes.Cut(mantissa, []byte("E"))
-	}
+	mantissa, power := splitExponent(bytes.TrimPrefix(token, []byte("-")))
 	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
 	// exponent is now that of the first digit, be it a zero or not.
 	exponent = len(whole) - 1
@@ -278,8 +293,8 @@ func magnitude(token []byte) (digits, exponent int, ok bool) {
 	if digits == 0 {
 		return 0, 0, true
 	}
-	if hasExponent {
-		n, err := strconv.ParseInt(string(e), 10, 32)
+	if len(power) > 0 {
+		n, err := strconv.ParseInt(string(power[1:]), 10, 32)
 		if err != nil {
 			return digits, 0, false
 		}
