@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"math/big"
@@ -70,9 +71,15 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	if slices.Contains(os.Args, "-test.short=true") {
+	flag.Parse()
+	if testing.Short() {
 		fmt.Println("skipped: the pipeline is not started with -short")
 		return 0
+	}
+	// These tests wait for the pipeline more than they compute.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	root, err := stack.FindRoot()
 	if err == nil {

@@ -43,7 +43,7 @@ func credentialsFrom(getenv func(string) string) (credentials secret.Credentials
 		{"VERYFI_USERNAME", &credentials.Username},
 	} {
 		*variable.value = getenv(variable.name)
-		optional := variable.name == "VERYFI_USERNAME" && strings.HasPrefix(credentials.APIKey, "vrfk_")
+		optional := variable.name == "VERYFI_USERNAME" && credentials.IsBearer()
 		if *variable.value == "" && !optional {
 			missing = append(missing, variable.name)
 		}

@@ -8,9 +8,8 @@ import (
 	"veryfi-intake/local/console"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/veryfi"
 )
-
-const defaultBaseURL = "https://api.veryfi.com"
 
 // dev runs the stack until ctx ends and shows what the functions log. With real
 // credentials in the environment it retrieves from the real Veryfi.
@@ -29,7 +28,7 @@ func dev(ctx context.Context, root string, p ports, getenv func(string) string, 
 	}
 	if real {
 		if options.VeryfiBaseURL = getenv("VERYFI_BASE_URL"); options.VeryfiBaseURL == "" {
-			options.VeryfiBaseURL = defaultBaseURL
+			options.VeryfiBaseURL = veryfi.DefaultBaseURL
 		}
 	} else if credentials, err = sampleCredentials(root); err != nil {
 		return err

@@ -45,7 +45,7 @@ func (s *Scanner) AtEnd() bool {
 // Take skips white space, consumes the byte c if it is next, and reports
 // whether it was.
 func (s *Scanner) Take(c byte) bool {
-	if s.Next() != c || s.pos == len(s.text) {
+	if s.Next() != c {
 		return false
 	}
 	s.pos++
