@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"veryfi-intake/local/bridge"
 	"veryfi-intake/local/console"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
@@ -50,6 +51,9 @@ func dev(ctx context.Context, root string, p ports, getenv func(string) string, 
 	}
 	if err := introduce(s, credentials.ClientSecret, shownSecret, out); err != nil {
 		return err
+	}
+	if !real { // `sam local` uses the sample credentials; real ones stay on the loopback
+		go bridge.Relay(ctx, p.aws, p.veryfi)
 	}
 	<-ctx.Done()
 	return nil

@@ -1,0 +1,147 @@
+# Daily work: `make` alone lists it. Needs GNU Make 3.81 (which macOS has) or newer.
+
+ARCH       ?= arm64
+ENV        ?= default
+PARAMETERS ?=
+EVENT      ?= events/webhook-document-created.json
+FUZZTIME   ?= 1m
+PYTHON     ?= python3
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+export GOTOOLCHAIN := local
+export SAM_CLI_TELEMETRY := 0
+
+# Tools are installed once, in .tools. The names hold what they depend on, so that
+# a new version is a new file. A virtual environment holds its own path.
+gotestsum     := .tools/bin/gotestsum@v1.13.0
+golangci-lint := .tools/bin/golangci-lint@v2.15.0
+govulncheck   := .tools/bin/govulncheck@v1.9.0
+venv          := .tools/venv/installed-$(firstword $(shell (pwd; cat local/requirements.txt) | cksum))
+sam           := .tools/venv/bin/sam
+cfn-lint      := .tools/venv/bin/cfn-lint
+
+build-dir  := .aws-sam/build
+host-arch  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+parameters = --parameter-overrides Architecture=$(ARCH)
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo 'ARCH=$(ARCH) (or x86_64)  ENV=$(ENV) (or sandbox, prod)  EVENT=$(EVENT)'
+	@echo 'FUZZTIME=$(FUZZTIME)  PYTHON=$(PYTHON)  PARAMETERS="LogRetentionDays=90 ..." (a stack keeps them)'
+
+# On this machine.
+
+run: need-go ## run the whole stack once: sample webhooks in, rows out
+	@go build -o .build/local ./local && exec .build/local run
+
+dev: need-go ## run the whole stack until Ctrl-C, for your own webhooks
+	@go build -o .build/local ./local && exec .build/local dev
+
+# `sam local` runs a function in Docker, for this machine's architecture, so it is
+# built apart from what is deployed. SAM CLI wants credentials: none of yours.
+invoke start-api: ARCH := $(host-arch)
+invoke start-api: build-dir := .build/sam
+sam-local = env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
+	AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true \
+	AWS_ENDPOINT_URL=http://127.0.0.1:8081 $(sam) local
+sam-local-options = --template $(build-dir)/template.yaml --config-file '$(CURDIR)/samconfig.toml' $(parameters)
+
+invoke: build ## send EVENT to its function in Docker, against `make dev`
+	@function=Webhook; ! grep -q '"Records"' $(EVENT) || function=Processor; \
+	exec $(sam-local) invoke $${function}Function --event $(EVENT) $(sam-local-options)
+
+start-api: build ## serve the webhook in Docker on port 3000, against `make dev`
+	@exec $(sam-local) start-api $(sam-local-options)
+
+# Checks.
+
+test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
+	@$(call quietly,go vet ./...)
+	@$(call quietly,$(cfn-lint) template.yaml)
+	@$(call quietly,$(sam) validate --lint)
+	@race=-race; go list -race ./shared/event >/dev/null 2>&1 || \
+	{ race=; echo 'Without the race detector: it needs a C compiler.'; }; \
+	$(gotestsum) --format none -- -count=1 -vet=off $$race ./...
+
+fuzz: need-go ## run each fuzz target for FUZZTIME
+	@mkdir -p .build && go test -list '^Fuzz' ./... >.build/fuzz
+	@awk '/^Fuzz/ { name[++n] = $$1 } /^ok/ { while (n) print name[n--], $$2 }' .build/fuzz | \
+	while read -r name package; do \
+		echo "$$package $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+lint: $(golangci-lint) $(govulncheck) ## check style, likely bugs and known vulnerabilities
+	@$(golangci-lint) run
+	@out=$$($(govulncheck) ./... 2>&1) && exit; \
+	case $$out in \
+	*'fetching vulnerabilities'*) echo 'govulncheck skipped: its database is out of reach.' ;; \
+	*) printf '%s\n' "$$out" >&2; exit 1 ;; \
+	esac
+
+validate: $(venv) ## check template.yaml
+	@$(cfn-lint) template.yaml
+	@$(sam) validate --lint
+
+# To AWS.
+
+build: need-go $(venv) ## build both functions for ARCH
+	@$(call quietly,MAKEFLAGS= MAKELEVEL= ARCH=$(ARCH) $(sam) build --build-dir $(build-dir) $(parameters))
+	@go build -o .build/buildcheck ./local/buildcheck && .build/buildcheck $(ARCH) $(build-dir)
+	@echo 'Built both functions for $(ARCH) in $(build-dir).'
+
+deploy: build ## build, and deploy to the environment ENV of samconfig.toml
+	@$(sam) deploy --config-env $(ENV) $(parameters) $(PARAMETERS)
+
+clean: ## remove what was built; .tools stays
+	rm -rf .build .aws-sam
+
+# The one place where functions are built. SAM calls these, and so do the local
+# stack and the tests. Static, so that they do not depend on the C library of
+# another system; with no paths, so that the same source makes the same bytes and
+# a deployment with no change changes nothing.
+build-WebhookFunction: need-go
+	@$(go-build) ./functions/webhook
+
+build-ProcessorFunction: need-go
+	@$(go-build) ./functions/processor
+
+GOARCH-arm64  := arm64
+GOARCH-x86_64 := amd64
+go-build = CGO_ENABLED=0 GOOS=linux GOARCH=$(or $(GOARCH-$(ARCH)),$(error ARCH is '$(ARCH)': it can be arm64 or x86_64)) \
+	go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap'
+
+# Tools.
+
+quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out" >&2; exit 1; }
+
+$(venv): | need-python
+	@echo 'Setting up SAM CLI and cfn-lint in .tools/venv, once (about a minute).'
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
+	@touch $@
+
+.tools/bin/gotestsum@%:     package := gotest.tools/gotestsum
+.tools/bin/golangci-lint@%: package := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+.tools/bin/govulncheck@%:   package := golang.org/x/vuln/cmd/govulncheck
+.tools/bin/%: | need-go
+	@echo 'Building $* in .tools/bin, once$(if $(findstring golangci,$*), (a minute or two)).'
+	@GOBIN='$(CURDIR)/$@.new' go install $(package)@$(lastword $(subst @, ,$*))
+	@mv $@.new/* $@ && rmdir $@.new
+
+go-version := $(shell awk '/^go / { print $$2 }' go.mod)
+
+need-go:
+	@go list -m >/dev/null 2>&1 || { echo 'Go $(go-version) or newer is missing: install it from https://go.dev/dl, and run this again.' >&2; exit 1; }
+
+need-python:
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo 'Python 3.11 or newer with its venv module is missing: install it (Debian: apt install python3-venv; macOS: brew install python), or name another with PYTHON=...' >&2; exit 1; }
+
+need-java:
+	@command -v java >/dev/null || { echo 'Java is missing: install Java 17 or newer (Debian: apt install default-jre-headless; macOS: brew install openjdk).' >&2; exit 1; }
+	@test -d .tools/emulators || command -v mvn >/dev/null || { echo 'Maven is missing: install it (Debian: apt install maven; macOS: brew install maven).' >&2; exit 1; }
+
+.PHONY: help run dev invoke start-api test fuzz lint validate build deploy clean \
+	build-WebhookFunction build-ProcessorFunction need-go need-python need-java
