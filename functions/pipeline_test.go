@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"math/rand/v2"
 	"os"
@@ -237,12 +238,10 @@ func TestEveryKindOfWebhookBecomesItsRow(t *testing.T) {
 				t.Fatalf("status %d", status)
 			}
 			got := fields(row(t, test.id, test.want["status"]))
-			for name, value := range map[string]string{
+			maps.Copy(test.want, map[string]string{
 				"id": test.id, "event": test.event, "created": created, "received_at": "a time", "updated_at": "a time",
 				"attempts": "1", "request_id": "an id",
-			} {
-				test.want[name] = value
-			}
+			})
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -264,7 +263,7 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 	add := func(kind standin.Kind, prefix string, id int64, body []byte) {
 		documents = append(documents, stored{kind, prefix, id, body})
 	}
-	for _, make := range []func(int64) []byte{
+	for _, newDocument := range []func(int64) []byte{
 		standin.Receipt, standin.Invoice, numbers,
 		func(id int64) []byte { return standin.Large(id, 300<<10) },
 		func(id int64) []byte { return standin.Large(id, 800<<10) },
@@ -286,7 +285,7 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 		},
 	} {
 		id := newID()
-		add(standin.Documents, "", id, make(id))
+		add(standin.Documents, "", id, newDocument(id))
 	}
 	root, err := stack.FindRoot()
 	if err != nil {
@@ -345,7 +344,7 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 
 // numbers returns a document with numbers of all sizes.
 func numbers(id int64) []byte {
-	random := rand.New(rand.NewPCG(uint64(id), 0)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(uint64(id), 0))
 	b := fmt.Appendf(nil, `{"id": %d, "numbers": [12.10, 0, -0.0, 0e9, 1234567890123456789, 0.00000000000000000000000000000000000001, 1E5, 1e+5, -1.5e-7`, id)
 	for range 300 {
 		digits := []byte{'1' + byte(random.IntN(9))}
@@ -549,7 +548,7 @@ func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 			}
 		}
 	}
-	want := append(malformed, fmt.Sprint(refused), fmt.Sprint(huge))
+	want := slices.Concat(malformed, []string{fmt.Sprint(refused), fmt.Sprint(huge)})
 	slices.Sort(want)
 	slices.Sort(letters)
 	if diff := cmp.Diff(want, letters); diff != "" {
@@ -558,7 +557,7 @@ func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 }
 
 func incompressible(id int64, size int) []byte {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, size)
 	for i := range noise {
 		noise[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-"[random.IntN(64)]

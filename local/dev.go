@@ -23,11 +23,11 @@ func dev(ctx context.Context, root string, p ports, getenv func(string) string, 
 		Log:         out.Log,
 		Progress:    func(what string) { out.Step("%s", what) },
 	}
-	credentials, real, err := realCredentials(getenv)
+	credentials, isReal, err := realCredentials(getenv)
 	if err != nil {
 		return err
 	}
-	if real {
+	if isReal {
 		if options.VeryfiBaseURL = getenv("VERYFI_BASE_URL"); options.VeryfiBaseURL == "" {
 			options.VeryfiBaseURL = veryfi.DefaultBaseURL
 		}
@@ -52,7 +52,7 @@ func dev(ctx context.Context, root string, p ports, getenv func(string) string, 
 	if err := introduce(s, credentials.ClientSecret, shownSecret, out); err != nil {
 		return err
 	}
-	if !real { // `sam local` uses the sample credentials; real ones stay on the loopback
+	if !isReal { // `sam local` uses the sample credentials; real ones stay on the loopback
 		go bridge.Relay(ctx, p.aws, p.veryfi)
 	}
 	<-ctx.Done()

@@ -203,10 +203,10 @@ func (f *fixture) deliver(t *testing.T, receiveCount int, messages ...event.Mess
 	for _, m := range messages {
 		batch.Records = append(batch.Records, record(m.Encode(), receiveCount))
 	}
-	return f.handle(t, t.Context(), batch)
+	return f.handle(t.Context(), t, batch)
 }
 
-func (f *fixture) handle(t *testing.T, ctx context.Context, batch events.SQSEvent) (done []bool) {
+func (f *fixture) handle(ctx context.Context, t *testing.T, batch events.SQSEvent) (done []bool) {
 	t.Helper()
 	resp, err := f.Handle(ctx, batch)
 	if err != nil {

@@ -160,7 +160,7 @@ func TestProcessedOverwritesFailed(t *testing.T) {
 func TestNoErrorOverwritesProcessed(t *testing.T) {
 	for _, class := range []veryfi.Class{veryfi.Unavailable, veryfi.NotFound, veryfi.Refused} {
 		f := newFixture()
-		f.veryfi.answer = func(ctx context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+		f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
 			f.veryfi.answer = nil
 			f.deliver(t, 1, ready(7))
 			return nil, &veryfi.Error{Class: class, Status: 400}
@@ -454,7 +454,7 @@ func TestRetrievedDocumentIsStoredWhenTheTableComesBack(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		batch := events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}}
-		if done := f.handle(t, ctx, batch); !done[0] || len(f.veryfi.requests) != 1 {
+		if done := f.handle(ctx, t, batch); !done[0] || len(f.veryfi.requests) != 1 {
 			t.Errorf("done %v, requests %v", done, f.veryfi.requests)
 		}
 	})
@@ -481,7 +481,7 @@ func TestMessagesThatAreNone(t *testing.T) {
 		t.Run(test.body, func(t *testing.T) {
 			f := newFixture()
 			batch := events.SQSEvent{Records: []events.SQSMessage{record(test.body, 1)}}
-			if done := f.handle(t, t.Context(), batch); done[0] != test.done {
+			if done := f.handle(t.Context(), t, batch); done[0] != test.done {
 				t.Errorf("done %v", done[0])
 			}
 			if test.deadLetter != slices.Contains(f.deadLetters.bodies, test.body) {
@@ -545,7 +545,7 @@ func TestAnswerComesBeforeTheTimeOut(t *testing.T) {
 			batch.Records = append(batch.Records, record(ready(id+1).Encode(), 1))
 		}
 		start := time.Now()
-		done := f.handle(t, ctx, batch)
+		done := f.handle(ctx, t, batch)
 		if took := time.Since(start); took >= timeout {
 			t.Errorf("took %v", took)
 		}

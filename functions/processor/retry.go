@@ -137,11 +137,11 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 		}
 	}
 	if v.permanent && written {
-		if err := h.DeadLetters.Send(ctx, t.body); err == nil {
+		err := h.DeadLetters.Send(ctx, t.body)
+		if err == nil {
 			return true
-		} else {
-			t.log.ErrorContext(ctx, "the message could not be copied to the dead-letter queue, it will be tried again", slog.String("error", err.Error()))
 		}
+		t.log.ErrorContext(ctx, "the message could not be copied to the dead-letter queue, it will be tried again", slog.String("error", err.Error()))
 	}
 	wait := v.wait
 	if lastTry {

@@ -62,15 +62,16 @@ func members(line string) ([]member, bool) {
 	}
 	var members []member
 	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
+		token, err := decoder.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
 			return nil, false
 		}
 		var value json.RawMessage
 		if decoder.Decode(&value) != nil {
 			return nil, false
 		}
-		members = append(members, member{name.(string), text(name.(string), value)})
+		members = append(members, member{name, text(name, value)})
 	}
 	_, err := decoder.Token()
 	return members, err == nil

@@ -72,7 +72,7 @@ func newEnvironment(config Config) (*environment, error) {
 		initFailed: make(chan *Error, 1),
 	}
 	e.server = &http.Server{Handler: e.runtimeAPI()}
-	go e.server.Serve(listener)
+	go func() { _ = e.server.Serve(listener) }() // until stop
 
 	command := exec.Command(config.Bootstrap)
 	command.Env = config.environ(listener.Addr().String())

@@ -6,11 +6,11 @@ import "errors"
 type Kind int
 
 const (
-	// Failed: the function reported an error or a panic, with type and message.
+	// Failed means that the function reported an error or a panic, with type and message.
 	Failed Kind = iota + 1
-	// TimedOut: the function was ended at its time-out.
+	// TimedOut means that the function was ended at its time-out.
 	TimedOut
-	// Crashed: the process ended, or did not come up.
+	// Crashed means that the process ended, or did not come up.
 	Crashed
 )
 

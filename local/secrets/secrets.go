@@ -80,7 +80,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "UnknownOperationException", "the stand-in knows GetSecretValue only, not "+target)
 		return
 	}
-	var input struct{ SecretId, VersionStage string }
+	var input struct {
+		SecretID     string `json:"SecretId"`
+		VersionStage string
+	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&input); err != nil {
 		fail(w, http.StatusBadRequest, "SerializationException", err.Error())
 		return
@@ -96,12 +99,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case down:
 		fail(w, http.StatusInternalServerError, "InternalServiceError", "the stand-in was told to be down")
-	case input.SecretId != s.id:
+	case input.SecretID != s.id:
 		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 	case !ok:
 		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: "+input.VersionStage)
 	default:
-		json.NewEncoder(w).Encode(map[string]any{
+		_ = json.NewEncoder(w).Encode(map[string]any{
 			"ARN":           "arn:aws:secretsmanager:us-east-1:000000000000:secret:" + s.id,
 			"Name":          s.id,
 			"VersionId":     version.id,
@@ -115,5 +118,5 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func fail(w http.ResponseWriter, status int, kind, message string) {
 	w.Header().Set("X-Amzn-Errortype", kind)
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]string{"__type": kind, "Message": message})
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": kind, "Message": message})
 }

@@ -56,7 +56,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.createTable(ctx); err != nil {
 		return err
 	}
-	return s.startFunctions(front, started.bootstraps)
+	return s.startFunctions(front, started.bootstraps) //nolint:contextcheck // the poller ends with Stop
 }
 
 // parts is what takes time to start.
@@ -121,7 +121,7 @@ func (s *Stack) listen(port int, purpose string) (net.Listener, error) {
 
 func (s *Stack) serve(listener net.Listener, handler http.Handler) {
 	server := &http.Server{Handler: handler}
-	go server.Serve(listener)
+	go func() { _ = server.Serve(listener) }() // until the stack stops
 	s.onStop(func() { server.Close() })
 }
 

@@ -65,7 +65,7 @@ func Reset() Behaviour {
 			panic(http.ErrAbortHandler)
 		}
 		if tcp, ok := connection.(*net.TCPConn); ok {
-			tcp.SetLinger(0)
+			_ = tcp.SetLinger(0)
 		}
 		connection.Close()
 	}

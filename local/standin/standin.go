@@ -221,5 +221,5 @@ func (s *Server) find(kind Kind, id int64) document {
 func fail(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"status": "fail", "error": text, "details": []string{}})
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "fail", "error": text, "details": []string{}})
 }

@@ -114,7 +114,8 @@ func (t *Template) Function(id string, references References) (Function, error) 
 	for name, value := range properties.Environment.Variables {
 		function.Environment[name] = fmt.Sprint(value)
 	}
-	return function, t.events(id, &function)
+	err := t.events(id, &function)
+	return function, err
 }
 
 func (t *Template) events(id string, function *Function) error {

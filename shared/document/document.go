@@ -90,7 +90,7 @@ var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // Gzip returns the JSON as received, gzipped.
 func (d *Document) Gzip() ([]byte, error) {
-	w := gzipWriters.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool holds nothing else
+	w := gzipWriters.Get().(*gzip.Writer) //nolint:errcheck // the pool holds nothing else
 	defer gzipWriters.Put(w)
 	var b bytes.Buffer
 	w.Reset(&b)

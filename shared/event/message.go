@@ -128,7 +128,7 @@ func ascii(json []byte) string {
 		r, size := utf8.DecodeRune(json)
 		switch {
 		case r < utf8.RuneSelf:
-			out = append(out, byte(r))
+			out = append(out, json[0])
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
 			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)

@@ -64,7 +64,7 @@ const (
 func (p *printer) value(depth int, keepMembers bool) (k kind, raw span) {
 	first := p.scan.Next()
 	raw.start = p.scan.Pos()
-	ok := false
+	var ok bool
 	k = other
 	switch first {
 	case '{':
@@ -284,7 +284,7 @@ func quoteFor(apostrophe, quote bool) byte {
 func (p *printer) rune(r rune, q byte) {
 	switch {
 	case r == rune(q) || r == '\\':
-		p.text = append(p.text, '\\', byte(r))
+		p.text = append(p.text, '\\', byte(r)) //nolint:gosec // one of three ASCII characters
 	case r == '\n':
 		p.text = append(p.text, `\n`...)
 	case r == '\r':
