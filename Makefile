@@ -66,11 +66,12 @@ test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	$(gotestsum) --format none -- -count=1 -vet=off $$race ./...
 
 fuzz: need-go ## run each fuzz target for FUZZTIME
-	@mkdir -p .build && go test -list '^Fuzz' ./... >.build/fuzz
-	@awk '/^Fuzz/ { name[++n] = $$1 } /^ok/ { while (n) print name[n--], $$2 }' .build/fuzz | \
-	while read -r name package; do \
-		echo "$$package $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		list=$$(go test -list '^Fuzz' $$package) || exit 1; \
+		for name in $$(echo "$$list" | grep '^Fuzz'); do \
+			echo "$$package $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
 	done
 
 lint: $(golangci-lint) $(govulncheck) ## check style, likely bugs and known vulnerabilities

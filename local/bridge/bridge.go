@@ -28,6 +28,10 @@ const lookAgain = 2 * time.Second
 // machines cannot. While there is no bridge it waits for one. A port that
 // something else has on the bridge is left alone.
 func Relay(ctx context.Context, ports ...int) {
+	relayFrom(ctx, device, ports)
+}
+
+func relayFrom(ctx context.Context, device string, ports []int) {
 	for {
 		if address, ok := addressOf(device); ok {
 			relay(ctx, address, ports)
@@ -86,7 +90,7 @@ func relay(ctx context.Context, address netip.Addr, ports []int) {
 // both have ended or ctx has.
 func pass(ctx context.Context, from net.Conn, port int) {
 	defer from.Close()
-	to, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	to, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return
 	}

@@ -1,0 +1,619 @@
+package secret
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"veryfi-intake/shared/signature"
+)
+
+const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:VeryfiSecret-AbCdEf"
+
+// A manager is Secrets Manager in memory, with one secret.
+type manager struct {
+	mu       sync.Mutex
+	current  string // the secret's text
+	previous string // empty when there is no such version
+	down     error
+	// previousDown makes the previous version alone unreadable.
+	previousDown error
+	took         time.Duration
+	reads        int // of the current version
+	previousRead int
+}
+
+func (m *manager) set(change func(*manager)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(m)
+}
+
+func (m *manager) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stage := aws.ToString(in.VersionStage)
+	if stage == "AWSCURRENT" {
+		m.reads++
+	} else {
+		m.previousRead++
+	}
+	took := m.took
+	m.mu.Unlock()
+	if took > 0 {
+		select {
+		case <-time.After(took):
+		case <-ctx.Done():
+		}
+	}
+	m.mu.Lock()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case aws.ToString(in.SecretId) != arn:
+		return nil, fmt.Errorf("there is no secret %s", aws.ToString(in.SecretId))
+	case m.down != nil:
+		return nil, m.down
+	case stage == "AWSCURRENT":
+		return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(m.current)}, nil
+	case stage != "AWSPREVIOUS":
+		return nil, fmt.Errorf("there is no stage %s", stage)
+	case m.previousDown != nil:
+		return nil, m.previousDown
+	case m.previous == "":
+		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS")}
+	}
+	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(m.previous)}, nil
+}
+
+// filled returns the text of a secret whose values end with that word.
+func filled(word string) string {
+	b, err := json.Marshal(credentials(word))
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func credentials(word string) Credentials {
+	return Credentials{ClientID: "id-" + word, ClientSecret: "secret-" + word, Username: "user-" + word, APIKey: "key-" + word}
+}
+
+const unset = `{"client_id":"unset","client_secret":"unset","username":"unset","api_key":"unset"}`
+
+var errDown = errors.New("Secrets Manager is down")
+
+// inBubble runs a test with a source of the manager's secret, in time of its own.
+func inBubble(t *testing.T, m *manager, test func(t *testing.T, s *Source)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, New(m, arn, time.Now)) })
+}
+
+func get(t *testing.T, s *Source) *Secret {
+	t.Helper()
+	got, err := s.Get(t.Context())
+	if err != nil || got == nil {
+		t.Fatalf("no secret: %v", err)
+	}
+	return got
+}
+
+// verifies says whether the secret's keys take a webhook that a client secret has
+// signed.
+func verifies(t *testing.T, s *Secret, clientSecret string) bool {
+	t.Helper()
+	const data = `{"id":7}`
+	header, err := signature.Sign([]byte(data), clientSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p signature.Payload
+	if err := p.Parse([]byte(`{"event":"document.created","data":` + data + `}`)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Verify(header, s.Keys...)
+	return err == nil
+}
+
+func TestSecretIsKeptForFiveMinutes(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		for range 100 {
+			if got := get(t, s); got.Credentials != credentials("a") {
+				t.Fatal("other credentials")
+			}
+			time.Sleep(2900 * time.Millisecond) // 4 min 50 s in all
+		}
+		if m.reads != 1 || m.previousRead != 1 {
+			t.Errorf("%d readings", m.reads)
+		}
+		m.set(func(m *manager) { m.current = filled("b") })
+		time.Sleep(20 * time.Second)
+		if got := get(t, s); got.Credentials != credentials("b") || m.reads != 2 {
+			t.Errorf("an old secret after %d readings", m.reads)
+		}
+	})
+}
+
+func TestSecretServesOnWhileSecretsManagerIsDown(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("b"), previous: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.down = errDown })
+		for range 60 {
+			time.Sleep(10 * time.Minute)
+			got := get(t, s)
+			if got.Credentials != credentials("b") || !verifies(t, got, "secret-b") || !verifies(t, got, "secret-a") {
+				t.Fatal("the secret was lost")
+			}
+			again, err := s.Reload(t.Context())
+			if err != nil || again.Credentials != credentials("b") {
+				t.Fatalf("the secret was lost: %v", err)
+			}
+		}
+		// Back up, it is seen without delay.
+		m.set(func(m *manager) { m.down, m.current, m.previous = nil, filled("c"), filled("b") })
+		time.Sleep(time.Second)
+		if got := get(t, s); got.Credentials != credentials("c") {
+			t.Error("the new secret is not seen")
+		}
+	})
+}
+
+// TestSecretsManagerThatIsDownIsNotHammered counts what many requests make of it.
+func TestSecretsManagerThatIsDownIsNotHammered(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]*manager{
+		"never read": {down: errDown},
+		"not filled": {current: unset},
+		"malformed":  {current: "not JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, m, func(t *testing.T, s *Source) {
+				for range 1000 {
+					s.Get(t.Context())
+					time.Sleep(10 * time.Millisecond)
+				}
+				if m.reads < 9 || m.reads > 11 {
+					t.Errorf("%d readings in 10 seconds", m.reads)
+				}
+			})
+		})
+	}
+}
+
+func TestSecretThatCannotBeReadIsAnErrorUntilItCan(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a"), down: errDown}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		if got, err := s.Get(t.Context()); !errors.Is(err, errDown) || got != nil {
+			t.Errorf("got %v, %v", got, err)
+		}
+		m.set(func(m *manager) { m.down = nil })
+		time.Sleep(time.Second)
+		if got := get(t, s); got.Credentials != credentials("a") {
+			t.Error("other credentials")
+		}
+	})
+}
+
+func TestSlowSecretsManagerIsNotWaitedForLong(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a"), took: time.Hour}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		start := time.Now()
+		if _, err := s.Get(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != readTimeout {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestReloadSeesARotation(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.current, m.previous = filled("b"), filled("a") })
+		if got := get(t, s); verifies(t, got, "secret-b") {
+			t.Fatal("the test is wrong: the new secret is known already")
+		}
+		// At once, though the first Get has only just read the secret.
+		got, err := s.Reload(t.Context())
+		if err != nil || got.Credentials != credentials("b") || !verifies(t, got, "secret-b") || !verifies(t, got, "secret-a") {
+			t.Errorf("the rotation is not seen: %v", err)
+		}
+		if get(t, s).Credentials != credentials("b") {
+			t.Error("Get does not know of it")
+		}
+	})
+}
+
+func TestReloadReadsAtMostOnceInTenSeconds(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		start := time.Now()
+		for time.Since(start) < time.Minute {
+			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
+				t.Fatal(err)
+			}
+			get(t, s)
+			time.Sleep(7 * time.Millisecond)
+		}
+		if m.reads != 6 {
+			t.Errorf("%d readings in a minute", m.reads)
+		}
+		for range 20 { // it is no right that can be saved up
+			time.Sleep(time.Millisecond)
+			s.Reload(t.Context())
+		}
+		if m.reads > 7 {
+			t.Errorf("%d readings", m.reads)
+		}
+	})
+}
+
+// TestReloadsSideBySideReadOnce has requests wait for each other, which time in a
+// bubble does not wait for.
+func TestReloadsSideBySideReadOnce(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	m := &manager{current: filled("a"), took: 10 * time.Millisecond}
+	s := New(m, arn, func() time.Time { return now })
+	get(t, s)
+	m.set(func(m *manager) { m.current = filled("b") })
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("b") {
+				t.Errorf("the rotation is not seen: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if m.reads != 2 {
+		t.Errorf("%d readings", m.reads)
+	}
+}
+
+func TestReloadThatFailsKeepsTheSecret(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		for _, trouble := range []func(*manager){
+			func(m *manager) { m.down = errDown },
+			func(m *manager) { m.down, m.current = nil, "not JSON" },
+			func(m *manager) { m.current = `{"client_id":7}` },
+		} {
+			m.set(trouble)
+			time.Sleep(10 * time.Second)
+			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
+				t.Errorf("the secret was lost: %v", err)
+			}
+		}
+		if m.reads != 4 {
+			t.Errorf("%d readings", m.reads)
+		}
+	})
+}
+
+func TestPreviousVersionVerifies(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		previous     string
+		previousDown error
+		want         bool
+	}{
+		"filled":               {filled("a"), nil, true},
+		"with spaces":          {strings.ReplaceAll(filled("a"), "secret-a", ` secret-a\n`), nil, true},
+		"secret alone":         {`{"client_secret":"secret-a"}`, nil, true},
+		"none":                 {"", nil, false}, // a new secret
+		"placeholder":          {unset, nil, false},
+		"empty":                {`{"client_secret":""}`, nil, false},
+		"only spaces":          {`{"client_secret":" \t"}`, nil, false},
+		"no values":            {`{}`, nil, false},
+		"null":                 {`null`, nil, false},
+		"not JSON":             {`secret-a`, nil, false},
+		"of another form":      {`{"client_secret":["secret-a"]}`, nil, false},
+		"unavailable":          {filled("a"), errDown, false},
+		"of a stage taken off": {filled("a"), &types.ResourceNotFoundException{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &manager{current: filled("b"), previous: test.previous, previousDown: test.previousDown}
+			inBubble(t, m, func(t *testing.T, s *Source) {
+				got := get(t, s)
+				if got.Credentials != credentials("b") || !verifies(t, got, "secret-b") {
+					t.Error("the current version does not verify")
+				}
+				if verifies(t, got, "secret-a") != test.want {
+					t.Errorf("the previous version: verifies %v", !test.want)
+				}
+				for _, forged := range []string{"unset", "", " \t", "secret-c"} {
+					if verifies(t, got, forged) {
+						t.Errorf("%q verifies", forged)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestPreviousVersionThatIsTheSameIsOneKey(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a"), previous: `{"client_secret":"secret-a","api_key":"another"}`}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		if got := get(t, s); len(got.Keys) != 1 || !verifies(t, got, "secret-a") {
+			t.Errorf("%d keys", len(got.Keys))
+		}
+	})
+}
+
+func TestStageThatIsTakenAwayVerifiesForFiveMinutesAtMost(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("b"), previous: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		if !verifies(t, get(t, s), "secret-a") {
+			t.Fatal("the previous version does not verify")
+		}
+		m.set(func(m *manager) { m.previous = "" })
+		time.Sleep(5 * time.Minute)
+		if verifies(t, get(t, s), "secret-a") {
+			t.Error("it verifies for ever")
+		}
+	})
+}
+
+// TestPreviousVersionIsReadAgainWhereItWasUnavailable looks at a rotation: without
+// it, webhooks that were signed before would be refused for minutes.
+func TestPreviousVersionIsReadAgainWhereItWasUnavailable(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("b"), previous: filled("a"), previousDown: errDown}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.previousDown = nil })
+		time.Sleep(time.Second)
+		if !verifies(t, get(t, s), "secret-a") {
+			t.Error("the previous version is not read")
+		}
+	})
+}
+
+// TestPreviousKeyIsNotLostWhileUnavailable has a secret at hand with both.
+func TestPreviousKeyIsNotLostWhileUnavailable(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("b"), previous: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.previousDown = errDown })
+		for range 3 {
+			time.Sleep(6 * time.Minute)
+			if got := get(t, s); !verifies(t, got, "secret-a") || !verifies(t, got, "secret-b") {
+				t.Error("a key was lost")
+			}
+		}
+	})
+}
+
+func TestValuesThatAreNotFilled(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{
+		`"a value"`: true, `" a value\n"`: true, `"vrfk_a"`: true, `"Unset"`: true, `"unsettled"`: true,
+		`"unset"`: false, `" unset "`: false, `"unset\n"`: false, `""`: false, `" "`: false, `"\t\r\n\u00a0"`: false, `null`: false,
+	} {
+		for _, name := range []string{"client_id", "client_secret", "username", "api_key"} {
+			text := strings.Replace(filled("a"), `"`+name+`":`, `"`+name+`":`+value+`,"x":`, 1)
+			m := &manager{current: text}
+			inBubble(t, m, func(t *testing.T, s *Source) {
+				got := get(t, s)
+				verifiesWant, retrievesWant := want || name != "client_secret", want || name == "client_secret"
+				if err := got.Verifies(); (err == nil) != verifiesWant || err != nil && !errors.Is(err, ErrNotFilled) {
+					t.Errorf("%s: Verifies is %v", text, err)
+				}
+				if err := got.Retrieves(); (err == nil) != retrievesWant || err != nil && !errors.Is(err, ErrNotFilled) {
+					t.Errorf("%s: Retrieves is %v", text, err)
+				}
+				if !verifiesWant && (verifies(t, got, "unset") || verifies(t, got, "")) {
+					t.Errorf("%s: what is not filled verifies", text)
+				}
+			})
+		}
+	}
+}
+
+func TestSpacesThatPastingBringsAreNotPartOfAValue(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: `{"client_id":" id-a","client_secret":"secret-a\n","username":"\tuser-a\r\n","api_key":" key-a "}`}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		if got := get(t, s); got.Credentials != credentials("a") || !verifies(t, got, "secret-a") {
+			t.Error("they are")
+		}
+	})
+}
+
+func TestSecretIsSeenSoonAfterItIsFilled(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: unset}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		if err := get(t, s).Verifies(); !errors.Is(err, ErrNotFilled) {
+			t.Fatalf("got %v", err)
+		}
+		m.set(func(m *manager) { m.current, m.previous = filled("a"), unset })
+		time.Sleep(999 * time.Millisecond)
+		if get(t, s).Verifies() == nil || m.reads != 1 {
+			t.Error("it is read all the time")
+		}
+		time.Sleep(time.Millisecond)
+		got := get(t, s)
+		if got.Verifies() != nil || got.Retrieves() != nil || !verifies(t, got, "secret-a") || verifies(t, got, "unset") {
+			t.Error("the filled secret is not seen")
+		}
+	})
+}
+
+func TestNewerAPIKeyNeedsNoUsername(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		credentials      Credentials
+		bearer, retrieve bool
+	}{
+		{Credentials{ClientID: "c", APIKey: "vrfk_x"}, true, true},
+		{Credentials{ClientID: "c", APIKey: "vrfk_x", Username: "u"}, true, true},
+		{Credentials{ClientID: "c", APIKey: "x"}, false, false},
+		{Credentials{ClientID: "c", APIKey: "x", Username: "u"}, false, true},
+		{Credentials{ClientID: "c", APIKey: "VRFK_x"}, false, false},
+		{Credentials{APIKey: "vrfk_x"}, true, false},
+		{Credentials{ClientID: "c", Username: "u"}, false, false},
+	} {
+		if got := test.credentials.IsBearer(); got != test.bearer {
+			t.Errorf("%+v: bearer is %v", test.credentials, got)
+		}
+		if err := test.credentials.Retrieves(); (err == nil) != test.retrieve {
+			t.Errorf("%+v: %v", test.credentials, err)
+		}
+	}
+}
+
+// TestErrorsHoldNothingOfTheSecret prints them in each way that a log might.
+func TestErrorsHoldNothingOfTheSecret(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`hush`, `{"client_secret":"hush`, `{"client_secret":hush}`, `{"client_secret":["hush"]}`, `{"client_secret":"a","username":{"hush":1}}`,
+		`["hush"]`, `"hush"`, `{"client_secret":"hush"}}`, "{\"client_secret\":\"hush\n\"}", `{"api_key":false,"client_secret":"hush"}`,
+	} {
+		m := &manager{current: text, previous: text}
+		inBubble(t, m, func(t *testing.T, s *Source) {
+			_, err := s.Get(t.Context())
+			_, again := s.Reload(t.Context())
+			for _, err := range []error{err, again} {
+				if err == nil {
+					t.Fatalf("%s: no error", text)
+				}
+				for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+					for _, form := range []string{"%v", "%+v", "%#v", "%q"} {
+						if printed := fmt.Sprintf(form, cause); strings.Contains(printed, "hush") {
+							t.Errorf("%s: %s", text, printed)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
+	t.Parallel()
+	values := map[string]string{
+		"VERYFI_CLIENT_ID": "id-e", "VERYFI_CLIENT_SECRET": " secret-e\n", "VERYFI_USERNAME": "user-e", "VERYFI_API_KEY": "key-e",
+	}
+	configured := func(t *testing.T, extra map[string]string, names ...string) (*Source, *manager, error) {
+		t.Helper()
+		environment := map[string]string{"VERYFI_SOMETHING": "else"}
+		for _, name := range names {
+			environment[name] = values[name]
+		}
+		for name, value := range extra {
+			environment[name] = value
+		}
+		m := &manager{current: filled("a")}
+		s, err := Configured(func(name string) string { return environment[name] }, m, time.Now)
+		return s, m, err
+	}
+	all := []string{"VERYFI_CLIENT_ID", "VERYFI_CLIENT_SECRET", "VERYFI_USERNAME", "VERYFI_API_KEY"}
+	id := map[string]string{"VERYFI_SECRET_ID": arn}
+
+	t.Run("VERYFI_SECRET_ID wins", func(t *testing.T) {
+		t.Parallel()
+		for _, names := range [][]string{nil, all, all[:1]} {
+			s, m, err := configured(t, id, names...)
+			if err != nil || get(t, s).Credentials != credentials("a") || m.reads != 1 {
+				t.Errorf("with %v: %d readings, %v", names, m.reads, err)
+			}
+		}
+	})
+	t.Run("values without it", func(t *testing.T) {
+		t.Parallel()
+		s, m, err := configured(t, map[string]string{"VERYFI_SECRET_ID": ""}, all...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := get(t, s)
+		if again, err := s.Reload(t.Context()); err != nil || again != got {
+			t.Errorf("Reload brings another one, %v", err)
+		}
+		if got.Credentials != credentials("e") || !verifies(t, got, "secret-e") || m.reads != 0 {
+			t.Errorf("%d readings", m.reads)
+		}
+	})
+	t.Run("one value alone", func(t *testing.T) {
+		t.Parallel()
+		for _, name := range all {
+			s, _, err := configured(t, nil, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := get(t, s)
+			if (got.Verifies() == nil) != (name == "VERYFI_CLIENT_SECRET") || got.Retrieves() == nil || verifies(t, got, "") {
+				t.Errorf("%s: %v, %v", name, got.Verifies(), got.Retrieves())
+			}
+		}
+	})
+	t.Run("nothing", func(t *testing.T) {
+		t.Parallel()
+		s, _, err := configured(t, nil)
+		if err == nil || s != nil || !strings.Contains(err.Error(), "VERYFI_SECRET_ID") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestSourceServesManyAtOnce is for the race detector.
+func TestSourceServesManyAtOnce(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		ends := time.Now().Add(12 * time.Minute)
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				for time.Now().Before(ends) {
+					ask := s.Get
+					if i%4 == 0 {
+						ask = s.Reload
+					}
+					got, err := ask(t.Context())
+					if err != nil || len(got.Keys) == 0 || got.ClientSecret == "" {
+						t.Errorf("no secret: %v", err)
+					}
+					time.Sleep(5*time.Second + time.Duration(i)*time.Millisecond)
+				}
+			})
+		}
+		wg.Go(func() {
+			for i := 0; time.Now().Before(ends); i++ {
+				m.set(func(m *manager) {
+					m.previous, m.current = m.current, filled(fmt.Sprint(i))
+					if m.down = nil; i%3 == 2 {
+						m.down = errDown
+					}
+				})
+				time.Sleep(20 * time.Second)
+			}
+		})
+		wg.Wait()
+	})
+}
