@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -40,10 +41,8 @@ func (w *walker) value(depth int) bool {
 	if _, _, ok := w.Number(); ok {
 		return true
 	}
-	for _, word := range []string{"true", "false", "null"} {
-		if w.Literal(word) {
-			return true
-		}
+	if slices.ContainsFunc([]string{"true", "false", "null"}, w.Literal) {
+		return true
 	}
 	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
 		if start := w.Pos(); w.Literal(word) {

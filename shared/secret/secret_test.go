@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -526,9 +527,7 @@ func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
 		for _, name := range names {
 			environment[name] = values[name]
 		}
-		for name, value := range extra {
-			environment[name] = value
-		}
+		maps.Copy(environment, extra)
 		m := &manager{current: filled("a")}
 		s, err := Configured(func(name string) string { return environment[name] }, m, time.Now)
 		return s, m, err
