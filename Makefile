@@ -1,7 +1,7 @@
 # Daily work: `make` alone lists it. Needs GNU Make 3.81 (which macOS has) or newer.
 
 ARCH       ?= arm64
-GOOS        = linux
+TARGET_OS   = linux
 ENV        ?= default
 PARAMETERS ?=
 EVENT      ?= events/webhook-document-created.json
@@ -111,7 +111,7 @@ build-ProcessorFunction: need-go
 
 GOARCH-arm64  := arm64
 GOARCH-x86_64 := amd64
-go-build = CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(or $(GOARCH-$(ARCH)),$(error ARCH is '$(ARCH)': it can be arm64 or x86_64)) \
+go-build = CGO_ENABLED=0 GOOS=$(TARGET_OS) GOARCH=$(or $(GOARCH-$(ARCH)),$(error ARCH is '$(ARCH)': it can be arm64 or x86_64)) \
 	go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap'
 
 # Tools.

@@ -100,7 +100,7 @@ func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 			h.Log.ErrorContext(ctx, "records did not end in time, they will be tried again", slog.Int("records", len(batch.Records)-len(finished)))
 		}
 	}
-	var failures []events.SQSBatchItemFailure
+	failures := []events.SQSBatchItemFailure{}
 	for i, record := range batch.Records {
 		if !finished[i] {
 			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})

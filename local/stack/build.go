@@ -51,7 +51,7 @@ func build(ctx context.Context, root string, functions ...string) (built, error)
 	for i, function := range functions {
 		group.Go(func() {
 			artifacts := filepath.Join(builds, architecture, function)
-			if failures[i] = runMake(ctx, root, "build-"+function, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture, "GOOS="+runtime.GOOS); failures[i] == nil {
+			if failures[i] = runMake(ctx, root, "build-"+function, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture, "TARGET_OS="+runtime.GOOS); failures[i] == nil {
 				failures[i] = os.Link(filepath.Join(artifacts, "bootstrap"), b.bootstraps[function])
 			}
 		})

@@ -53,7 +53,7 @@ func FuzzSignedVerifies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		signature, err := Sign(data, secret)
 		if err != nil {
-			t.Skip()
+			return
 		}
 		body := append(append([]byte(`{"event":"e","data":`), data...), '}')
 		var p Payload
@@ -78,18 +78,18 @@ func FuzzChangeIsRefused(f *testing.F) {
 	f.Add([]byte(`{"a":1.50,"b":"\u00e9"}`), uint(7), byte('1'))
 	f.Fuzz(func(t *testing.T, data []byte, at uint, b byte) {
 		if len(data) == 0 {
-			t.Skip()
+			return
 		}
 		signature, err := Sign(data, secret)
 		if err != nil {
-			t.Skip()
+			return
 		}
 		changed := bytes.Clone(data)
 		changed[at%uint(len(data))] = b
 		was, ok1 := decoded(data)
 		is, ok2 := decoded(changed)
 		if !ok1 || !ok2 || reflect.DeepEqual(was, is) {
-			t.Skip()
+			return
 		}
 		_, err = verify(`{"data":`+string(changed)+`}`, signature, secret)
 		if !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrUnsignable) {
