@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,9 +28,7 @@ func inLambda(more map[string]string) func(string) string {
 		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "an-access-key", "AWS_SECRET_ACCESS_KEY": "a-secret-key", "AWS_SESSION_TOKEN": "a-session",
 		"AWS_DEFAULT_REGION": "us-west-2", "AWS_PROFILE": "another",
 	}
-	for name, value := range more {
-		environment[name] = value
-	}
+	maps.Copy(environment, more)
 	return func(name string) string { return environment[name] }
 }
 

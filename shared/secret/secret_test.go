@@ -28,10 +28,10 @@ type manager struct {
 	previous string // empty when there is no such version
 	down     error
 	// previousDown makes the previous version alone unreadable.
-	previousDown error
-	took         time.Duration
-	reads        int // of the current version
-	previousRead int
+	previousDown  error
+	took          time.Duration
+	reads         int // of the current version
+	previousReads int
 }
 
 func (m *manager) set(change func(*manager)) {
@@ -47,7 +47,7 @@ func (m *manager) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecr
 	if stage == "AWSCURRENT" {
 		m.reads++
 	} else {
-		m.previousRead++
+		m.previousReads++
 	}
 	took := m.took
 	m.mu.Unlock()
@@ -136,7 +136,7 @@ func TestSecretIsKeptForFiveMinutes(t *testing.T) {
 			}
 			time.Sleep(2900 * time.Millisecond) // 4 min 50 s in all
 		}
-		if m.reads != 1 || m.previousRead != 1 {
+		if m.reads != 1 || m.previousReads != 1 {
 			t.Errorf("%d readings", m.reads)
 		}
 		m.set(func(m *manager) { m.current = filled("b") })
@@ -350,6 +350,27 @@ func TestPreviousVersionVerifies(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+func TestPreviousVersionOfNoUseIsNotAskedForAllTheTime(t *testing.T) {
+	t.Parallel()
+	for _, previous := range []string{"", unset, `{}`, "not JSON", `{"client_secret":7}`} {
+		m := &manager{current: filled("b"), previous: previous}
+		inBubble(t, m, func(t *testing.T, s *Source) {
+			for range 290 {
+				get(t, s)
+				time.Sleep(time.Second)
+			}
+			if m.reads != 1 || m.previousReads != 1 {
+				t.Errorf("%q: read %d times", previous, m.previousReads)
+			}
+			// Nor does it stand in the way of a rotation.
+			m.set(func(m *manager) { m.current = filled("c") })
+			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("c") {
+				t.Errorf("%q: the rotation is not seen: %v", previous, err)
+			}
 		})
 	}
 }
