@@ -42,21 +42,20 @@ type converter struct {
 
 	keys [][]byte // of the objects that are being read, innermost last
 
-	// JSON of members of the document itself.
-	id, status, externalID, documentType []byte
+	// JSON of members of the document itself. In Veryfi's detailed answers a scalar
+	// stands in an object, {"value": …, "score": …}: then it is that value, which
+	// detail holds until the object is read.
+	id, status, externalID, documentType, detail []byte
 }
 
-// write writes a part of DynamoDB's form that counts n bytes.
-func (c *converter) write(n int, parts ...string) {
+// write writes text, a part of DynamoDB's form that counts n bytes.
+func (c *converter) write(n int, text string) {
 	c.size += n
 	if c.size > maxItemSize {
 		c.native = false
 	}
-	if !c.native {
-		return
-	}
-	for _, part := range parts {
-		c.out = append(c.out, part...)
+	if c.native {
+		c.out = append(c.out, text...)
 	}
 }
 
@@ -126,6 +125,9 @@ func (c *converter) object(depth int) bool {
 		return false
 	}
 	c.write(3, `{"M":{`)
+	if depth == 2 {
+		c.detail = nil
+	}
 	first := len(c.keys)
 	ascending := true
 	for c.scan.Take('{'); !c.scan.Take('}'); {
@@ -144,8 +146,13 @@ func (c *converter) object(depth int) bool {
 		if !c.value(depth) {
 			return false
 		}
-		if depth == 1 {
-			c.lift(name, c.json[start:c.scan.Pos()])
+		switch value := c.json[start:c.scan.Pos()]; {
+		case depth == 1 && value[0] == '{':
+			c.lift(name, c.detail)
+		case depth == 1:
+			c.lift(name, value)
+		case depth == 2 && string(name) == "value":
+			c.detail = value
 		}
 		if c.scan.Take(',') {
 			if c.scan.Next() != '"' {

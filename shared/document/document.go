@@ -5,7 +5,6 @@ package document
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -61,29 +60,20 @@ func Read(json []byte, id int64) (*Document, error) {
 }
 
 // scalar returns the string or the integer that a JSON value is, and nothing for
-// another value. With Veryfi's detailed answers the value stands in an object:
-// {"value": …, "score": …}.
+// another value.
 func scalar(value []byte) string {
 	if len(value) == 0 {
 		return ""
 	}
-	switch value[0] {
-	case '"':
+	if value[0] == '"' {
 		return string(jsonscan.AppendString(nil, value[1:len(value)-1]))
-	case '{':
-		var detailed struct{ Value json.RawMessage }
-		if json.Unmarshal(value, &detailed) != nil || len(detailed.Value) > 0 && detailed.Value[0] == '{' {
-			return ""
-		}
-		return scalar(detailed.Value)
-	default:
-		scan := jsonscan.New(value)
-		number, isInt, ok := scan.Number()
-		if !ok || !isInt {
-			return ""
-		}
-		return string(number)
 	}
+	scan := jsonscan.New(value)
+	number, isInt, ok := scan.Number()
+	if !ok || !isInt {
+		return ""
+	}
+	return string(number)
 }
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}

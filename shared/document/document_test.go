@@ -383,6 +383,7 @@ func TestDocumentThatWasAskedFor(t *testing.T) {
 		`{"id":"5"}`:                                    nil,
 		`{"id":"\u0035"}`:                               nil,
 		`{"\u0069d":5}`:                                 nil,
+		`{"id":{"value":5,"score":NaN}}`:                nil,
 		`{"id":{"value":5,"score":0.9}}`:                nil,
 		`{"id":{"score":0.9,"value":"5"}}`:              nil,
 		`{"id":6,"id":5}`:                               nil, // the last one counts

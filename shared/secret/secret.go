@@ -193,6 +193,8 @@ func (s *Source) read(ctx context.Context) {
 		}
 	case s.secret == nil:
 		s.secret = newSecret(*now, nil)
+	case s.secret.Credentials != *now: // a rotation: what was current is previous
+		s.secret = newSecret(*now, &s.secret.Credentials)
 	}
 }
 

@@ -242,6 +242,19 @@ func TestReloadSeesARotation(t *testing.T) {
 	})
 }
 
+func TestRotationIsSeenWhileThePreviousVersionCannotBeRead(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.current, m.previous, m.previousDown = filled("b"), filled("a"), errDown })
+		got, err := s.Reload(t.Context())
+		if err != nil || got.Credentials != credentials("b") || !verifies(t, got, "secret-b") || !verifies(t, got, "secret-a") {
+			t.Errorf("the new version is not used beside the old one: %v", err)
+		}
+	})
+}
+
 func TestReloadReadsAtMostOnceInTenSeconds(t *testing.T) {
 	t.Parallel()
 	m := &manager{current: filled("a")}

@@ -116,10 +116,11 @@ func (b *body) number(name string, value int64) {
 	if value == 0 {
 		return
 	}
+	digits := strconv.FormatInt(value, 10)
 	b.attribute(name, "N")
-	b.quote(strconv.FormatInt(value, 10))
+	b.quote(digits)
 	b.raw(`}`)
-	b.size += 21 // the most that a number takes
+	b.size += len(digits)/2 + 2
 }
 
 func (b *body) time(name string, value time.Time) {
@@ -140,7 +141,7 @@ func (b *body) document(row Row, native bool) error {
 	if native {
 		b.raw(`,"document":`)
 		b.json = append(b.json, d.Native...)
-		return b.fits("document", d.NativeSize)
+		return b.add(len("document") + d.NativeSize)
 	}
 	gzipped, err := d.Gzip()
 	if err != nil {
@@ -150,12 +151,13 @@ func (b *body) document(row Row, native bool) error {
 	b.raw(`"`)
 	b.json = base64.StdEncoding.AppendEncode(b.json, gzipped)
 	b.raw(`"}`)
-	return b.fits("document_gzip", len(gzipped))
+	return b.add(len(gzipped))
 }
 
-func (b *body) fits(name string, size int) error {
-	if total := b.size + len(name) + size; total > maxItemSize {
-		return fmt.Errorf("%w: %d bytes with it, of %d", ErrTooLarge, total, maxItemSize)
+// add counts the document in.
+func (b *body) add(size int) error {
+	if b.size += size; b.size > maxItemSize {
+		return fmt.Errorf("%w: the item would have %d bytes, of %d", ErrTooLarge, b.size, maxItemSize)
 	}
 	return nil
 }

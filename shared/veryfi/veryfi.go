@@ -29,6 +29,9 @@ const (
 	// that is cut off may have cost the document: Veryfi may delete it after the
 	// first request.
 	leastTime = 2 * time.Second
+	// maxRetryAfter is the most that Retry-After is taken for. A message cannot wait
+	// longer anyway.
+	maxRetryAfter = 24 * time.Hour
 	// maxBody is the largest answer that is read. A document of 15 pages with all
 	// details has about 600 KB; one of ten times that cannot be stored any more.
 	maxBody = 8 << 20
@@ -71,7 +74,7 @@ type Error struct {
 	Class      Class
 	Status     int           // 0 when there was no answer
 	RetryAfter time.Duration // what Veryfi asks for, 0 when it asks for nothing
-	cause      error
+	detail     string
 }
 
 func (e *Error) Error() string {
@@ -82,8 +85,8 @@ func (e *Error) Error() string {
 	if hint := hints[e.Class]; hint != "" {
 		text += ", " + hint
 	}
-	if e.cause != nil {
-		text = fmt.Sprintf("%s (%v)", text, e.cause)
+	if e.detail != "" {
+		text += " (" + e.detail + ")"
 	}
 	return text
 }
@@ -97,8 +100,6 @@ var hints = map[Class]string{
 	Refused:            "it will not serve this request",
 }
 
-func (e *Error) Unwrap() error { return e.cause }
-
 // ClassOf returns the class of an unsuccessful request, or nothing for other
 // errors.
 func ClassOf(err error) Class {
@@ -110,10 +111,12 @@ func ClassOf(err error) Class {
 
 // A Client sends requests to Veryfi. It is safe for concurrent use.
 type Client struct {
-	base    *url.URL
-	http    *http.Client
-	limiter *rate.Limiter
-	now     func() time.Time
+	base *url.URL
+	// transport follows no redirect, which would take the credentials to another
+	// place.
+	transport *http.Transport
+	limiter   *rate.Limiter
+	now       func() time.Time
 }
 
 // NewClient returns a client of the API at baseURL that sends at most
@@ -134,24 +137,19 @@ func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time) 
 		base:    base,
 		limiter: limiter,
 		now:     now,
-		http: &http.Client{
-			Timeout: requestTimeout,
-			// A redirect would take the credentials to another place.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
-				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-				TLSHandshakeTimeout: 5 * time.Second,
-				TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-				MaxIdleConnsPerHost: 16, // a batch of ten keeps its connections
-				IdleConnTimeout:     90 * time.Second,
-				ForceAttemptHTTP2:   true,
-			},
+		transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+			MaxIdleConnsPerHost: 16, // a batch of ten keeps its connections
+			IdleConnTimeout:     90 * time.Second,
+			ForceAttemptHTTP2:   true,
 		},
 	}, nil
 }
 
 // ErrNoTime means that a request's turn would come too short before the context's
-// deadline, or after it. Nothing was sent.
+// end, or after it. Nothing was sent.
 var ErrNoTime = errors.New("no time was left for the request")
 
 // Get retrieves a document, as Veryfi sends it, with one request. After it has
@@ -161,15 +159,17 @@ func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resour
 	if c.limiter.Wait(ctx) != nil || c.tooLate(ctx) {
 		return nil, ErrNoTime
 	}
+	within, cancel := context.WithTimeout(c.limitRepetition(ctx), requestTimeout)
+	defer cancel()
 	path := c.base.JoinPath("api/v8/partner", string(resource), strconv.FormatInt(id, 10), "/")
-	req, err := http.NewRequestWithContext(c.limitRepetition(ctx), http.MethodGet, path.String(), http.NoBody)
+	req, err := http.NewRequestWithContext(within, http.MethodGet, path.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Client-Id", credentials.ClientID)
 	req.Header.Set("Authorization", authorization(credentials))
-	resp, err := c.http.Do(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return nil, broken(ctx, 0, err)
 	}
@@ -188,7 +188,7 @@ func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resour
 	case err != nil:
 		return nil, broken(ctx, resp.StatusCode, err)
 	case len(body) > maxBody:
-		return nil, &Error{Class: TooLarge, Status: resp.StatusCode, cause: fmt.Errorf("more than %d bytes", maxBody)}
+		return nil, &Error{Class: TooLarge, Status: resp.StatusCode, detail: fmt.Sprintf("more than %d bytes", maxBody)}
 	}
 	return body, nil
 }
@@ -220,11 +220,26 @@ func broken(ctx context.Context, status int, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	// The method and the URL around it are no news.
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
+	return &Error{Class: Unavailable, Status: status, detail: describe(err)}
+}
+
+// describe says what went wrong in words that are known to hold nothing of the
+// answer. net/http quotes what it cannot read.
+func describe(err error) string {
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return network.Error()
 	}
-	return &Error{Class: Unavailable, Status: status, cause: err}
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return certificate.Error()
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("not within %v", requestTimeout)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed too early"
+	default:
+		return "the answer is not HTTP"
+	}
 }
 
 func classOf(status int) Class {
@@ -253,14 +268,13 @@ func classOf(status int) Class {
 // passed and what cannot be read ask for nothing.
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
-		const most = 24 * 60 * 60 // more would not be waited for anyway
-		if !(seconds > 0) {       // also what is not a number
+		if !(seconds > 0) { // also what is not a number
 			return 0
 		}
-		return time.Duration(min(seconds, most) * float64(time.Second))
+		return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now))
+		return min(max(0, date.Sub(now)), maxRetryAfter)
 	}
 	return 0
 }

@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +39,7 @@ func newClient(t *testing.T, baseURL string) *Client {
 		t.Fatal(err)
 	}
 	c.limiter.SetLimit(1e9)
-	t.Cleanup(c.http.CloseIdleConnections)
+	t.Cleanup(c.transport.CloseIdleConnections)
 	return c
 }
 
@@ -172,7 +171,7 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%q: got %v, want %v", value, got, want)
 		}
 	}
-	if got := retryAfter("Fri, 31 Dec 9999 23:59:59 GMT", now); got <= day {
+	if got := retryAfter("Fri, 31 Dec 9999 23:59:59 GMT", now); got != day {
 		t.Errorf("a date far away: got %v", got)
 	}
 }
@@ -414,24 +413,15 @@ func inBubble(t *testing.T, rate float64, handler http.HandlerFunc, test func(t 
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.transport(t).DialContext = p.dial
+		c.transport.DialContext = p.dial
 		server := &http.Server{Handler: handler}
 		var wg sync.WaitGroup
 		wg.Go(func() { server.Serve(p) })
 		test(t, c)
-		c.http.CloseIdleConnections()
+		c.transport.CloseIdleConnections()
 		server.Close()
 		wg.Wait()
 	})
-}
-
-func (c *Client) transport(t *testing.T) *http.Transport {
-	t.Helper()
-	transport, ok := c.http.Transport.(*http.Transport)
-	if !ok {
-		t.Fatalf("the transport is a %T", c.http.Transport)
-	}
-	return transport
 }
 
 // arrivals notes when requests arrive.
@@ -647,7 +637,7 @@ func TestRequestThatIsSentAgainWaitsItsTurn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.transport(t).DialContext = p.dial
+		c.transport.DialContext = p.dial
 		a := arrivals{start: time.Now()}
 		answered := map[int]bool{0: true, 2: true} // of the requests as they arrive
 		var wg sync.WaitGroup
@@ -681,7 +671,7 @@ func TestRequestThatIsSentAgainWaitsItsTurn(t *testing.T) {
 			}
 		}
 		a.spaced(t, 3, 500*time.Millisecond)
-		c.http.CloseIdleConnections()
+		c.transport.CloseIdleConnections()
 		p.Close()
 		wg.Wait()
 	})
@@ -705,8 +695,8 @@ func TestRequestsOverHTTP2WaitOneTurnEach(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	c.transport(t).TLSClientConfig.RootCAs = roots
-	t.Cleanup(c.http.CloseIdleConnections)
+	c.transport.TLSClientConfig.RootCAs = roots
+	t.Cleanup(c.transport.CloseIdleConnections)
 	for range 4 {
 		if _, err := get(t, c); err != nil {
 			t.Fatal(err)
@@ -730,7 +720,7 @@ func TestRealRequestsKeepTheRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.http.CloseIdleConnections)
+	t.Cleanup(c.transport.CloseIdleConnections)
 	a.start = time.Now()
 	var wg sync.WaitGroup
 	for range 20 {
@@ -756,16 +746,41 @@ func TestOtherErrorsHaveNoClass(t *testing.T) {
 	}
 }
 
-func TestErrorKeepsItsCause(t *testing.T) {
+func TestErrorSaysWhyThereIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	_, err := get(t, newClient(t, server.URL))
-	if _, ok := errors.AsType[*net.OpError](err); !ok {
-		t.Errorf("%T is lost: %v", &net.OpError{}, err)
+	if text := failure(t, err).Error(); !strings.Contains(text, "connection refused") || strings.Contains(text, "/api/v8") {
+		t.Errorf("the error is %q", text)
 	}
-	// The URL around it is no news.
-	if _, ok := errors.AsType[*url.Error](err); ok || strings.Contains(err.Error(), "/api/v8") {
-		t.Errorf("the URL is in it: %v", err)
+}
+
+// TestAnswerThatIsNotHTTPIsNotQuoted sends words that [failure] looks for.
+func TestAnswerThatIsNotHTTPIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{
+		"hush\r\n\r\n",
+		"HTTP/1.1 hush\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nhush\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: hush\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: hush\r\n\r\n",
+	} {
+		base := raw(t, func(conn net.Conn, r *bufio.Reader) {
+			readRequest(t, r)
+			io.WriteString(conn, answer)
+		})
+		_, err := get(t, newClient(t, base))
+		if e := failure(t, err); e.Class != Unavailable {
+			t.Errorf("%q: %v", answer, e)
+		}
+	}
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "http://hush:%zz/")
+		w.WriteHeader(http.StatusFound)
+	})
+	_, err := get(t, newClient(t, base))
+	if e := failure(t, err); e.Class != Unexpected || e.Status != http.StatusFound {
+		t.Errorf("a redirect to nowhere: %v", e)
 	}
 }
