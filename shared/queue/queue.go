@@ -147,7 +147,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // message reports it as failed.
 func (q *Queue) Delay(ctx context.Context, receiptHandle string, d time.Duration) error {
 	d = min(max(0, d), maxDelay)
-	seconds := int32((d + time.Second - 1) / time.Second) //nolint:gosec // at most 39,600
+	seconds := int32((d + time.Second - 1) / time.Second)
 	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &q.url, ReceiptHandle: &receiptHandle, VisibilityTimeout: seconds,
 	})
