@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"veryfi-intake/shared/secret"
 )
 
@@ -25,10 +23,6 @@ const DefaultBaseURL = "https://api.veryfi.com"
 const (
 	// requestTimeout bounds one request. Veryfi answers within a second as a rule.
 	requestTimeout = 20 * time.Second
-	// leastTime is what must be left of the context for a request to be sent. One
-	// that is cut off may have cost the document: Veryfi may delete it after the
-	// first request.
-	leastTime = 2 * time.Second
 	// maxRetryAfter is the most that Retry-After is taken for. A message cannot wait
 	// longer anyway.
 	maxRetryAfter = 24 * time.Hour
@@ -115,7 +109,7 @@ type Client struct {
 	// transport follows no redirect, which would take the credentials to another
 	// place.
 	transport *http.Transport
-	limiter   *rate.Limiter
+	pacer     *pacer
 	now       func() time.Time
 }
 
@@ -131,12 +125,10 @@ func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time) 
 	if !(requestsPerSecond > 0 && requestsPerSecond <= 60) {
 		return nil, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number above 0 and at most 60, Veryfi's limit")
 	}
-	limiter := rate.NewLimiter(rate.Limit(requestsPerSecond), 1)
-	limiter.Allow() // a limiter begins with one request free
 	return &Client{
-		base:    base,
-		limiter: limiter,
-		now:     now,
+		base:  base,
+		pacer: newPacer(time.Duration(float64(time.Second)/requestsPerSecond), now),
+		now:   now,
 		transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 5 * time.Second,
@@ -148,19 +140,16 @@ func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time) 
 	}, nil
 }
 
-// ErrNoTime means that a request's turn would come too short before the context's
-// end, or after it. Nothing was sent.
-var ErrNoTime = errors.New("no time was left for the request")
-
 // Get retrieves a document, as Veryfi sends it, with one request. After it has
 // returned a document, Veryfi may have deleted it. The error is an [*Error],
 // [ErrNoTime], or the context's when that has ended.
 func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resource Resource, id int64) ([]byte, error) {
-	if c.limiter.Wait(ctx) != nil || c.tooLate(ctx) {
-		return nil, ErrNoTime
+	if err := c.pacer.wait(ctx); err != nil {
+		return nil, err
 	}
-	within, cancel := context.WithTimeout(c.limitRepetition(ctx), requestTimeout)
+	within, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	within = c.paceRepetition(within, cancel)
 	path := c.base.JoinPath("api/v8/partner", string(resource), strconv.FormatInt(id, 10), "/")
 	req, err := http.NewRequestWithContext(within, http.MethodGet, path.String(), http.NoBody)
 	if err != nil {
@@ -193,22 +182,14 @@ func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resour
 	return body, nil
 }
 
-func (c *Client) tooLate(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ok && deadline.Sub(c.now()) < leastTime
-}
-
-// limitRepetition makes the limiter see a request that net/http sends a second
+// paceRepetition makes a request wait for a turn when net/http sends it a second
 // time by itself: a GET on a kept connection which the other side has closed.
-func (c *Client) limitRepetition(ctx context.Context) context.Context {
+func (c *Client) paceRepetition(ctx context.Context, cancel context.CancelFunc) context.Context {
 	repeated := false
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) {
-			if repeated {
-				select {
-				case <-time.After(c.limiter.Reserve().Delay()):
-				case <-ctx.Done():
-				}
+			if repeated && c.pacer.wait(ctx) != nil {
+				cancel()
 			}
 			repeated = true
 		},
@@ -233,6 +214,8 @@ func describe(err error) string {
 		return certificate.Error()
 	}
 	switch {
+	case errors.Is(err, context.Canceled):
+		return "the connection was closed, and no time was left to repeat the request"
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("not within %v", requestTimeout)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
