@@ -122,8 +122,8 @@ func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time) 
 	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
 		return nil, fmt.Errorf("VERYFI_BASE_URL must be a URL such as %s", DefaultBaseURL)
 	}
-	if !(requestsPerSecond > 0 && requestsPerSecond <= 60) {
-		return nil, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number above 0 and at most 60, Veryfi's limit")
+	if !(requestsPerSecond >= 0.001 && requestsPerSecond <= 60) {
+		return nil, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number from 0.001 to 60, which is Veryfi's limit")
 	}
 	return &Client{
 		base:  base,
