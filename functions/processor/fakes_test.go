@@ -40,6 +40,9 @@ func (m *memoryTable) Get(ctx context.Context, id string) (store.State, error) {
 			return store.State{}, err
 		}
 	}
+	if ctx.Err() != nil {
+		return store.State{}, ctx.Err()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	row := m.rows[id]
@@ -51,6 +54,9 @@ func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) 
 		if err := m.put(ctx, row); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -93,7 +99,10 @@ type memoryQueue struct {
 	err    error
 }
 
-func (q *memoryQueue) Delay(_ context.Context, receipt string, d time.Duration) error {
+func (q *memoryQueue) Delay(ctx context.Context, receipt string, d time.Duration) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.delays[receipt] = d
@@ -107,7 +116,10 @@ type memoryDeadLetters struct {
 	err    error
 }
 
-func (d *memoryDeadLetters) Send(_ context.Context, bodies ...string) error {
+func (d *memoryDeadLetters) Send(ctx context.Context, bodies ...string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err != nil {

@@ -257,10 +257,9 @@ func (h *Handler) credentials(ctx context.Context, secrets func(context.Context)
 	return known.Credentials, nil
 }
 
-// put writes a row, or finds that somebody else has stored the document
-// meanwhile. A retrieved document may exist nowhere else any more, so the table is
-// tried until time is up. [store.ErrSuperseded] says that an older version of the
-// document is stored and this row, which has none, must not replace it.
+// put writes a row, or finds that the table holds a document which this row must
+// not replace; t.seen then says which. A retrieved document may exist nowhere else
+// any more, so the table is tried until time is up.
 func (h *Handler) put(ctx context.Context, t *try, row store.Row) error {
 	for {
 		row.UpdatedAt = h.Now()
@@ -270,10 +269,8 @@ func (h *Handler) put(ctx context.Context, t *try, row store.Row) error {
 			t.seen, err = h.Table.Get(ctx, t.key())
 		}
 		switch {
-		case superseded && err == nil && t.settledBy(t.seen):
+		case superseded && err == nil && (row.Document == nil || t.settledBy(t.seen)):
 			return nil
-		case superseded && err == nil && row.Document == nil:
-			return store.ErrSuperseded
 		case superseded && err == nil:
 			continue // over the older version, as it is now
 		case err == nil, row.Document == nil, errors.Is(err, store.ErrTooLarge):

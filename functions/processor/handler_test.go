@@ -378,6 +378,15 @@ func TestAttemptsGoOnAfterRedrive(t *testing.T) {
 	}
 }
 
+func TestAttemptsUnderEarlierMessagesCount(t *testing.T) {
+	f := newFixture()
+	m := ready(7)
+	m.Attempts = 7
+	if f.deliver(t, 2, m); f.table.rows["7"].Attempts != 9 {
+		t.Errorf("%d attempts", f.table.rows["7"].Attempts)
+	}
+}
+
 func TestRefusedCredentialsAreReadAgainOnce(t *testing.T) {
 	byKey := func(_ context.Context, c secret.Credentials, id int64) ([]byte, error) {
 		if c.APIKey != "the new key" {
@@ -438,6 +447,12 @@ func TestNoRequestWhileTheTableCannotBeRead(t *testing.T) {
 	f.table.get = func(context.Context) error { return errDown }
 	if done := f.deliver(t, 1, ready(7)); done[0] || len(f.veryfi.requests) != 0 || f.delay(ready(7)) == 0 {
 		t.Errorf("done %v, requests %v", done, f.veryfi.requests)
+	}
+	if len(f.table.history) != 0 {
+		t.Error("a table that is down was written to before the last try")
+	}
+	if f.deliver(t, maxReceiveCount, ready(7)); f.table.rows["7"].Status != store.Error {
+		t.Errorf("the last try leaves the row %+v", f.table.rows["7"])
 	}
 }
 
@@ -560,6 +575,26 @@ func TestAnswerComesBeforeTheTimeOut(t *testing.T) {
 	})
 }
 
+// TestRecordsEndBeforeTheBatchIsHandedBack has a table that hangs: the records
+// themselves see that time is up.
+func TestRecordsEndBeforeTheBatchIsHandedBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.table.put = func(ctx context.Context, _ store.Row) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if done := f.handle(ctx, t, events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}}); done[0] {
+			t.Error("done")
+		}
+		if strings.Contains(f.logs.String(), "did not end in time") {
+			t.Errorf("log: %s", f.logs)
+		}
+	})
+}
+
 func TestMessageComesAgainWhenItCannotBeDelayed(t *testing.T) {
 	f := newFixture()
 	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
@@ -610,6 +645,13 @@ func TestWaitsGrowToAnHour(t *testing.T) {
 		if total < 6*time.Hour || total > 10*24*time.Hour {
 			t.Errorf("waits sum up to %v: more than Veryfi's outages, less than the queue's retention", total)
 		}
+	}
+}
+
+func TestWaitsDifferByUpToHalf(t *testing.T) {
+	h := &Handler{Random: func() float64 { return 0.5 }}
+	if got, want := h.backoff(firstWait, 3), 4*firstWait*5/4; got != want {
+		t.Errorf("waits %v, want %v", got, want)
 	}
 }
 

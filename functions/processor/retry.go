@@ -126,13 +126,10 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 	if t.key() != "" && (v.class != classTable || lastTry) {
 		row := t.row()
 		row.Status, row.Error = status, text
-		switch err := h.put(ctx, t, row); {
-		case errors.Is(err, store.ErrSuperseded):
-			// An older version of the document is stored, and stays.
-		case err != nil:
+		if err := h.put(ctx, t, row); err != nil {
 			t.log.ErrorContext(ctx, "the row could not be written", slog.String("error", err.Error()))
 			written = false
-		case t.settledBy(t.seen):
+		} else if t.settledBy(t.seen) {
 			return true // somebody else has stored it meanwhile
 		}
 	}

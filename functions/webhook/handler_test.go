@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/event"
@@ -193,6 +194,7 @@ func TestAnswers(t *testing.T) {
 		{"body too large", body(padding(maxBody + 1)), 413, 0},
 		{"base64 of the largest body", encoded(base64.StdEncoding.EncodeToString([]byte(padding(maxBody)))), 200, 1},
 		{"base64 of a body too large", encoded(base64.StdEncoding.EncodeToString([]byte(padding(maxBody + 1)))), 413, 0},
+		{"too large, and then no base64", encoded(base64.StdEncoding.EncodeToString([]byte(padding(maxBody+3))) + "%"), 413, 0},
 		{"too large, and white space", body(strings.Repeat(" ", maxBody+1)), 413, 0},
 		{"too large, and the method is wrong", func(r *events.APIGatewayV2HTTPRequest) {
 			body(padding(maxBody + 1))(r)
@@ -240,6 +242,19 @@ func TestEachIDBecomesOneMessage(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int64{3, 4, 5}, ids); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestLambdasRequestIDStandsInForAPIGateways(t *testing.T) {
+	f := newFixture()
+	req := signed(t, "document.created", created)
+	req.RequestContext.RequestID = ""
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "of Lambda"})
+	if _, err := f.Handle(ctx, req); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.queue.messages(t)[0].RequestID; got != "of Lambda" {
+		t.Errorf("the request id is %q", got)
 	}
 }
 
@@ -332,6 +347,15 @@ func TestVerificationCodeIsOnOneLineOfTheLog(t *testing.T) {
 	}
 	if lines := strings.Split(strings.TrimSpace(f.logs.String()), "\n"); len(lines) != 1 || !strings.Contains(lines[0], `"verification_code":"awdca8ef"`) {
 		t.Errorf("log: %s", f.logs)
+	}
+}
+
+func TestLogHoldsNoLongCode(t *testing.T) {
+	f := newFixture()
+	long := strings.Repeat("x", 1000)
+	f.post(t, requestWith(`{"event": "subscription", "data": {"secret": "`+long+`"}}`, ""))
+	if strings.Contains(f.logs.String(), long) {
+		t.Error("anybody can fill the log")
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"time"
@@ -31,7 +32,7 @@ func main() {
 func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) {
 	url := getenv("QUEUE_URL")
 	if url == "" {
-		return nil, missing("QUEUE_URL")
+		return nil, errors.New("QUEUE_URL is not set: template.yaml sets it, elsewhere set it as README says")
 	}
 	aws, err := awsconfig.FromEnvironment(getenv)
 	if err != nil {
@@ -50,10 +51,4 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) 
 		Now:     time.Now,
 		Log:     log,
 	}, nil
-}
-
-type missing string
-
-func (variable missing) Error() string {
-	return string(variable) + " is not set: template.yaml sets it, elsewhere set it as README says"
 }

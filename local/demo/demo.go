@@ -47,7 +47,8 @@ func (l *Logs) Add(source, line string) {
 	l.lines = append(l.lines, source+": "+line)
 }
 
-func (l *Logs) containing(text string) (lines []string) {
+// Containing returns the lines that hold a text.
+func (l *Logs) Containing(text string) (lines []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, line := range l.lines {
@@ -222,7 +223,7 @@ func checkRequests(s *stack.Stack) []string {
 
 func checkLogs(logs *Logs, credentials secret.Credentials) (problems []string) {
 	for name, secret := range map[string]string{"client secret": credentials.ClientSecret, "API key": credentials.APIKey} {
-		if lines := logs.containing(secret); len(lines) > 0 {
+		if lines := logs.Containing(secret); len(lines) > 0 {
 			problems = append(problems, fmt.Sprintf("%d log lines hold the %s", len(lines), name))
 		}
 	}

@@ -14,8 +14,6 @@ const (
 	// maxDepth is how deep containers nest in an attribute. AWS says 32 levels and
 	// counts the item as one (measured with DynamoDB Local).
 	maxDepth = 31
-	// maxItemSize is the limit of an item with all its attributes, in bytes.
-	maxItemSize = 400 << 10
 	// maxNameLen is the length of a nested attribute's name, in bytes.
 	maxNameLen = 65_535
 	maxDigits  = 38
@@ -23,6 +21,9 @@ const (
 	// 9.9E+125, are a little wider.
 	maxExponent = 125
 )
+
+// MaxItemSize is DynamoDB's limit for all attributes of an item, in bytes.
+const MaxItemSize = 400 << 10
 
 // maxJSONDepth bounds the recursion: documents nest ten deep at most.
 const maxJSONDepth = 1000
@@ -51,7 +52,7 @@ type converter struct {
 // write writes text, a part of DynamoDB's form that counts n bytes.
 func (c *converter) write(n int, text string) {
 	c.size += n
-	if c.size > maxItemSize {
+	if c.size > MaxItemSize {
 		c.native = false
 	}
 	if c.native {

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"veryfi-intake/shared/document"
 )
 
 // TimeFormat is how rows write times: RFC 3339 in UTC. All have the same length,
 // so that their order as text is their order in time.
 const TimeFormat = "2006-01-02T15:04:05.000Z"
-
-// maxItemSize is DynamoDB's limit for all attributes of an item, in bytes.
-const maxItemSize = 400 << 10
 
 // maxExternalID is the longest external_id that is lifted out of a document.
 const maxExternalID = 1024
@@ -156,8 +155,8 @@ func (b *body) document(row Row, native bool) error {
 
 // add counts the document in.
 func (b *body) add(size int) error {
-	if b.size += size; b.size > maxItemSize {
-		return fmt.Errorf("%w: the item would have %d bytes, of %d", ErrTooLarge, b.size, maxItemSize)
+	if b.size += size; b.size > document.MaxItemSize {
+		return fmt.Errorf("%w: the item would have %d bytes, of %d", ErrTooLarge, b.size, document.MaxItemSize)
 	}
 	return nil
 }

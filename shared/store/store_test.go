@@ -462,7 +462,7 @@ func TestLargeDocumentLeavesRoomForTheRow(t *testing.T) {
 		_, item := service.sent(t)
 		size := itemSize(t, item)
 		switch {
-		case size > maxItemSize:
+		case size > document.MaxItemSize:
 			t.Errorf("%d bytes were sent", size)
 		case item["document"] == nil && length == 0:
 			t.Error("not native, though it fits")
@@ -490,7 +490,7 @@ func TestSizeOfAnItemIsNeverUnderrated(t *testing.T) {
 		}
 		request, _ := parsed(t, body).(map[string]any)
 		item, _ := request["Item"].(map[string]any)
-		if size := itemSize(t, item); size > maxItemSize {
+		if size := itemSize(t, item); size > document.MaxItemSize {
 			t.Errorf("%d bytes would be sent", size)
 		}
 		sent = true
