@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"veryfi-intake/functions/processor/handler"
 	"veryfi-intake/shared/awsconfig"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
@@ -27,15 +28,15 @@ import (
 
 func main() {
 	log := lambdacontext.NewLogger()
-	handler, err := newHandler(os.Getenv, log)
+	h, err := newHandler(os.Getenv, log)
 	if err != nil {
 		log.Error("the function cannot start", slog.Any("error", err))
 		os.Exit(1)
 	}
-	lambda.Start(handler.Handle)
+	lambda.Start(h.Handle)
 }
 
-func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) {
+func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler, error) {
 	cfg, err := readConfig(getenv)
 	if err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) 
 	// for later. If it cannot be read now, it will be read when it is needed.
 	_, _ = secrets.Get(context.Background())
 	queues := sqs.NewFromConfig(aws)
-	return &Handler{
+	return &handler.Handler{
 		Secrets:         secrets,
 		Veryfi:          client,
 		Table:           store.New(dynamodb.NewFromConfig(aws), cfg.table),

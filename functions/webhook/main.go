@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"veryfi-intake/functions/webhook/handler"
 	"veryfi-intake/shared/awsconfig"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
@@ -21,15 +22,15 @@ import (
 
 func main() {
 	log := lambdacontext.NewLogger()
-	handler, err := newHandler(os.Getenv, log)
+	h, err := newHandler(os.Getenv, log)
 	if err != nil {
 		log.Error("the function cannot start", slog.Any("error", err))
 		os.Exit(1)
 	}
-	lambda.Start(handler.Handle)
+	lambda.Start(h.Handle)
 }
 
-func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) {
+func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler, error) {
 	url := getenv("QUEUE_URL")
 	if url == "" {
 		return nil, errors.New("QUEUE_URL is not set: template.yaml sets it, elsewhere set it as README says")
@@ -45,7 +46,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*Handler, error) 
 	// Lambda does not throttle a starting function: what is read now is not waited
 	// for later. If it cannot be read now, it will be read when it is needed.
 	_, _ = secrets.Get(context.Background())
-	return &Handler{
+	return &handler.Handler{
 		Secrets: secrets,
 		Queue:   queue.New(sqs.NewFromConfig(aws), url),
 		Now:     time.Now,

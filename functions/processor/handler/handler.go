@@ -1,4 +1,6 @@
-package main
+// Package handler processes what the queue brings: it looks at the row, retrieves
+// the document, stores it, or decides when to try again.
+package handler
 
 import (
 	"context"

@@ -1,4 +1,6 @@
-package main
+// Package handler answers the requests to the webhook's URL: it verifies what
+// comes, puts it into the queue, and only then acknowledges it.
+package handler
 
 import (
 	"bytes"
