@@ -45,7 +45,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	if err != nil {
 		return nil, err
 	}
-	client, err := veryfi.NewClient(cfg.baseURL, cfg.requestsPerSecond, time.Now)
+	client, err := veryfi.NewClient(cfg.baseURL, cfg.requestsPerSecond, time.Now, veryfi.NewTransport())
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,9 @@ const (
 	DocumentFailed          = "document.failed"
 	BankStatementSetCreated = "bank_statement_set.created"
 	BankStatementSetFailed  = "bank_statement_set.failed"
+	// Reconciled is no event of Veryfi's: the reconciler found a document whose
+	// webhook has not arrived.
+	Reconciled = "reconciled"
 	// Subscription brings the code that confirms a webhook's URL. A person has to
 	// type it into Veryfi's portal.
 	Subscription = "subscription"

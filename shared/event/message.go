@@ -42,6 +42,10 @@ type Message struct {
 	// Attempts counts the tries under earlier messages, when the processor has
 	// put this one back.
 	Attempts int `json:"attempts,omitempty"`
+	// Document is the document, gzipped, when the processor has retrieved it and
+	// could not store it: nobody else may have it any more. RetrievedAt is when.
+	Document    []byte    `json:"document_gzip,omitempty"`
+	RetrievedAt time.Time `json:"retrieved_at,omitzero"`
 }
 
 // Text is a JSON text. A message has it as a string, which keeps it to the byte.
@@ -73,7 +77,7 @@ func (m Message) Task() Task {
 		return KeepData
 	}
 	switch m.Event {
-	case DocumentCreated:
+	case DocumentCreated, Reconciled:
 		return RetrieveDocument
 	case BankStatementSetCreated:
 		return RetrieveBankStatement

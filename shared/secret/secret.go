@@ -99,22 +99,22 @@ type Source struct {
 	id     string
 	now    func() time.Time
 
-	mu         sync.Mutex
-	secret     *Secret // the last one that was read
-	err        error   // why there is none
+	lock       chan struct{} // holds one token while the fields below are in use
+	secret     *Secret       // the last one that was read
+	err        error         // why there is none
 	nextRead   time.Time
 	nextReload time.Time
 }
 
 // Fixed returns a source of credentials that never change.
 func Fixed(c Credentials) *Source {
-	return &Source{secret: newSecret(c.trimmed(), nil)}
+	return &Source{lock: make(chan struct{}, 1), secret: newSecret(c.trimmed(), nil)}
 }
 
 // New returns a source that reads the secret with that ARN or name: the JSON of
 // [Credentials].
 func New(client Client, id string, now func() time.Time) *Source {
-	return &Source{client: client, id: id, now: now}
+	return &Source{lock: make(chan struct{}, 1), client: client, id: id, now: now}
 }
 
 // Configured returns the source that the environment asks for: Secrets Manager
@@ -139,8 +139,10 @@ func Configured(getenv func(string) string, client Client, now func() time.Time)
 // Get returns the secret: the one that was read last while it is fresh, and also
 // while Secrets Manager is down. The error says why none can be had.
 func (s *Source) Get(ctx context.Context) (*Secret, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	if s.client != nil && !s.now().Before(s.nextRead) {
 		s.read(ctx)
 	}
@@ -150,14 +152,30 @@ func (s *Source) Get(ctx context.Context) (*Secret, error) {
 // Reload reads the secret again because the one at hand does not seem to be
 // right, at most once in 10 seconds, and returns what is known then.
 func (s *Source) Reload(ctx context.Context) (*Secret, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	if s.client != nil && !s.now().Before(s.nextReload) {
 		s.nextReload = s.now().Add(reloadInterval)
 		s.read(ctx)
 	}
 	return s.result()
 }
+
+// enter waits until nobody else reads, or until ctx ends.
+func (s *Source) enter(ctx context.Context) error {
+	if ctx.Err() == nil {
+		select {
+		case s.lock <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return fmt.Errorf("wait for the secret: %w", ctx.Err())
+}
+
+func (s *Source) leave() { <-s.lock }
 
 func (s *Source) result() (*Secret, error) {
 	if s.secret == nil {

@@ -650,3 +650,21 @@ func TestSourceServesManyAtOnce(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+func TestNobodyWaitsForAnothersReadingPastTheirTime(t *testing.T) {
+	m := &manager{current: filled("a"), took: 2 * time.Second}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		go s.Get(t.Context())
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := s.Get(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		time.Sleep(2 * time.Second)
+		if m.reads != 1 {
+			t.Errorf("%d readings", m.reads)
+		}
+	})
+}

@@ -3,6 +3,8 @@ package veryfi
 import (
 	"context"
 	"errors"
+	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,4 +39,135 @@ func TestTurnIsGivenBackWhenItsRequestIsCalledOff(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func throttled(after time.Duration) error {
+	return &Error{Class: Throttled, Status: http.StatusTooManyRequests, RetryAfter: after}
+}
+
+func TestA429StopsAllRequestsForAsLongAsItSays(t *testing.T) {
+	for name, pause := range map[string]struct{ says, is time.Duration }{
+		"half a minute": {30 * time.Second, 30 * time.Second},
+		"nothing":       {0, defaultPause},
+		"a day":         {24 * time.Hour, maxPause},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const interval = 100 * time.Millisecond
+				p := newPacer(interval, time.Now)
+				if err := p.wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				went := make(chan time.Duration, 3)
+				for range 3 {
+					go func() {
+						if p.wait(t.Context()) == nil {
+							went <- time.Since(start)
+						}
+					}()
+				}
+				time.Sleep(interval / 2) // one of them waits for its turn by now
+				start = time.Now()
+				p.note(throttled(pause.says))
+				for i := range 3 {
+					if at := <-went; at != pause.is+time.Duration(i)*interval {
+						t.Errorf("request %d goes after %v", i, at)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestPauseHoldsTheBatch keeps a function from handing back batch after batch.
+func TestPauseHoldsTheBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(time.Millisecond, time.Now)
+		time.Sleep(time.Second)
+		p.note(throttled(10 * time.Minute))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		var group sync.WaitGroup
+		for range 5 {
+			group.Go(func() {
+				err := p.wait(ctx)
+				var stopped *Error
+				if !errors.As(err, &stopped) || stopped.Class != Throttled || stopped.RetryAfter != 10*time.Minute-(time.Minute-leastTime) {
+					t.Errorf("got %+v", err)
+				}
+			})
+		}
+		group.Wait()
+		if held := time.Since(start); held != time.Minute-leastTime {
+			t.Errorf("held for %v", held)
+		}
+	})
+}
+
+func TestFailuresInARowSlowDownUntilTheFirstSuccess(t *testing.T) {
+	const interval = 100 * time.Millisecond
+	for name, result := range map[string]struct {
+		err  error
+		slow bool
+	}{
+		"unavailable":         {&Error{Class: Unavailable, Status: 503}, true},
+		"no answer":           {&Error{Class: Unavailable}, true},
+		"throttled":           {&Error{Class: Throttled, Status: 409}, true},
+		"credentials refused": {&Error{Class: CredentialsRefused, Status: 401}, true},
+		"unexpected":          {&Error{Class: Unexpected, Status: 302}, true},
+		"not found":           {&Error{Class: NotFound, Status: 404}, false},
+		"refused":             {&Error{Class: Refused, Status: 400}, false},
+		"too large":           {&Error{Class: TooLarge, Status: 200}, false},
+		"out of time":         {context.DeadlineExceeded, false},
+		"success":             {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPacer(interval, time.Now)
+				gap := func() time.Duration { // between two requests
+					if err := p.wait(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					start := time.Now()
+					if err := p.wait(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					return time.Since(start)
+				}
+				for range patience {
+					p.note(result.err)
+				}
+				if got := gap(); got != interval {
+					t.Errorf("%v after %d failures", got, patience)
+				}
+				p.note(result.err)
+				if got := gap(); result.slow && got != 2*interval || !result.slow && got != interval {
+					t.Errorf("%v after %d failures", got, patience+1)
+				}
+				for range 1000 {
+					p.note(result.err)
+				}
+				if got := gap(); result.slow && got != slowest || !result.slow && got != interval {
+					t.Errorf("%v after very many failures", got)
+				}
+				p.note(nil)
+				gap() // the turn that was set while it was slow
+				if got := gap(); got != interval {
+					t.Errorf("%v after a success", got)
+				}
+			})
+		})
+	}
+}
+
+func TestAClientThatIsSlowAnywayIsNotMadeFaster(t *testing.T) {
+	p := newPacer(time.Minute, time.Now)
+	for range 20 {
+		p.note(&Error{Class: Unavailable})
+	}
+	if got := p.spacing(); got != time.Minute {
+		t.Error(got)
+	}
 }

@@ -29,6 +29,8 @@ const (
 	// maxBody is the largest answer that is read. A document of 15 pages with all
 	// details has about 600 KB; one of ten times that cannot be stored any more.
 	maxBody = 8 << 20
+
+	root = "api/v8/partner" // of all paths
 )
 
 // A Resource is a kind of document, as it stands in the API's paths.
@@ -106,9 +108,9 @@ func ClassOf(err error) Class {
 // A Client sends requests to Veryfi. It is safe for concurrent use.
 type Client struct {
 	base *url.URL
-	// transport follows no redirect, which would take the credentials to another
-	// place.
-	transport *http.Transport
+	// transport and not an http.Client, which follows redirects: one would take the
+	// credentials to another place.
+	transport http.RoundTripper
 	pacer     *pacer
 	now       func() time.Time
 }
@@ -117,7 +119,10 @@ type Client struct {
 // requestsPerSecond, which may be a fraction: evenly spaced, with no burst, and
 // the first one an interval from now. A process that takes another one's place
 // so does not add to what that has just sent.
-func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time) (*Client, error) {
+//
+// A 429 stops all requests of the client for as long as it says. Failures in a
+// row slow it down to one request in 5 seconds, until one succeeds.
+func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time, transport http.RoundTripper) (*Client, error) {
 	base, err := url.Parse(baseURL)
 	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
 		return nil, fmt.Errorf("VERYFI_BASE_URL must be a URL such as %s", DefaultBaseURL)
@@ -126,60 +131,86 @@ func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time) 
 		return nil, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number from 0.001 to 60, which is Veryfi's limit")
 	}
 	return &Client{
-		base:  base,
-		pacer: newPacer(time.Duration(float64(time.Second)/requestsPerSecond), now),
-		now:   now,
-		transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 5 * time.Second,
-			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-			MaxIdleConnsPerHost: 16, // a batch of ten keeps its connections
-			IdleConnTimeout:     90 * time.Second,
-			ForceAttemptHTTP2:   true,
-		},
+		base:      base,
+		pacer:     newPacer(time.Duration(float64(time.Second)/requestsPerSecond), now),
+		now:       now,
+		transport: transport,
 	}, nil
+}
+
+// NewTransport returns what carries a client's requests.
+func NewTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		MaxIdleConnsPerHost: 16, // a batch of ten keeps its connections
+		IdleConnTimeout:     90 * time.Second,
+		ForceAttemptHTTP2:   true,
+	}
 }
 
 // Get retrieves a document, as Veryfi sends it, with one request. After it has
 // returned a document, Veryfi may have deleted it. The error is an [*Error],
 // [ErrNoTime], or the context's when that has ended.
 func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resource Resource, id int64) ([]byte, error) {
-	if err := c.pacer.wait(ctx); err != nil {
-		return nil, err
+	var document []byte
+	err := c.ask(ctx, credentials, c.base.JoinPath(root, string(resource), strconv.FormatInt(id, 10), "/"), maxBody, func(answer io.Reader) (err error) {
+		document, err = io.ReadAll(answer)
+		return err
+	})
+	if err != nil {
+		return nil, err // and not a part of a document
 	}
+	return document, nil
+}
+
+// ask sends one request when it is its turn, and has the answer read if it is a
+// 200, up to limit bytes of it. It tells the pacer how it went. The error is one
+// of those of [Client.Get].
+func (c *Client) ask(ctx context.Context, credentials secret.Credentials, url *url.URL, limit int64, read func(answer io.Reader) error) error {
+	if err := c.pacer.wait(ctx); err != nil {
+		return err
+	}
+	err := c.send(ctx, credentials, url, limit, read)
+	c.pacer.note(err)
+	return err
+}
+
+func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *url.URL, limit int64, read func(answer io.Reader) error) error {
 	within, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	within = c.paceRepetition(within, cancel)
-	path := c.base.JoinPath("api/v8/partner", string(resource), strconv.FormatInt(id, 10), "/")
-	req, err := http.NewRequestWithContext(within, http.MethodGet, path.String(), http.NoBody)
+	req, err := http.NewRequestWithContext(within, http.MethodGet, url.String(), http.NoBody)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Client-Id", credentials.ClientID)
 	req.Header.Set("Authorization", authorization(credentials))
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return nil, broken(ctx, 0, err)
+		return broken(ctx, 0, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		// A short answer read to its end keeps the connection.
 		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-		return nil, &Error{
+		return &Error{
 			Class:      classOf(resp.StatusCode),
 			Status:     resp.StatusCode,
 			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 		}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	answer := &io.LimitedReader{R: resp.Body, N: limit + 1}
+	err = read(answer)
 	switch {
+	case answer.N == 0:
+		return &Error{Class: TooLarge, Status: resp.StatusCode, detail: fmt.Sprintf("more than %d bytes", limit)}
 	case err != nil:
-		return nil, broken(ctx, resp.StatusCode, err)
-	case len(body) > maxBody:
-		return nil, &Error{Class: TooLarge, Status: resp.StatusCode, detail: fmt.Sprintf("more than %d bytes", maxBody)}
+		return broken(ctx, resp.StatusCode, err)
 	}
-	return body, nil
+	return nil
 }
 
 // paceRepetition makes a request wait for a turn when net/http sends it a second

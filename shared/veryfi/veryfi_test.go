@@ -34,12 +34,12 @@ var (
 // newClient returns a client that sends without waiting for its turn.
 func newClient(t *testing.T, baseURL string) *Client {
 	t.Helper()
-	c, err := NewClient(baseURL, 60, time.Now)
+	c, err := NewClient(baseURL, 60, time.Now, NewTransport())
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.pacer.interval, c.pacer.next = 0, time.Time{}
-	t.Cleanup(c.transport.CloseIdleConnections)
+	t.Cleanup(c.transport.(*http.Transport).CloseIdleConnections)
 	return c
 }
 
@@ -361,12 +361,12 @@ func TestBaseURLAndRateAreChecked(t *testing.T) {
 		"": false, "api.veryfi.com": false, "api.veryfi.com:443": false, "//api.veryfi.com": false, "https://": false, "https:///a": false, "https:api.veryfi.com": false,
 		"ftp://api.veryfi.com": false, "file:///etc": false, "http://[::1": false, "https://api.veryfi.com:port": false, " https://api.veryfi.com": false, "https://a b": false, "%": false, "https://\x00": false,
 	} {
-		if c, err := NewClient(base, 1, time.Now); (err == nil) != want || (c != nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_BASE_URL") {
+		if c, err := NewClient(base, 1, time.Now, NewTransport()); (err == nil) != want || (c != nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_BASE_URL") {
 			t.Errorf("%q: %v", base, err)
 		}
 	}
 	for rate, want := range map[float64]bool{0.001: true, 0.5: true, 1: true, 7.5: true, 11: true, 60: true, 0: false, -1: false, 60.001: false, math.Inf(1): false, math.NaN(): false} {
-		if _, err := NewClient(DefaultBaseURL, rate, time.Now); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_REQUESTS_PER_SECOND") {
+		if _, err := NewClient(DefaultBaseURL, rate, time.Now, NewTransport()); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_REQUESTS_PER_SECOND") {
 			t.Errorf("%v: %v", rate, err)
 		}
 	}
@@ -409,16 +409,16 @@ func inBubble(t *testing.T, rate float64, handler http.HandlerFunc, test func(t 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		c, err := NewClient("http://veryfi.example", rate, time.Now)
+		c, err := NewClient("http://veryfi.example", rate, time.Now, NewTransport())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.transport.DialContext = p.dial
+		c.transport.(*http.Transport).DialContext = p.dial
 		server := &http.Server{Handler: handler}
 		var wg sync.WaitGroup
 		wg.Go(func() { server.Serve(p) })
 		test(t, c)
-		c.transport.CloseIdleConnections()
+		c.transport.(*http.Transport).CloseIdleConnections()
 		server.Close()
 		wg.Wait()
 	})
@@ -633,11 +633,11 @@ func TestRequestThatIsSentAgainWaitsItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		c, err := NewClient("http://veryfi.example", 2, time.Now)
+		c, err := NewClient("http://veryfi.example", 2, time.Now, NewTransport())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.transport.DialContext = p.dial
+		c.transport.(*http.Transport).DialContext = p.dial
 		a := arrivals{start: time.Now()}
 		answered := map[int]bool{0: true, 2: true} // of the requests as they arrive
 		var wg sync.WaitGroup
@@ -671,7 +671,7 @@ func TestRequestThatIsSentAgainWaitsItsTurn(t *testing.T) {
 			}
 		}
 		a.spaced(t, 3, 500*time.Millisecond)
-		c.transport.CloseIdleConnections()
+		c.transport.(*http.Transport).CloseIdleConnections()
 		p.Close()
 		wg.Wait()
 	})
@@ -687,14 +687,14 @@ func TestRequestsGoOverHTTP2(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	c, err := NewClient(server.URL, 60, time.Now)
+	c, err := NewClient(server.URL, 60, time.Now, NewTransport())
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	c.transport.TLSClientConfig.RootCAs = roots
-	t.Cleanup(c.transport.CloseIdleConnections)
+	c.transport.(*http.Transport).TLSClientConfig.RootCAs = roots
+	t.Cleanup(c.transport.(*http.Transport).CloseIdleConnections)
 	for range 4 {
 		if _, err := get(t, c); err != nil {
 			t.Fatal(err)
@@ -710,11 +710,11 @@ func TestRealRequestsKeepTheRate(t *testing.T) {
 	t.Parallel()
 	var a arrivals
 	base := serve(t, a.ServeHTTP)
-	c, err := NewClient(base, 60, time.Now)
+	c, err := NewClient(base, 60, time.Now, NewTransport())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.transport.CloseIdleConnections)
+	t.Cleanup(c.transport.(*http.Transport).CloseIdleConnections)
 	a.start = time.Now()
 	var wg sync.WaitGroup
 	for range 20 {
