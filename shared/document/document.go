@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"sync"
 
@@ -57,6 +58,26 @@ func Read(json []byte, id int64) (*Document, error) {
 		d.Native, d.NativeSize = c.out, c.size
 	}
 	return d, nil
+}
+
+// MaxJSON is the largest document that is read, in bytes. One of 15 pages with all
+// details has about 600 KB; one of ten times that cannot be stored any more.
+const MaxJSON = 8 << 20
+
+// ReadGzip is [Read] for what [Document.Gzip] returns.
+func ReadGzip(gzipped []byte, id int64) (*Document, error) {
+	r, err := gzip.NewReader(bytes.NewReader(gzipped))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotDocument, err)
+	}
+	json, err := io.ReadAll(io.LimitReader(r, MaxJSON+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrNotDocument, err)
+	case len(json) > MaxJSON:
+		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrNotDocument, MaxJSON)
+	}
+	return Read(json, id)
 }
 
 // scalar returns the string or the integer that a JSON value is, and nothing for

@@ -104,6 +104,23 @@ func (m Message) Key() string {
 	}
 }
 
+// SignedKey returns the key of the row that the signed data asks for, when the
+// event's name, which is not signed, asks for another one. Bank statements come
+// with the parent_id of their set, documents without.
+func (m Message) SignedKey() string {
+	switch {
+	case m.ID <= 0:
+		return ""
+	case m.Event == DocumentCreated && m.ParentID != 0:
+		m.Event = BankStatementSetCreated
+	case m.Event == BankStatementSetCreated && m.ParentID == 0:
+		m.Event = DocumentCreated
+	default:
+		return ""
+	}
+	return m.Key()
+}
+
 // dataHash returns the first 16 hexadecimal digits of the SHA-256 of the signed
 // text.
 func (m Message) dataHash() string {

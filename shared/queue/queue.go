@@ -15,8 +15,6 @@ import (
 
 const (
 	maxBatchEntries = 10 // SQS's limit
-	// maxBatchBytes stays below SQS's limit of 1 MiB for all bodies of a call.
-	maxBatchBytes = 1_000_000
 	// maxCalls is how many calls run side by side: a thousand messages are a
 	// hundred calls, and go in seven rounds.
 	maxCalls = 16
@@ -28,6 +26,10 @@ const (
 	// from the moment of receiving.
 	maxDelay = 11 * time.Hour
 )
+
+// MaxBody is the longest body, in bytes. It stays below SQS's limit of 1 MiB for
+// all messages of a call.
+const MaxBody = 1_000_000
 
 // Client is the part of [sqs.Client] that is used here.
 type Client interface {
@@ -48,7 +50,7 @@ func New(client Client, url string) *Queue {
 
 // Send returns nil only after SQS has accepted every message. After an error
 // some of them may be in the queue; to send all again is then right, and makes
-// duplicates. A body must be ASCII and at most 1,000,000 bytes long.
+// duplicates. A body must be ASCII and at most [MaxBody] bytes long.
 func (q *Queue) Send(ctx context.Context, bodies ...string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -72,7 +74,7 @@ func batches(bodies []string) func(yield func([]string) bool) {
 	return func(yield func([]string) bool) {
 		start, size := 0, 0
 		for i, body := range bodies {
-			if i > start && (i-start == maxBatchEntries || size+len(body) > maxBatchBytes) {
+			if i > start && (i-start == maxBatchEntries || size+len(body) > MaxBody) {
 				if !yield(bodies[start:i]) {
 					return
 				}

@@ -135,7 +135,7 @@ func TestBatchesFitIntoACall(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(0, 300), rapid.SampledFrom([]int{1, 99_999, 100_000, 100_001, 500_000, 500_001, 999_999, 1_000_000})), 0, 60).Draw(t, "sizes")
 		bodies := make([]string, len(sizes))
-		zeros := strings.Repeat("0", maxBatchBytes)
+		zeros := strings.Repeat("0", MaxBody)
 		for i, size := range sizes {
 			bodies[i] = zeros[:size]
 		}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/secret"
 )
 
@@ -26,11 +27,7 @@ const (
 	// maxRetryAfter is the most that Retry-After is taken for. A message cannot wait
 	// longer anyway.
 	maxRetryAfter = 24 * time.Hour
-	// maxBody is the largest answer that is read. A document of 15 pages with all
-	// details has about 600 KB; one of ten times that cannot be stored any more.
-	maxBody = 8 << 20
-
-	root = "api/v8/partner" // of all paths
+	root          = "api/v8/partner" // of all paths
 )
 
 // A Resource is a kind of document, as it stands in the API's paths.
@@ -154,15 +151,15 @@ func NewTransport() *http.Transport {
 // returned a document, Veryfi may have deleted it. The error is an [*Error],
 // [ErrNoTime], or the context's when that has ended.
 func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resource Resource, id int64) ([]byte, error) {
-	var document []byte
-	err := c.ask(ctx, credentials, c.base.JoinPath(root, string(resource), strconv.FormatInt(id, 10), "/"), maxBody, func(answer io.Reader) (err error) {
-		document, err = io.ReadAll(answer)
+	var body []byte
+	err := c.ask(ctx, credentials, c.base.JoinPath(root, string(resource), strconv.FormatInt(id, 10), "/"), document.MaxJSON, func(answer io.Reader) (err error) {
+		body, err = io.ReadAll(answer)
 		return err
 	})
 	if err != nil {
 		return nil, err // and not a part of a document
 	}
-	return document, nil
+	return body, nil
 }
 
 // ask sends one request when it is its turn, and has the answer read if it is a

@@ -23,6 +23,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/secret"
 )
 
@@ -119,7 +120,7 @@ func TestRequestIsWhatVeryfiExpects(t *testing.T) {
 
 func TestBodyIsReturnedToTheByte(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{"", " {\"id\":1.50} \n", "\xff\x00", "not JSON", strings.Repeat("a", maxBody)} {
+	for _, body := range []string{"", " {\"id\":1.50} \n", "\xff\x00", "not JSON", strings.Repeat("a", document.MaxJSON)} {
 		got, err := get(t, newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })))
 		if err != nil || string(got) != body {
 			t.Errorf("%d bytes of %d, %v", len(got), len(body), err)
@@ -218,7 +219,7 @@ func TestRedirectTakesNoCredentialsAnywhere(t *testing.T) {
 func TestAnswerThatIsTooLargeIsNotRead(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(w http.ResponseWriter){
-		"a byte more": func(w http.ResponseWriter) { w.Write(make([]byte, maxBody+1)) },
+		"a byte more": func(w http.ResponseWriter) { w.Write(make([]byte, document.MaxJSON+1)) },
 		"without end": func(w http.ResponseWriter) {
 			for block := make([]byte, 1<<20); ; {
 				if _, err := w.Write(block); err != nil {

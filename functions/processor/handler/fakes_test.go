@@ -2,6 +2,7 @@ package handler
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
@@ -92,11 +94,29 @@ func documentJSON(id int64) []byte {
 	return fmt.Appendf(nil, `{"id": %d, "status": "processed", "external_id": "x-%d", "total": 12.10}`, id, id)
 }
 
-// memoryQueue notes how long messages are to wait.
+// memoryQueue notes how long messages are to wait, and what is sent.
 type memoryQueue struct {
 	mu     sync.Mutex
 	delays map[string]time.Duration
+	bodies []string
 	err    error
+	// send is called first, when it is set.
+	send func(context.Context) error
+}
+
+func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
+	if q.send != nil {
+		if err := q.send(ctx); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bodies = append(q.bodies, bodies...)
+	return nil
 }
 
 func (q *memoryQueue) Delay(ctx context.Context, receipt string, d time.Duration) error {
@@ -233,4 +253,26 @@ func (f *fixture) handle(ctx context.Context, t *testing.T, batch events.SQSEven
 // delay returns how long a message has to wait.
 func (f *fixture) delay(m event.Message) time.Duration {
 	return f.queue.delays["receipt of "+m.Encode()]
+}
+
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte(text))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// refusingClient is a DynamoDB that refuses all.
+type refusingClient struct{}
+
+func (refusingClient) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	return &dynamodb.GetItemOutput{}, nil
+}
+
+func (refusingClient) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	return nil, errDown
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -23,12 +24,13 @@ import (
 // Parts of the function's time-out that are kept free, each cut to a quarter of
 // what is left where the time-out is short.
 const (
-	answerReserve = time.Second     // to hand back the batch
-	storeReserve  = 4 * time.Second // to store what was retrieved, or to write why it was not
+	answerReserve = time.Second      // to hand back the batch
+	storeReserve  = 12 * time.Second // to keep what was retrieved, or to write why there is nothing
 )
 
-// storePause is the time between two tries to store a document.
-const storePause = 200 * time.Millisecond
+// callTimeout bounds one call to the table or a queue with its repetitions by the
+// SDK. While one of them hangs, there is time left for the other.
+const callTimeout = 5 * time.Second
 
 // Secrets hands out the credentials of the Veryfi profile.
 type Secrets interface {
@@ -55,6 +57,8 @@ type Table interface {
 
 // Queue is where the messages come from.
 type Queue interface {
+	// Send returns nil only after every message is in the queue.
+	Send(ctx context.Context, bodies ...string) error
 	// Delay keeps a message from coming again for a time.
 	Delay(ctx context.Context, receiptHandle string, d time.Duration) error
 }
@@ -85,30 +89,64 @@ func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 	ctx, cancel = h.reserve(ctx, answerReserve)
 	defer cancel()
 
-	ends := make(chan int, len(batch.Records)) // the numbers of records that end
-	done := make([]bool, len(batch.Records))   // each written before its end is sent
-	for i, record := range batch.Records {
-		go func() {
-			done[i] = h.record(ctx, record)
-			ends <- i
-		}()
-	}
-	finished := make(map[int]bool, len(batch.Records))
-	for len(finished) < len(batch.Records) && late.Err() == nil {
+	ends := make(chan end, len(batch.Records))
+	go h.records(ctx, batch.Records, ends)
+	done := make([]bool, len(batch.Records))
+	for left := len(batch.Records); left > 0 && late.Err() == nil; {
 		select {
-		case i := <-ends:
-			finished[i] = done[i]
+		case e := <-ends:
+			done[e.record] = e.done
+			left--
 		case <-late.Done():
-			h.Log.ErrorContext(ctx, "records did not end in time, they will be tried again", slog.Int("records", len(batch.Records)-len(finished)))
+			h.Log.ErrorContext(ctx, "records did not end in time, they will be tried again", slog.Int("records", left))
 		}
 	}
 	failures := []events.SQSBatchItemFailure{}
 	for i, record := range batch.Records {
-		if !finished[i] {
+		if !done[i] {
 			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
 		}
 	}
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
+}
+
+// An end says of a record, by its number, whether its message is done.
+type end struct {
+	record int
+	done   bool
+}
+
+// records processes records side by side; then, one after another and in any
+// order, those during whose earlier tries the function has died more than once.
+// The one that it dies of so takes no other with it time after time.
+func (h *Handler) records(ctx context.Context, records []events.SQSMessage, ends chan<- end) {
+	postponed := make([]bool, len(records))
+	var together sync.WaitGroup
+	for i, record := range records {
+		together.Go(func() {
+			done, err := h.record(ctx, record, false)
+			if postponed[i] = errors.Is(err, errPostponed); !postponed[i] {
+				ends <- end{i, done}
+			}
+		})
+	}
+	together.Wait()
+	for _, i := range h.shuffled(len(records)) {
+		if postponed[i] && ctx.Err() == nil {
+			done, _ := h.record(ctx, records[i], true)
+			ends <- end{i, done}
+		}
+	}
+}
+
+// shuffled returns the numbers from 0 to below n in any order.
+func (h *Handler) shuffled(n int) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		j := int(h.Random() * float64(i+1))
+		numbers[i], numbers[j] = numbers[j], i
+	}
+	return numbers
 }
 
 // reserve returns a context that ends before ctx, by d or by a quarter of what is
@@ -121,6 +159,14 @@ func (h *Handler) reserve(ctx context.Context, d time.Duration) (context.Context
 	return context.WithDeadline(ctx, deadline.Add(-min(d, deadline.Sub(h.Now())/4)))
 }
 
+// brief returns a context for one call.
+func (h *Handler) brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithTimeout(ctx, min(callTimeout, deadline.Sub(h.Now())/2))
+	}
+	return context.WithTimeout(ctx, callTimeout)
+}
+
 // A try is one delivery of a message.
 type try struct {
 	message      event.Message
@@ -128,14 +174,15 @@ type try struct {
 	receipt      string
 	receiveCount int         // this delivery counted in
 	seen         store.State // what is known of the row
+	alone        bool        // no other record is processed beside it
 	log          *slog.Logger
 }
 
 // record processes one record and settles what has become of it. It reports
-// whether the message is done and can be deleted.
-func (h *Handler) record(ctx context.Context, r events.SQSMessage) (done bool) {
-	t := &try{body: r.Body, receipt: r.ReceiptHandle, receiveCount: receiveCount(r)}
-	var err error
+// whether the message is done and can be deleted. The only error is
+// [errPostponed].
+func (h *Handler) record(ctx context.Context, r events.SQSMessage, alone bool) (done bool, err error) {
+	t := &try{body: r.Body, receipt: r.ReceiptHandle, receiveCount: receiveCount(r), alone: alone}
 	t.message, err = event.DecodeMessage(r.Body)
 	t.log = h.Log.With(
 		slog.String("request_id", t.message.RequestID),
@@ -146,10 +193,14 @@ func (h *Handler) record(ctx context.Context, r events.SQSMessage) (done bool) {
 	if err == nil {
 		err = h.process(ctx, t)
 	}
-	if err == nil {
-		return true
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, errPostponed):
+		return false, err
+	default:
+		return h.settle(ctx, t, err), nil
 	}
-	return h.settle(ctx, t, err)
 }
 
 func receiveCount(r events.SQSMessage) int {
@@ -172,7 +223,7 @@ func (t *try) key() string {
 var errPanic = errors.New("the function failed on this record")
 
 // process is the way of a message: look at the row, retrieve the document unless
-// it is there, store it. A panic is an error of this record only.
+// it is there, keep it. A panic is an error of this record only.
 func (h *Handler) process(ctx context.Context, t *try) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -182,7 +233,7 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 	}()
 	working, cancel := h.reserve(ctx, storeReserve)
 	defer cancel()
-	if t.seen, err = h.Table.Get(working, t.key()); err != nil {
+	if err := h.look(working, t); err != nil {
 		return err
 	}
 	if t.settledBy(t.seen) {
@@ -194,21 +245,42 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 	case event.KeepData:
 		row.Status, row.Data = store.Unsupported, string(t.message.Data)
 		row.Error = unsupportedError(t.message)
+		err = h.store(ctx, t, row)
 	case event.RecordFailure:
 		row.Status, row.Error = store.Failed, failedError(t.message)
+		err = h.store(ctx, t, row)
 	case event.RetrieveDocument, event.RetrieveBankStatement:
 		row.Status = store.Processed
-		row.Document, err = h.retrieve(working, t.message)
-		row.RetrievedAt = h.Now()
+		row.Document, row.RetrievedAt, err = h.document(working, t.message)
+		if veryfi.ClassOf(err) == veryfi.NotFound && t.isKept() {
+			t.log.InfoContext(ctx, "nothing to do, Veryfi has the document no more, and it is kept", slog.String("row", string(t.seen.Status)))
+			return nil
+		}
+		if err == nil {
+			err = h.keep(ctx, t, row)
+		}
 	}
-	if err != nil {
+	return err
+}
+
+// look reads what the table knows of the document.
+func (h *Handler) look(ctx context.Context, t *try) (err error) {
+	brief, cancel := h.brief(ctx)
+	defer cancel()
+	if t.seen, err = h.Table.Get(brief, t.key()); err != nil {
 		return err
 	}
-	if err := h.put(ctx, t, row); err != nil {
-		return err
+	if signed := t.message.SignedKey(); signed != "" {
+		// Perhaps somebody sends a caught webhook under another name.
+		row, err := h.Table.Get(brief, signed)
+		if err != nil {
+			return err
+		}
+		if t.settledBy(row) {
+			t.seen = row
+		}
 	}
-	t.log.InfoContext(ctx, "stored", slog.String("status", string(row.Status)), slog.Int("attempts", row.Attempts))
-	return nil
+	return h.mark(ctx, t)
 }
 
 // settledBy reports whether the row in the table leaves nothing to do: a stored
@@ -223,6 +295,19 @@ func (t *try) settledBy(row store.State) bool {
 	now, ok := event.CreatedTime(t.message.Created)
 	before, okBefore := event.CreatedTime(row.Created)
 	return !ok || !okBefore || !now.After(before)
+}
+
+// document returns the document and when it was retrieved: out of the message,
+// when an earlier try has put it there, or from Veryfi.
+func (h *Handler) document(ctx context.Context, m event.Message) (d *document.Document, retrievedAt time.Time, err error) {
+	if len(m.Document) > 0 {
+		if d, err = document.ReadGzip(m.Document, m.ID); err != nil {
+			err = fmt.Errorf("%w: %w", event.ErrMalformed, err)
+		}
+		return d, m.RetrievedAt, err
+	}
+	d, err = h.retrieve(ctx, m)
+	return d, h.Now(), err
 }
 
 // retrieve gets the document from Veryfi. Credentials that are refused may have
@@ -257,31 +342,4 @@ func (h *Handler) credentials(ctx context.Context, secrets func(context.Context)
 		return secret.Credentials{}, err
 	}
 	return known.Credentials, nil
-}
-
-// put writes a row, or finds that the table holds a document which this row must
-// not replace; t.seen then says which. A retrieved document may exist nowhere else
-// any more, so the table is tried until time is up.
-func (h *Handler) put(ctx context.Context, t *try, row store.Row) error {
-	for {
-		row.UpdatedAt = h.Now()
-		err := h.Table.Put(ctx, row, t.seen)
-		superseded := errors.Is(err, store.ErrSuperseded)
-		if superseded {
-			t.seen, err = h.Table.Get(ctx, t.key())
-		}
-		switch {
-		case superseded && err == nil && (row.Document == nil || t.settledBy(t.seen)):
-			return nil
-		case superseded && err == nil:
-			continue // over the older version, as it is now
-		case err == nil, row.Document == nil, errors.Is(err, store.ErrTooLarge):
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(storePause):
-		}
-	}
 }

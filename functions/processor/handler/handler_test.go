@@ -455,25 +455,6 @@ func TestNoRequestWhileTheTableCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestRetrievedDocumentIsStoredWhenTheTableComesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		back := time.Now().Add(20 * time.Second)
-		f.table.put = func(context.Context, store.Row) error {
-			if time.Now().Before(back) {
-				return errDown
-			}
-			return nil
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		batch := events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}}
-		if done := f.handle(ctx, t, batch); !done[0] || len(f.veryfi.requests) != 1 {
-			t.Errorf("done %v, requests %v", done, f.veryfi.requests)
-		}
-	})
-}
-
 func TestMessagesThatAreNone(t *testing.T) {
 	tests := []struct {
 		body       string
@@ -574,12 +555,16 @@ func TestAnswerComesBeforeTheTimeOut(t *testing.T) {
 	})
 }
 
-// TestRecordsEndBeforeTheBatchIsHandedBack has a table that hangs: the records
-// themselves see that time is up.
+// TestRecordsEndBeforeTheBatchIsHandedBack has a table and a queue that hang: the
+// records themselves see that time is up.
 func TestRecordsEndBeforeTheBatchIsHandedBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		f.table.put = func(ctx context.Context, _ store.Row) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		f.queue.send = func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -671,12 +656,31 @@ func TestRetryAfterIsKept(t *testing.T) {
 	}
 }
 
+// TestShortRetryAfterDoesNotUseUpTheTries has Veryfi down and say each time that
+// it will be back in a second.
+func TestShortRetryAfterDoesNotUseUpTheTries(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = answering("", &veryfi.Error{Class: veryfi.Throttled, Status: 429, RetryAfter: time.Second})
+	var total time.Duration
+	for n := 1; n < maxReceiveCount; n++ {
+		f.deliver(t, n, ready(7))
+		wait := f.delay(ready(7))
+		if n <= exactTries && wait != time.Second {
+			t.Errorf("after try %d it waits %v", n, wait)
+		}
+		total += wait
+	}
+	if total < 24*time.Hour {
+		t.Errorf("all tries are over after %v", total)
+	}
+}
+
 // TestEveryErrorIsJudged keeps the table of errors complete.
 func TestEveryErrorIsJudged(t *testing.T) {
 	f := newFixture()
 	for _, err := range []error{
 		document.ErrInProgress, document.ErrNotDocument, document.ErrOtherDocument, errNoSecret, secret.ErrNotFilled, store.ErrTooLarge,
-		event.ErrMalformed, event.ErrNewerVersion, errPanic, veryfi.ErrNoTime, context.DeadlineExceeded,
+		event.ErrMalformed, event.ErrNewerVersion, errPanic, errInterrupted, veryfi.ErrNoTime, context.DeadlineExceeded,
 	} {
 		if v := f.judge(&try{receiveCount: 1}, fmt.Errorf("wrapped: %w", err)); v.class == classTable || v.class == "" {
 			t.Errorf("%v is of class %q", err, v.class)

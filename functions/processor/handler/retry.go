@@ -24,14 +24,26 @@ const (
 	// maxWait bounds how long after an outage the last document comes. Sixty tries
 	// (the template's maxReceiveCount) then reach past two days.
 	maxWait = time.Hour
+	// exactTries is how often a retry-after is kept to the second. When it has not
+	// helped so often, the waits grow all the same: a short one would use up all
+	// tries within an hour of an outage.
+	exactTries = 10
 	// notFoundTries is how often a document may be missing: then it is deleted.
 	notFoundTries = 5
 )
 
 var errNoSecret = errors.New("the secret cannot be had")
 
-// classTable is the class of what DynamoDB answers, or does not.
-const classTable = "table"
+// Classes of our own; see [veryfi.Class] for the others. A row's error begins with
+// its class.
+const (
+	classTable       = "table"       // what DynamoDB answers, or does not
+	classRescued     = "rescued"     // the document is in the queue
+	classInterrupted = "interrupted" // the function has died
+)
+
+// hasClass reports whether a row's error is of that class.
+func hasClass(text, class string) bool { return strings.HasPrefix(text, class+": ") }
 
 // A verdict says what an error means for the message, the row and the log.
 type verdict struct {
@@ -45,6 +57,8 @@ func (h *Handler) judge(t *try, err error) verdict {
 	v := verdict{wait: h.backoff(firstWait, t.receiveCount)}
 	var answer *veryfi.Error
 	switch {
+	case errors.Is(err, event.ErrMalformed):
+		v.class, v.permanent = "malformed", true
 	case errors.As(err, &answer):
 		v.class = string(answer.Class)
 		switch answer.Class {
@@ -56,8 +70,11 @@ func (h *Handler) judge(t *try, err error) verdict {
 		case veryfi.CredentialsRefused:
 			v.wait = max(h.backoff(credentialsWait, t.receiveCount), answer.RetryAfter)
 		case veryfi.Unavailable, veryfi.Throttled, veryfi.Unexpected:
-			if answer.RetryAfter > 0 {
+			switch {
+			case answer.RetryAfter > 0 && t.receiveCount <= exactTries:
 				v.wait = answer.RetryAfter
+			case answer.RetryAfter > 0:
+				v.wait = max(answer.RetryAfter, h.backoff(firstWait, t.receiveCount-exactTries))
 			}
 		}
 	case errors.Is(err, document.ErrInProgress):
@@ -71,12 +88,12 @@ func (h *Handler) judge(t *try, err error) verdict {
 		v.class = "no credentials"
 	case errors.Is(err, store.ErrTooLarge):
 		v.class, v.permanent = string(veryfi.TooLarge), true
-	case errors.Is(err, event.ErrMalformed):
-		v.class, v.permanent = "malformed", true
 	case errors.Is(err, event.ErrNewerVersion):
 		v.class = "newer version"
 	case errors.Is(err, errPanic):
 		v.class = "internal error"
+	case errors.Is(err, errInterrupted):
+		v.class = classInterrupted
 	case errors.Is(err, veryfi.ErrNoTime), errors.Is(err, context.DeadlineExceeded):
 		v.class = "out of time"
 	default:
@@ -88,7 +105,7 @@ func (h *Handler) judge(t *try, err error) verdict {
 // isMissing reports whether a 404 is the fifth. Tries that failed for another
 // reason, as in an outage, do not make it so.
 func (t *try) isMissing() bool {
-	onlyMissing := t.seen.Status != store.Retrying || strings.HasPrefix(t.seen.Error, string(veryfi.NotFound))
+	onlyMissing := t.seen.Status != store.Retrying || hasClass(t.seen.Error, string(veryfi.NotFound))
 	return t.receiveCount >= notFoundTries && onlyMissing
 }
 
@@ -134,7 +151,9 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 		}
 	}
 	if v.permanent && written {
-		err := h.DeadLetters.Send(ctx, t.body)
+		brief, cancel := h.brief(ctx)
+		defer cancel()
+		err := h.DeadLetters.Send(brief, t.body)
 		if err == nil {
 			return true
 		}
