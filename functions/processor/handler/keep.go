@@ -19,8 +19,11 @@ const keepPause = time.Second
 // tried until time is up.
 func (h *Handler) keep(ctx context.Context, t *try, row store.Row) error {
 	err := h.store(ctx, t, row)
-	if err == nil || len(t.message.Document) > 0 { // it is in the queue
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case len(t.message.Document) > 0 && !errors.Is(err, store.ErrTooLarge):
+		return inQueue(err)
 	}
 	if !t.addDocument(row) || errors.Is(err, store.ErrTooLarge) {
 		return err
@@ -72,12 +75,17 @@ func (h *Handler) rescue(ctx context.Context, t *try, row store.Row, why error) 
 	}
 	t.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()))
 	row.Status, row.Document, row.RetrievedAt = store.Retrying, nil, time.Time{}
-	row.Error = fmt.Sprintf("%s: the document was retrieved and is in the queue; %s: %s", classRescued, classTable, why)
+	row.Error = fmt.Sprintf("%s: %s", classRescued, inQueue(why))
 	if err := h.put(ctx, t, row); err != nil {
 		t.log.WarnContext(ctx, "the row could not be written", slog.String("error", err.Error()))
 	}
 	return nil
 }
+
+var errInQueue = errors.New("the document was retrieved and is in the queue")
+
+// inQueue is the error of a table that refuses a document which is in the queue.
+func inQueue(err error) error { return fmt.Errorf("%w; %s: %w", errInQueue, classTable, err) }
 
 // isKept reports whether the row says that the document is stored, or waits in
 // the queue.

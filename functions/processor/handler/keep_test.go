@@ -106,6 +106,9 @@ func TestRescueIsSentOnceAndThenDelayed(t *testing.T) {
 		if f.delay(m) < firstWait {
 			t.Fatalf("try %d: waits %v", n, f.delay(m))
 		}
+		if row := f.table.rows["7"]; row.Status != store.Retrying || !strings.HasPrefix(row.Error, "rescued: ") || row.Attempts != n+1 {
+			t.Fatalf("try %d: row %+v", n, row)
+		}
 	}
 	if len(f.queue.bodies) != 1 || len(f.veryfi.requests) != 1 {
 		t.Errorf("%d messages, requests %v", len(f.queue.bodies), f.veryfi.requests)

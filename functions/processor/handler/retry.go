@@ -92,6 +92,8 @@ func (h *Handler) judge(t *try, err error) verdict {
 		v.class = "newer version"
 	case errors.Is(err, errPanic):
 		v.class = "internal error"
+	case errors.Is(err, errInQueue):
+		v.class = classRescued
 	case errors.Is(err, errInterrupted):
 		v.class = classInterrupted
 	case errors.Is(err, veryfi.ErrNoTime), errors.Is(err, context.DeadlineExceeded):
