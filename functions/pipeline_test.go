@@ -167,12 +167,20 @@ func text(value types.AttributeValue) string {
 	}
 }
 
-// fields returns the names and texts of a row's attributes, times and documents
-// without their values.
-func fields(item map[string]types.AttributeValue) map[string]string {
+// exactFields returns the names and texts of a row's attributes, documents without
+// their value.
+func exactFields(item map[string]types.AttributeValue) map[string]string {
 	f := map[string]string{}
 	for name, value := range item {
 		f[name] = text(value)
+	}
+	return f
+}
+
+// fields is exactFields without the values of times.
+func fields(item map[string]types.AttributeValue) map[string]string {
+	f := exactFields(item)
+	for name := range f {
 		if strings.HasSuffix(name, "_at") {
 			if _, err := time.Parse(time.RFC3339, f[name]); err == nil {
 				f[name] = "a time"
