@@ -6,6 +6,9 @@ ENV        ?= default
 PARAMETERS ?=
 EVENT      ?= events/webhook-document-created.json
 FUZZTIME   ?= 1m
+SCHEDULES  ?= 1000000
+DURATION   ?= 2m
+SEED       ?=
 PYTHON     ?= python3
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -29,6 +32,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'ARCH=$(ARCH) (or x86_64)  ENV=$(ENV) (or sandbox, prod)  EVENT=$(EVENT)'
+	@echo 'SCHEDULES=$(SCHEDULES)  DURATION=$(DURATION)  SEED=$(SEED) (any, if empty)'
 	@echo 'FUZZTIME=$(FUZZTIME)  PYTHON=$(PYTHON)  PARAMETERS="LogRetentionDays=90 ..." (a stack keeps them)'
 
 # On this machine.
@@ -73,6 +77,15 @@ fuzz: need-go ## run each fuzz target for FUZZTIME
 			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
+
+simulate: need-go ## run SCHEDULES simulated schedules, and a six-hour outage in full
+	@go test -count=1 -timeout 0 -run '^(TestSchedules|TestOutageOfSixHours)$$' ./local/simulation -args -schedules=$(SCHEDULES) $(if $(SEED),-seed=$(SEED)) -full -progress
+
+chaos: need-go ## run the stack amid faults for DURATION, and check that nothing is lost
+	@go build -o .build/local ./local && exec .build/local chaos -duration $(DURATION) $(if $(SEED),-seed $(SEED))
+
+mutants: need-go need-java ## break the code in many ways, and show which test notices
+	@go build -o .build/mutants ./local/mutants && exec .build/mutants
 
 lint: $(golangci-lint) $(govulncheck) ## check style, likely bugs and known vulnerabilities
 	@$(golangci-lint) run
@@ -145,5 +158,5 @@ need-java:
 	@command -v java >/dev/null || { echo 'Java is missing: install Java 17 or newer (Debian: apt install default-jre-headless; macOS: brew install openjdk).' >&2; exit 1; }
 	@test -d .tools/emulators || command -v mvn >/dev/null || { echo 'Maven is missing: install it (Debian: apt install maven; macOS: brew install maven).' >&2; exit 1; }
 
-.PHONY: help run dev invoke start-api test fuzz lint validate build deploy clean \
+.PHONY: help run dev invoke start-api test simulate chaos mutants fuzz lint validate build deploy clean \
 	build-WebhookFunction build-ProcessorFunction need-go need-python need-java
