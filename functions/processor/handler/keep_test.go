@@ -347,3 +347,17 @@ func TestCaughtWebhookUnderAnotherNameCostsNoRequest(t *testing.T) {
 		t.Error("done, and the table cannot be read")
 	}
 }
+
+// TestMissingDocumentThatWasStoredMeanwhileIsNoError has another delivery store it
+// while this one asks for it.
+func TestMissingDocumentThatWasStoredMeanwhileIsNoError(t *testing.T) {
+	f := newFixture()
+	later := message(event.DocumentCreated, 7, "2026-02-02 03:04:05")
+	f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
+		f.table.rows["7"] = store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created}
+		return nil, &veryfi.Error{Class: veryfi.NotFound, Status: 404}
+	}
+	if done := f.deliver(t, 5, later); !done[0] || len(f.deadLetters.bodies) != 0 {
+		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	}
+}

@@ -148,8 +148,8 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 		if err := h.put(ctx, t, row); err != nil {
 			t.log.ErrorContext(ctx, "the row could not be written", slog.String("error", err.Error()))
 			written = false
-		} else if t.settledBy(t.seen) {
-			return true // somebody else has stored it meanwhile
+		} else if t.settledBy(t.seen) || v.class == string(veryfi.NotFound) && t.isKept() {
+			return true // another try has stored it meanwhile
 		}
 	}
 	if v.permanent && written {
