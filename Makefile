@@ -53,7 +53,8 @@ sam-local = env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=local AWS_
 sam-local-options = --template $(build-dir)/template.yaml --config-file '$(CURDIR)/samconfig.toml' $(parameters)
 
 invoke: build ## send EVENT to its function in Docker, against `make dev`
-	@function=Webhook; ! grep -q '"Records"' $(EVENT) || function=Processor; \
+	@case $(notdir $(EVENT)) in reconciler*) function=Reconciler ;; *) function=Webhook ;; esac; \
+	! grep -q '"Records"' $(EVENT) || function=Processor; \
 	exec $(sam-local) invoke $${function}Function --event $(EVENT) $(sam-local-options)
 
 start-api: build ## serve the webhook in Docker on port 3000, against `make dev`
@@ -101,10 +102,10 @@ validate: $(venv) ## check template.yaml
 
 # To AWS.
 
-build: need-go $(venv) ## build both functions for ARCH
+build: need-go $(venv) ## build all functions for ARCH
 	@$(call quietly,MAKEFLAGS= MAKELEVEL= ARCH=$(ARCH) $(sam) build --build-dir $(build-dir) $(parameters))
 	@go build -o .build/buildcheck ./local/buildcheck && .build/buildcheck $(ARCH) $(build-dir)
-	@echo 'Built both functions for $(ARCH) in $(build-dir).'
+	@echo 'Built the functions for $(ARCH) in $(build-dir).'
 
 deploy: build ## build, and deploy to the environment ENV of samconfig.toml
 	@$(sam) deploy --config-env $(ENV) $(parameters) $(PARAMETERS)
@@ -121,6 +122,9 @@ build-WebhookFunction: need-go
 
 build-ProcessorFunction: need-go
 	@$(go-build) ./functions/processor
+
+build-ReconcilerFunction: need-go
+	@$(go-build) ./functions/reconciler
 
 GOARCH-arm64  := arm64
 GOARCH-x86_64 := amd64
@@ -159,4 +163,4 @@ need-java:
 	@test -d .tools/emulators || command -v mvn >/dev/null || { echo 'Maven is missing: install it (Debian: apt install maven; macOS: brew install maven).' >&2; exit 1; }
 
 .PHONY: help run dev invoke start-api test simulate chaos mutants fuzz lint validate build deploy clean \
-	build-WebhookFunction build-ProcessorFunction need-go need-python need-java
+	build-WebhookFunction build-ProcessorFunction build-ReconcilerFunction need-go need-python need-java

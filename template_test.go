@@ -79,14 +79,49 @@ func TestQueuesAgreeWithTheFunctions(t *testing.T) {
 	}
 }
 
-func TestAllProcessorsStayBelowVeryfisLimit(t *testing.T) {
+func TestAllFunctionsStayBelowVeryfisLimits(t *testing.T) {
 	processor := function(t, "ProcessorFunction")
 	rate, err := strconv.ParseFloat(processor.Environment["VERYFI_REQUESTS_PER_SECOND"], 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := rate * float64(processor.Source.MaximumConcurrency); all == 0 || all >= 60 {
-		t.Errorf("%v requests a second; Veryfi allows 60", all)
+	reconciler, err := strconv.ParseFloat(function(t, "ReconcilerFunction").Environment["VERYFI_REQUESTS_PER_SECOND"], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const runs = 2 // a scheduled one, and one by hand
+	all := rate*float64(processor.Source.MaximumConcurrency) + runs*reconciler
+	if rate == 0 || reconciler == 0 || all >= 60 || runs*reconciler > 5 {
+		t.Errorf("%v requests a second, %v of them for the list; Veryfi allows 60 and 5", all, runs*reconciler)
+	}
+}
+
+func TestReconcilerRunsByScheduleUntilItIsTurnedOff(t *testing.T) {
+	if s := function(t, "ReconcilerFunction").Schedule; s == nil || !s.Enabled || s.Expression != "rate(1 hour)" {
+		t.Errorf("the schedule is %+v", s)
+	}
+	off, err := template.Read("template.yaml", map[string]string{"ReconcileEnabled": "false"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := functionOf(t, off, "ReconcilerFunction").Schedule; s == nil || s.Enabled {
+		t.Errorf("turned off, the schedule is %+v", s)
+	}
+	environment := function(t, "ReconcilerFunction").Environment
+	hours, err := strconv.Atoi(environment["RECONCILE_WINDOW_HOURS"])
+	if err != nil || hours < 6 {
+		t.Errorf("windows of %d hours overlap too little to outlast runs that fail", hours)
+	}
+	if minutes, err := strconv.Atoi(environment["RECONCILE_GRACE_MINUTES"]); err != nil || minutes < 30 {
+		t.Errorf("a webhook has %d minutes to arrive", minutes)
+	}
+}
+
+// TestProcessorsEventsAreNotDropped holds because the processor sends documents
+// back to its own queue.
+func TestProcessorsEventsAreNotDropped(t *testing.T) {
+	if got := resources(t)["ProcessorFunction"].Properties["RecursiveLoop"]; got != "Allow" {
+		t.Errorf("RecursiveLoop is %v: Lambda drops an event at its 16th round", got)
 	}
 }
 
@@ -113,7 +148,7 @@ func TestRolesNameWhatTheyMayDo(t *testing.T) {
 			}
 		}
 	}
-	if roles != 2 {
+	if roles != 3 {
 		t.Errorf("%d roles, want one for each function", roles)
 	}
 }
@@ -150,8 +185,8 @@ func TestSamLocalSetsEachVariableThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Plain values and parameters, which `sam local` resolves by itself.
-	resolved := []string{"MAX_RECEIVE_COUNT", "VERYFI_REQUESTS_PER_SECOND"}
-	for _, id := range []string{"WebhookFunction", "ProcessorFunction"} {
+	resolved := []string{"MAX_RECEIVE_COUNT", "VERYFI_REQUESTS_PER_SECOND", "RECONCILE_WINDOW_HOURS", "RECONCILE_GRACE_MINUTES"}
+	for _, id := range []string{"WebhookFunction", "ProcessorFunction", "ReconcilerFunction"} {
 		environment := resources(t)[id].Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
 		declared := slices.DeleteFunc(slices.Sorted(maps.Keys(environment)), func(name string) bool {
 			return slices.Contains(resolved, name)
@@ -227,11 +262,16 @@ func read(t *testing.T) *template.Template {
 // anything at all.
 func function(t *testing.T, id string) template.Function {
 	t.Helper()
+	return functionOf(t, read(t), id)
+}
+
+func functionOf(t *testing.T, deployed *template.Template, id string) template.Function {
+	t.Helper()
 	references := template.References{}
 	for id := range resources(t) {
 		references[id], references[id+".Arn"] = id, id
 	}
-	function, err := read(t).Function(id, references)
+	function, err := deployed.Function(id, references)
 	if err != nil {
 		t.Fatal(err)
 	}

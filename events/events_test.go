@@ -3,25 +3,32 @@
 package events_test
 
 import (
+	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	reconciler "veryfi-intake/functions/reconciler/handler"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
+	"veryfi-intake/shared/store"
 )
 
 func TestEveryEventIsGenuine(t *testing.T) {
-	secret := clientSecret(t)
+	key := clientSecret(t)
 	files, err := filepath.Glob("*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no events: %v", err)
@@ -31,15 +38,40 @@ func TestEveryEventIsGenuine(t *testing.T) {
 			kind, name, _ := strings.Cut(strings.TrimSuffix(file, ".json"), "-")
 			switch kind {
 			case "webhook":
-				checkWebhook(t, file, name, secret)
+				checkWebhook(t, file, name, key)
 			case "processor":
 				checkBatch(t, file)
+			case "reconciler":
+				checkPayload(t, file)
 			default:
-				t.Error("its name says neither webhook- nor processor-, the function it is for")
+				t.Error("its name does not begin with the function it is for: webhook-, processor- or reconciler-")
 			}
 		})
 	}
 }
+
+// checkPayload has the reconciler itself read a payload. Whatever comes of it
+// afterwards, here there is no Veryfi.
+func checkPayload(t *testing.T, file string) {
+	h := &reconciler.Handler{
+		Secrets: secret.Fixed(secret.Credentials{}), Table: nobody{}, Queue: nobody{},
+		Window: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}
+	var payload json.RawMessage
+	read(t, file, &payload)
+	if _, err := h.Handle(t.Context(), payload); err != nil && !errors.Is(err, secret.ErrNotFilled) {
+		t.Error(err)
+	}
+}
+
+// nobody is a table without rows and a queue that takes all.
+type nobody struct{}
+
+func (nobody) Statuses(context.Context, []string) (map[string]store.Status, error) { return nil, nil }
+
+func (nobody) Stale(context.Context, time.Time, int) ([]store.Row, error) { return nil, nil }
+
+func (nobody) Send(context.Context, ...string) error { return nil }
 
 func checkWebhook(t *testing.T, file, name, secret string) {
 	var request events.APIGatewayV2HTTPRequest

@@ -1,6 +1,7 @@
 // Package demo shows the pipeline at work: it lets the stand-in for Veryfi
-// deliver a dozen webhooks of every kind to a stack, waits until they are
-// through, prints what became of them, and compares it with what must.
+// deliver a dozen webhooks of every kind to a stack, and the reconciler find a
+// document whose webhook never came; it waits until they are through, prints what
+// became of them, and compares it with what must.
 package demo
 
 import (
@@ -81,7 +82,12 @@ func Run(ctx context.Context, s *stack.Stack, credentials secret.Credentials, lo
 	if err != nil {
 		return nil, err
 	}
+	out.Step("running the reconciler")
+	if _, err := s.Reconciler.Invoke(ctx, []byte("{}")); err != nil {
+		return nil, fmt.Errorf("run the reconciler: %w", err)
+	}
 	again := replays(steps[0])
+	steps = append(steps, neverCame)
 	out.Step("delivering %d of them again", len(again))
 	deliveries = append(deliveries, deliver(ctx, s, again)...)
 	lateAgain, err := waitThrough(ctx, s, steps)

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
@@ -23,6 +24,7 @@ const (
 	largeID      = 300_000_030
 	busyID       = 300_000_040
 	invoiceID    = 300_000_050
+	neverCameID  = 300_000_060
 )
 
 // largeSize does not fit a DynamoDB item (400 KB).
@@ -59,6 +61,10 @@ func statement(id int64) expectation {
 	return expectation{id: fmt.Sprintf("bank_statement#%d", id), status: "processed", form: native}
 }
 
+// neverCame is a document that Veryfi has, and no webhook announces. Those of the
+// others are too young to be missed.
+var neverCame = step{name: "never came", rows: []expectation{processed(neverCameID)}}
+
 // prepare tells the stand-in for Veryfi which documents it has, and which of
 // them are hard to get.
 func prepare(veryfi *standin.Server) {
@@ -69,6 +75,7 @@ func prepare(veryfi *standin.Server) {
 	veryfi.Put(standin.Documents, largeID, standin.Large(largeID, largeSize))
 	veryfi.Put(standin.BankStatements, firstChild, standin.BankStatement(firstChild))
 	veryfi.Put(standin.BankStatements, secondChild, standin.BankStatement(secondChild))
+	veryfi.PutCreated(neverCameID, time.Now().Add(-2*time.Hour), standin.Receipt(neverCameID))
 	busy := standin.RetryAfter(http.StatusTooManyRequests, 1)
 	veryfi.Then(busyID, busy, busy)
 }

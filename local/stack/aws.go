@@ -14,12 +14,13 @@ import (
 
 // The resources of template.yaml. Locally a resource's name is its logical id.
 const (
-	webhookFunction   = "WebhookFunction"
-	processorFunction = "ProcessorFunction"
-	documentQueue     = "DocumentQueue"
-	deadLetterQueue   = "DeadLetterQueue"
-	documentTable     = "DocumentTable"
-	veryfiSecret      = "VeryfiSecret"
+	webhookFunction    = "WebhookFunction"
+	processorFunction  = "ProcessorFunction"
+	reconcilerFunction = "ReconcilerFunction"
+	documentQueue      = "DocumentQueue"
+	deadLetterQueue    = "DeadLetterQueue"
+	documentTable      = "DocumentTable"
+	veryfiSecret       = "VeryfiSecret"
 )
 
 const (

@@ -12,7 +12,8 @@ import (
 	"veryfi-intake/local/template"
 )
 
-// startFunctions puts the functions behind the HTTP API and the queue.
+// startFunctions puts the functions behind the HTTP API and the queue, and the
+// reconciler beside them.
 func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string) error {
 	webhook, err := s.template.Function(webhookFunction, s.references())
 	if err != nil {
@@ -31,6 +32,11 @@ func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string)
 	if processor.Source.MaximumConcurrency == 0 {
 		processor.Source.MaximumConcurrency = accountConcurrency
 	}
+	reconciler, err := s.template.Function(reconcilerFunction, s.references())
+	if err != nil {
+		return err
+	}
+	s.Reconciler = s.newFunction(reconcilerFunction, reconciler, bootstraps, accountConcurrency)
 	s.Webhook = s.newFunction(webhookFunction, webhook, bootstraps, accountConcurrency)
 	s.Processor = s.newFunction(processorFunction, processor, bootstraps, processor.Source.MaximumConcurrency)
 

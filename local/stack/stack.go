@@ -35,7 +35,7 @@ type Options struct {
 	VeryfiBaseURL string
 	// Parameters replace defaults of the template's parameters.
 	Parameters map[string]string
-	// Environment is put over the variables of both functions.
+	// Environment is put over the variables of all functions.
 	Environment map[string]string
 	// Log is given each line that a function wrote, and what the stack itself
 	// has to say of its invocations. It may be called by several goroutines at
@@ -49,8 +49,9 @@ type Options struct {
 type Stack struct {
 	// WebhookURL takes webhooks; AWSURL is the endpoint of all AWS services.
 	WebhookURL, AWSURL string
-	// Webhook and Processor can be invoked, and their environments killed.
-	Webhook, Processor *lambda.Function
+	// The functions can be invoked, and their environments killed. Nothing invokes
+	// Reconciler by itself.
+	Webhook, Processor, Reconciler *lambda.Function
 	// Veryfi is the stand-in, nil with the real Veryfi; VeryfiURL either's.
 	Veryfi    *standin.Server
 	VeryfiURL string

@@ -94,7 +94,7 @@ func (s *Stack) startParts(ctx context.Context) (parts, error) {
 		s.onStop(p.elasticmq.Stop)
 	})
 	group.Go(func() {
-		built, err := build(ctx, s.options.Root, webhookFunction, processorFunction)
+		built, err := build(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction)
 		if err != nil {
 			cancel(err)
 			return

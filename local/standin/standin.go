@@ -31,8 +31,8 @@ type Request struct {
 	Time time.Time
 }
 
-// A Server answers GET /api/v8/partner/documents/{id}/ and
-// /api/v8/partner/bank-statements/{id}/. Its methods may be called by any
+// A Server answers GET /api/v8/partner/documents/{id}/,
+// /api/v8/partner/bank-statements/{id}/ and the list /api/v8/partner/documents. Its methods may be called by any
 // number of goroutines.
 type Server struct {
 	mu          sync.Mutex
@@ -43,6 +43,8 @@ type Server struct {
 	queue       []Behaviour
 	queues      map[int64][]Behaviour
 	requests    []Request
+	listQueue   []Behaviour
+	lists       []time.Time
 }
 
 type key struct {
@@ -52,6 +54,7 @@ type key struct {
 
 type document struct {
 	body       []byte
+	created    time.Time
 	autoDelete bool
 }
 
@@ -71,7 +74,7 @@ func (s *Server) SetCredentials(credentials secret.Credentials) {
 func (s *Server) Put(kind Kind, id int64, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.documents[key{kind, id}] = document{body: body}
+	s.documents[key{kind, id}] = document{body: body, created: time.Now().UTC()}
 }
 
 // PutAutoDelete is Put of a document that the first answer with status 200
@@ -79,7 +82,7 @@ func (s *Server) Put(kind Kind, id int64, body []byte) {
 func (s *Server) PutAutoDelete(kind Kind, id int64, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.documents[key{kind, id}] = document{body: body, autoDelete: true}
+	s.documents[key{kind, id}] = document{body: body, created: time.Now().UTC(), autoDelete: true}
 }
 
 // Synthesize makes the server serve a sample for every id that was not Put.
@@ -132,6 +135,10 @@ func (s *Server) RequestsFor(kind Kind, id int64) (requests []Request) {
 // ServeHTTP answers 401 to wrong credentials and 404 to what it does not have,
 // as Veryfi does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.TrimSuffix(r.URL.Path, "/") == listPath && r.Method == http.MethodGet {
+		s.serveList(w, r)
+		return
+	}
 	kind, id, ok := parsePath(r.URL.Path)
 	if !ok || r.Method != http.MethodGet {
 		fail(w, http.StatusNotFound, "Not found.")

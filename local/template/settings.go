@@ -74,13 +74,21 @@ func (t *Template) Table(id string) (Table, error) {
 }
 
 // A Function is a Lambda function's settings. Of its events there is at most
-// one route of an HTTP API and one queue.
+// one route of an HTTP API, one queue and one schedule.
 type Function struct {
 	Timeout     time.Duration
 	MemorySize  int // MB
 	Environment map[string]string
 	Route       *Route
 	Source      *Source
+	Schedule    *Schedule
+}
+
+// A Schedule is when EventBridge invokes a function, such as "rate(1 hour)", and
+// whether it does.
+type Schedule struct {
+	Expression string
+	Enabled    bool
 }
 
 // A Route is the method (or ANY) and path of an HTTP API's route.
@@ -129,6 +137,7 @@ func (t *Template) events(id string, function *Function) error {
 				MaximumBatchingWindowInSeconds int
 				ScalingConfig                  struct{ MaximumConcurrency int }
 				FunctionResponseTypes          []string
+				Schedule, State                string
 			}
 		}
 	}
@@ -151,6 +160,8 @@ func (t *Template) events(id string, function *Function) error {
 			if p.BatchSize != nil {
 				function.Source.BatchSize = *p.BatchSize
 			}
+		case "Schedule":
+			function.Schedule = &Schedule{Expression: p.Schedule, Enabled: p.State != "DISABLED"}
 		default:
 			return fmt.Errorf("%s: the local stack does not know the event %s of type %s", id, name, event.Type)
 		}

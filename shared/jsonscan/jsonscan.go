@@ -8,7 +8,10 @@
 // Unicode is seen when its runes are read with [Rune].
 package jsonscan
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // A Scanner stands at a place in a JSON text.
 type Scanner struct {
@@ -264,4 +267,80 @@ func AppendString(dst, token []byte) []byte {
 		token = token[size:]
 	}
 	return dst
+}
+
+// maxValueDepth bounds the recursion of [Scanner.Value]; CPython refuses a little less.
+const maxValueDepth = 1000
+
+// Value consumes a value of any kind and returns its text. It is not ok for what
+// is no JSON, or nested deeper than a thousand times.
+func (s *Scanner) Value() (text []byte, ok bool) {
+	s.Next()
+	start := s.pos
+	ok = s.skip(0)
+	return s.text[start:s.pos], ok
+}
+
+func (s *Scanner) skip(depth int) bool {
+	switch first := s.Next(); {
+	case depth > maxValueDepth:
+		return false
+	case first == '{' || first == '[':
+		return s.container(func([]byte) bool { return s.skip(depth + 1) })
+	case first == '"':
+		_, _, ok := s.String()
+		return ok
+	}
+	if _, _, ok := s.Number(); ok {
+		return true
+	}
+	return slices.ContainsFunc([]string{"true", "false", "null", "NaN", "Infinity", "-Infinity"}, s.Literal)
+}
+
+// container consumes an object or an array. For each value in it, value is called
+// with the member's name as it stands between its quotes, nil in an array; it must
+// consume the value.
+func (s *Scanner) container(value func(name []byte) bool) bool {
+	closing := byte('}')
+	if s.Take('[') {
+		closing = ']'
+	} else if !s.Take('{') {
+		return false
+	}
+	for more := !s.Take(closing); more; more = !s.Take(closing) {
+		var name []byte
+		if closing == '}' {
+			var ok bool
+			s.Next()
+			if name, _, ok = s.String(); !ok || !s.Take(':') {
+				return false
+			}
+		}
+		if !value(name) {
+			return false
+		}
+		if s.Take(',') {
+			if s.Next() == closing {
+				return false
+			}
+		} else if s.Next() != closing {
+			return false
+		}
+	}
+	return true
+}
+
+// Each calls visit with each value in the object or array that text is: with the
+// member's name, resolved, which is empty in an array. It reports whether text is
+// such JSON; visit may have been called when it is not.
+func Each(text []byte, visit func(name string, value []byte)) bool {
+	s := New(text)
+	ok := s.container(func(name []byte) bool {
+		value, ok := s.Value()
+		if ok {
+			visit(string(AppendString(nil, name)), value)
+		}
+		return ok
+	})
+	return ok && s.AtEnd()
 }

@@ -406,3 +406,31 @@ func replaceSurrogateBytes(token []byte) []byte {
 	}
 	return token
 }
+
+func TestEachValueOfAContainer(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`: "", ` [ ] `: "",
+		`{"a": 1, "\u0062" : [1, {"c": "}"}],"c":NaN }`: `a=1 b=[1, {"c": "}"}] c=NaN `,
+		`[null,true , "x"]`:                             `=null =true ="x" `,
+	} {
+		var got strings.Builder
+		if ok := Each([]byte(text), func(name string, value []byte) { fmt.Fprintf(&got, "%s=%s ", name, value) }); !ok || got.String() != want {
+			t.Errorf("%s: %v, %q", text, ok, got.String())
+		}
+	}
+	for _, text := range []string{
+		"", "1", `"x"`, "{", "[", "[1", "[1,", "[1,]", "[1 2]", "{1:2}", `{"a"}`, `{"a":}`, `{"a":1,}`, "[] []", "[nul]", "[1]x",
+		strings.Repeat("[", 1_000_000), strings.Repeat("[", 1003) + strings.Repeat("]", 1003),
+	} {
+		if Each([]byte(text), func(string, []byte) {}) {
+			t.Errorf("%.20q is taken for JSON", text)
+		}
+	}
+}
+
+func TestValueIsTakenWhole(t *testing.T) {
+	s := New([]byte(`  {"a": [1, 2]} , 3`))
+	if text, ok := s.Value(); !ok || string(text) != `{"a": [1, 2]}` || !s.Take(',') {
+		t.Errorf("%s, %v", text, ok)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -94,17 +93,12 @@ func (t *Table) Get(ctx context.Context, id string) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("read the row: %w", err)
 	}
-	text := func(name string) string {
-		if s, ok := out.Item[name].(*types.AttributeValueMemberS); ok {
-			return s.Value
-		}
-		return ""
-	}
-	state := State{Status: Status(text("status")), Created: text("created"), Error: text("error")}
-	if n, ok := out.Item["attempts"].(*types.AttributeValueMemberN); ok {
-		state.Attempts, _ = strconv.Atoi(n.Value) // written by Put only
-	}
-	return state, nil
+	return State{
+		Status:   Status(text(out.Item, "status")),
+		Created:  text(out.Item, "created"),
+		Error:    text(out.Item, "error"),
+		Attempts: int(number(out.Item, "attempts")),
+	}, nil
 }
 
 // Put writes a row over what was seen of it. A row that is not processed is

@@ -1,0 +1,352 @@
+// Package handler finds the documents whose webhook never arrived: it lists what
+// Veryfi has created, looks up which of it has no row, and enqueues that.
+//
+// A run keeps nothing for the next one. The windows of scheduled runs overlap, and
+// each run begins with the newest hour, which no run has seen; so a run that is cut
+// short, or fails, leaves to the next ones what they look at anyway.
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+const (
+	// slice is the part of a scheduled run's window that is listed at once.
+	slice = time.Hour
+	// reserve is kept free of the function's time-out, to enqueue what was found
+	// and to answer; a quarter of what is left, when the time-out is short.
+	reserve = 10 * time.Second
+	// listTries is how often a page is asked for, with waits that double from
+	// firstWait on.
+	listTries = 4
+	firstWait = 5 * time.Second
+	// StaleAfter is how long a row may be `retrying` with no change. SQS keeps a
+	// message from being received for 12 hours at most, so no waiting message
+	// explains a longer time.
+	StaleAfter = 13 * time.Hour
+	// maxStale bounds how many of these rows a run enqueues.
+	maxStale = 1000
+	// rescued begins the error of a row whose document is in the queue.
+	rescued = "rescued: "
+)
+
+// Secrets hands out the credentials of the Veryfi profile.
+type Secrets interface {
+	// Get returns what is known.
+	Get(context.Context) (*secret.Secret, error)
+	// Reload reads it again, but not at the pace of whoever asks.
+	Reload(context.Context) (*secret.Secret, error)
+}
+
+// Veryfi has the list of documents.
+type Veryfi interface {
+	// List returns a page of the documents created from since until before until,
+	// the oldest first.
+	List(ctx context.Context, c secret.Credentials, since, until time.Time, page int) (veryfi.Page, error)
+}
+
+// Table has the rows.
+type Table interface {
+	// Statuses returns the statuses of the rows that there are.
+	Statuses(ctx context.Context, ids []string) (map[string]store.Status, error)
+	// Stale returns rows that are retrying and have not changed since before.
+	Stale(ctx context.Context, before time.Time, limit int) ([]store.Row, error)
+}
+
+// Queue takes messages for the processor.
+type Queue interface {
+	// Send returns nil only after every message is in the queue.
+	Send(ctx context.Context, bodies ...string) error
+}
+
+// A Handler looks for what is missing.
+type Handler struct {
+	Secrets Secrets
+	Veryfi  Veryfi
+	Table   Table
+	Queue   Queue
+	// Window is how far a scheduled run looks back, from the end of the grace
+	// period; Grace is the time that a webhook, and the way to the row, may take.
+	Window, Grace time.Duration
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+// A Result says what a run has done.
+type Result struct {
+	Listed   int `json:"listed"`   // documents that Veryfi has named
+	Enqueued int `json:"enqueued"` // of these or of the ids: had to be retrieved
+	Stale    int `json:"stale"`    // rows that were enqueued because they have been retrying for too long
+	// Next is the payload that goes on where time was up.
+	Next *Request `json:"next,omitempty"`
+}
+
+// Handle does one run. The payload is EventBridge's event or a [Request]. An error
+// says how far the run has come; what it had found until then is enqueued.
+func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, error) {
+	request, err := readRequest(payload)
+	if err != nil {
+		return Result{}, err
+	}
+	r := &run{Handler: h}
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		r.requestID = lc.AwsRequestID
+	}
+	r.log = h.Log.With(slog.String("request_id", r.requestID))
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(reserve, deadline.Sub(h.Now())/4)))
+		defer cancel()
+	}
+	switch end := h.Now().Add(-h.Grace).Truncate(time.Second); {
+	case request == nil:
+		err = errors.Join(r.stale(ctx), r.scheduled(ctx, end))
+	case request.IDs != nil:
+		err = r.named(ctx, request.IDs)
+	default:
+		if request.Until == nil {
+			request.Until = &moment{end}
+		}
+		err = r.byHand(ctx, *request)
+	}
+	attrs := []any{
+		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Any("next", r.result.Next),
+	}
+	switch {
+	case err != nil:
+		r.log.ErrorContext(ctx, "not reconciled", append(attrs, slog.String("error", err.Error()))...)
+	case r.result.Next != nil:
+		r.log.WarnContext(ctx, "reconciled in part, time was up", attrs...)
+	default:
+		r.log.InfoContext(ctx, "reconciled", attrs...)
+	}
+	return r.result, err
+}
+
+// A run is one run, and what it has done so far.
+type run struct {
+	*Handler
+	requestID string
+	log       *slog.Logger
+	result    Result
+}
+
+// scheduled walks over the window up to end, the newest slice first.
+func (r *run) scheduled(ctx context.Context, end time.Time) error {
+	start := end.Add(-r.Window)
+	for until := end; until.After(start); until = until.Add(-slice) {
+		since := until.Add(-slice)
+		if since.Before(start) {
+			since = start
+		}
+		rest, err := r.walk(ctx, since, until, 1)
+		if rest != nil {
+			return r.stop(Request{Since: &moment{start}, Until: &moment{until}}, err)
+		}
+	}
+	return nil
+}
+
+func (r *run) byHand(ctx context.Context, request Request) error {
+	rest, err := r.walk(ctx, request.Since.Time, request.Until.Time, max(1, request.Page))
+	if rest != nil {
+		return r.stop(*rest, err)
+	}
+	return nil
+}
+
+// stop ends the run before its work is done. That time is up is no error.
+func (r *run) stop(next Request, err error) error {
+	r.result.Next = &next
+	if errors.Is(err, veryfi.ErrNoTime) {
+		return nil
+	}
+	text, marshalErr := json.Marshal(next)
+	return errors.Join(fmt.Errorf("%w; to go on from here, send %s", err, text), marshalErr)
+}
+
+// walk lists documents from since until before until, beginning at a page, and
+// enqueues what is missing of each page before it asks for the next one. The list
+// may lose documents meanwhile, so that others move to a page that was read: the
+// next run finds them. With an error comes what is left to do.
+func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *Request, err error) {
+	reached := since
+	for ; ; page++ {
+		list, err := r.list(ctx, since, until, page)
+		if err == nil {
+			err = r.enqueueMissing(ctx, list)
+		}
+		if err != nil && ctx.Err() != nil {
+			err = veryfi.ErrNoTime
+		}
+		switch {
+		case err != nil && reached.After(since):
+			return &Request{Since: &moment{reached}, Until: &moment{until}}, err
+		case err != nil:
+			return &Request{Since: &moment{since}, Until: &moment{until}, Page: page}, err
+		case list.IsLast:
+			return nil, nil //nolint:nilnil // nothing is left to do
+		}
+		for _, d := range list.Documents {
+			if created, ok := event.CreatedTime(d.Created); ok && created.After(reached) && created.Before(until) {
+				reached = created
+			}
+		}
+	}
+}
+
+// list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the
+// time does not suffice.
+func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
+	get := r.Secrets.Get
+	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
+		credentials, err := r.credentials(ctx, get)
+		if err != nil {
+			return veryfi.Page{}, err
+		}
+		list, err := r.Veryfi.List(ctx, credentials, since, until, page)
+		var answer *veryfi.Error
+		switch {
+		case ctx.Err() != nil:
+			return veryfi.Page{}, veryfi.ErrNoTime
+		case !errors.As(err, &answer):
+			return list, err
+		case answer.Class == veryfi.CredentialsRefused && try == 1:
+			get = r.Secrets.Reload
+			continue
+		case try == listTries, answer.Class != veryfi.Unavailable && answer.Class != veryfi.Throttled && answer.Class != veryfi.Unexpected:
+			return veryfi.Page{}, err
+		}
+		if err := r.sleep(ctx, max(wait, answer.RetryAfter)); err != nil {
+			return veryfi.Page{}, err
+		}
+	}
+}
+
+func (r *run) credentials(ctx context.Context, secrets func(context.Context) (*secret.Secret, error)) (secret.Credentials, error) {
+	known, err := secrets(ctx)
+	if err != nil {
+		return secret.Credentials{}, err
+	}
+	return known.Credentials, known.Retrieves()
+}
+
+// sleep waits, unless time would be up meanwhile.
+func (r *run) sleep(ctx context.Context, d time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(r.Now()) < d {
+		return veryfi.ErrNoTime
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return veryfi.ErrNoTime
+	}
+}
+
+// enqueueMissing enqueues what has no row. What Veryfi still works on comes again
+// in a later run.
+func (r *run) enqueueMissing(ctx context.Context, list veryfi.Page) error {
+	r.result.Listed += len(list.Documents) + list.Unusable
+	if list.Unusable > 0 {
+		r.log.WarnContext(ctx, "Veryfi's list has documents without a usable id", slog.Int("documents", list.Unusable))
+	}
+	var found []event.Message
+	for _, d := range list.Documents {
+		if d.Status != "in_progress" {
+			found = append(found, r.message(d.ID, d.Created))
+		}
+	}
+	return r.enqueue(ctx, found, func(status store.Status) bool { return status == "" })
+}
+
+// named enqueues documents that are not stored.
+func (r *run) named(ctx context.Context, ids []documentID) error {
+	var named []event.Message
+	for _, id := range ids {
+		named = append(named, r.message(int64(id), ""))
+	}
+	return r.enqueue(ctx, named, func(status store.Status) bool { return status != store.Processed })
+}
+
+// enqueue looks up the rows of messages, and sends those messages whose rows'
+// statuses say so, each once. A row that is not there has no status.
+func (r *run) enqueue(ctx context.Context, messages []event.Message, missing func(store.Status) bool) error {
+	byKey := make(map[string]event.Message, len(messages))
+	var keys []string
+	for _, m := range messages {
+		if _, known := byKey[m.Key()]; !known {
+			byKey[m.Key()] = m
+			keys = append(keys, m.Key())
+		}
+	}
+	statuses, err := r.Table.Statuses(ctx, keys)
+	if err != nil {
+		return err
+	}
+	var bodies []string
+	for _, key := range keys {
+		if missing(statuses[key]) {
+			bodies = append(bodies, byKey[key].Encode())
+			r.log.InfoContext(ctx, "a document is missing, it is enqueued", slog.String("document_id", key))
+		}
+	}
+	if err := r.Queue.Send(ctx, bodies...); err != nil {
+		return err
+	}
+	r.result.Enqueued += len(bodies)
+	return nil
+}
+
+func (r *run) message(id int64, created string) event.Message {
+	return event.Message{
+		Version: event.Version, Event: event.Reconciled, ID: id, Created: created,
+		ReceivedAt: r.Now().UTC().Truncate(time.Millisecond), RequestID: r.requestID,
+	}
+}
+
+// stale enqueues rows that wait for a message which there cannot be any more.
+func (r *run) stale(ctx context.Context) error {
+	rows, err := r.Table.Stale(ctx, r.Now().Add(-StaleAfter), maxStale)
+	if err != nil {
+		return err
+	}
+	var bodies []string
+	for _, row := range rows {
+		// A rescued document is in the queue, or with the dead letters.
+		if m, ok := messageOf(row); ok && !strings.HasPrefix(row.Error, rescued) {
+			bodies = append(bodies, m.Encode())
+			r.log.WarnContext(ctx, "a row has been retrying for too long, its document is enqueued", slog.String("document_id", row.ID))
+		}
+	}
+	if err := r.Queue.Send(ctx, bodies...); err != nil {
+		return err
+	}
+	r.result.Stale = len(bodies)
+	return nil
+}
+
+// messageOf returns the message that a row came from. It is not ok where the row
+// does not have all of it: the data of an event that is not supported.
+func messageOf(row store.Row) (m event.Message, ok bool) {
+	id, err := strconv.ParseInt(row.ID[strings.LastIndexByte(row.ID, '#')+1:], 10, 64)
+	m = event.Message{
+		Version: event.Version, Event: row.Event, ID: id, ParentID: row.ParentID, Created: row.Created,
+		ReceivedAt: row.ReceivedAt, RequestID: row.RequestID, Attempts: row.Attempts,
+	}
+	return m, err == nil && m.Task() != event.KeepData && m.Key() == row.ID
+}

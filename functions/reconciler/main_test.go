@@ -1,0 +1,41 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestMissingSettingIsNamed(t *testing.T) {
+	complete := map[string]string{
+		"QUEUE_URL": "http://127.0.0.1:1/q", "TABLE_NAME": "t", "VERYFI_REQUESTS_PER_SECOND": "2",
+		"RECONCILE_WINDOW_HOURS": "12", "RECONCILE_GRACE_MINUTES": "0",
+		"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_USERNAME": "u", "VERYFI_API_KEY": "k",
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+	}
+	start := func(change, value string) error {
+		_, err := newHandler(func(name string) string {
+			if name == change {
+				return value
+			}
+			return complete[name]
+		}, slog.New(slog.DiscardHandler))
+		return err
+	}
+	if err := start("", ""); err != nil {
+		t.Fatal(err)
+	}
+	for variable, values := range map[string][]string{
+		"QUEUE_URL": {""}, "TABLE_NAME": {""}, "AWS_REGION": {""},
+		"VERYFI_REQUESTS_PER_SECOND": {"", "0", "-1", "NaN", "5.1", "many"},
+		"VERYFI_BASE_URL":            {"api.veryfi.com"},
+		"RECONCILE_WINDOW_HOURS":     {"", "0", "-1", "1.5", "many"},
+		"RECONCILE_GRACE_MINUTES":    {"", "-1", "many"},
+	} {
+		for _, value := range values {
+			if err := start(variable, value); err == nil || !strings.Contains(err.Error(), variable) {
+				t.Errorf("%s=%q: %v", variable, value, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+const (
+	// maxKeys is how many rows one call reads, at most (DynamoDB's limit).
+	maxKeys = 100
+	// firstPause is the time before keys are asked for again that DynamoDB has left
+	// out; it doubles up to maxPause.
+	firstPause = 50 * time.Millisecond
+	maxPause   = 5 * time.Second
+	// problemsIndex lists the rows that need attention, by status and time.
+	problemsIndex = "problems"
+)
+
+// ReaderClient is the part of [dynamodb.Client] that a [Reader] uses.
+type ReaderClient interface {
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
+	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
+}
+
+// A Reader looks at many rows of the table at once.
+type Reader struct {
+	client ReaderClient
+	table  string
+}
+
+// NewReader returns a reader of the table with that name.
+func NewReader(client ReaderClient, table string) *Reader {
+	return &Reader{client: client, table: table}
+}
+
+// Statuses returns the statuses of the rows with these ids, which must differ;
+// an id without a row is left out. What was written in the last second may be
+// missing.
+//
+// DynamoDB charges for whole rows, whatever is asked of them: half a read unit for
+// each 4 KB begun, and for an id without a row ("DynamoDB read consistency",
+// "Read request units"). A row of 15 KB costs two units.
+func (r *Reader) Statuses(ctx context.Context, ids []string) (map[string]Status, error) {
+	statuses := make(map[string]Status, len(ids))
+	for len(ids) > 0 {
+		n := min(maxKeys, len(ids))
+		if err := r.statuses(ctx, ids[:n], statuses); err != nil {
+			return nil, fmt.Errorf("look up rows: %w", err)
+		}
+		ids = ids[n:]
+	}
+	return statuses, nil
+}
+
+// statuses asks until DynamoDB has answered for every key: it leaves out some when
+// it is throttled, or when they are too large for one answer.
+func (r *Reader) statuses(ctx context.Context, ids []string, statuses map[string]Status) error {
+	keys := make([]map[string]types.AttributeValue, len(ids))
+	for i, id := range ids {
+		keys[i] = map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}
+	}
+	request := map[string]types.KeysAndAttributes{r.table: {
+		Keys:                     keys,
+		ProjectionExpression:     aws.String("id, #status"),
+		ExpressionAttributeNames: map[string]string{"#status": "status"},
+	}}
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
+		if err != nil {
+			return err
+		}
+		for _, item := range out.Responses[r.table] {
+			statuses[text(item, "id")] = Status(text(item, "status"))
+		}
+		if request = out.UnprocessedKeys; len(request) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Stale returns rows that are `retrying` and have not changed since before, the
+// oldest first, at most limit of them. The rows have what the index problems holds:
+// no document.
+func (r *Reader) Stale(ctx context.Context, before time.Time, limit int) ([]Row, error) {
+	query := &dynamodb.QueryInput{
+		TableName:              &r.table,
+		IndexName:              aws.String(problemsIndex),
+		KeyConditionExpression: aws.String("problem = :retrying AND updated_at < :before"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":retrying": &types.AttributeValueMemberS{Value: string(Retrying)},
+			":before":   &types.AttributeValueMemberS{Value: before.UTC().Format(TimeFormat)},
+		},
+	}
+	var rows []Row
+	for {
+		query.Limit = aws.Int32(int32(limit - len(rows))) //nolint:gosec // limit is small
+		out, err := r.client.Query(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("look for rows that wait too long: %w", err)
+		}
+		for _, item := range out.Items {
+			rows = append(rows, indexed(item))
+		}
+		if query.ExclusiveStartKey = out.LastEvaluatedKey; len(out.LastEvaluatedKey) == 0 || len(rows) >= limit {
+			return rows, nil
+		}
+	}
+}
+
+// indexed reads a row as the index problems holds it.
+func indexed(item map[string]types.AttributeValue) Row {
+	received, _ := time.Parse(TimeFormat, text(item, "received_at")) // written by Put only
+	updated, _ := time.Parse(TimeFormat, text(item, "updated_at"))
+	return Row{
+		ID:         text(item, "id"),
+		Status:     Status(text(item, "status")),
+		Error:      text(item, "error"),
+		Event:      text(item, "event"),
+		Created:    text(item, "created"),
+		ParentID:   number(item, "parent_id"),
+		ReceivedAt: received,
+		UpdatedAt:  updated,
+		Attempts:   int(number(item, "attempts")),
+		RequestID:  text(item, "request_id"),
+	}
+}
+
+// text returns a string of an item, or nothing.
+func text(item map[string]types.AttributeValue, name string) string {
+	if s, ok := item[name].(*types.AttributeValueMemberS); ok {
+		return s.Value
+	}
+	return ""
+}
+
+// number returns an integer of an item, or 0.
+func number(item map[string]types.AttributeValue, name string) int64 {
+	if n, ok := item[name].(*types.AttributeValueMemberN); ok {
+		i, _ := strconv.ParseInt(n.Value, 10, 64) // written by Put only
+		return i
+	}
+	return 0
+}
