@@ -1,0 +1,347 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	processor "veryfi-intake/functions/processor/handler"
+	reconciler "veryfi-intake/functions/reconciler/handler"
+	webhook "veryfi-intake/functions/webhook/handler"
+	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/veryfi"
+)
+
+const (
+	coldStart         = 150 * time.Millisecond
+	webhookTimeout    = 15 * time.Second
+	processorTimeout  = time.Minute
+	reconcilerTimeout = 15 * time.Minute
+	batchSize         = 10
+	batchWindow       = time.Second
+	// maxRounds is how often a message may go from a queue through a function into
+	// the same queue: Lambda drops the event of the next round.
+	maxRounds = 16
+)
+
+// An environment is one process of a function. Dead, it does nothing any more.
+type environment struct {
+	w    *World
+	name string
+	born time.Time
+
+	mu          sync.Mutex
+	died        chan struct{}
+	dead        bool
+	rounds      int // of the messages that it processes
+	secretReads int
+}
+
+func (w *World) newEnvironment(name string) *environment {
+	return &environment{w: w, name: name, born: time.Now(), died: make(chan struct{})}
+}
+
+func (e *environment) isDead() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.dead
+}
+
+func (e *environment) die() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.dead {
+		e.dead = true
+		close(e.died)
+	}
+}
+
+// nextRound is the round of a message that is sent now.
+func (e *environment) nextRound() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.rounds + 1
+}
+
+// invoke runs a handler as Lambda does. It is not ok when the environment dies
+// first, or the function's time is up, of which it dies too.
+func invoke[T any](e *environment, timeout time.Duration, handle func(context.Context) (T, error)) (result T, err error, ok bool) {
+	type end struct {
+		result T
+		err    error
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ends := make(chan end, 1)
+	go func() {
+		result, err := handle(ctx)
+		ends <- end{result, err}
+	}()
+	select {
+	case <-e.died:
+		return result, err, false
+	case e := <-ends:
+		result, err = e.result, e.err
+	case <-ctx.Done():
+		e.w.violate("%s does not answer before its time-out", e.name)
+		e.die()
+	}
+	return result, err, !e.isDead()
+}
+
+func (e *environment) secrets() *secret.Source {
+	return secret.New(secretsClient{e.w, e}, "secret", time.Now)
+}
+
+func (e *environment) client(rate float64) *veryfi.Client {
+	client, err := veryfi.NewClient("https://veryfi.example", rate, time.Now, veryfiClient{e.w, e})
+	if err != nil {
+		panic(err) // fixed arguments
+	}
+	return client
+}
+
+func (e *environment) queue(url string) *queue.Queue { return queue.New(sqsClient{e.w, e}, url) }
+
+func (e *environment) log() *slog.Logger { return slog.New(logHandler{e: e}) }
+
+func (e *environment) webhook() *webhook.Handler {
+	return &webhook.Handler{Secrets: e.secrets(), Queue: e.queue(documentQueue), Now: time.Now, Log: e.log()}
+}
+
+func (e *environment) processor() *processor.Handler {
+	return &processor.Handler{
+		Secrets: e.secrets(), Veryfi: e.client(e.w.plan.rate), Table: tableClient{e.w, e},
+		Queue: e.queue(documentQueue), DeadLetters: e.queue(deadLetterQueue),
+		MaxReceiveCount: e.w.plan.maxReceives, Now: time.Now, Log: e.log(),
+		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },
+	}
+}
+
+func (e *environment) reconciler() *reconciler.Handler {
+	return &reconciler.Handler{
+		Secrets: e.secrets(), Veryfi: e.client(2), Table: tableClient{e.w, e}, Queue: e.queue(documentQueue),
+		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: e.log(),
+	}
+}
+
+// A lambdaModel runs the functions: the webhook on request, the processor for the
+// queue's messages.
+type lambdaModel struct {
+	w    *World
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu   sync.Mutex
+	idle []*webhookEnvironment
+	born int
+}
+
+type webhookEnvironment struct {
+	*environment
+	handler *webhook.Handler
+}
+
+func (l *lambdaModel) name(function string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.born++
+	return fmt.Sprint(function, l.born)
+}
+
+// post gives a request to the webhook and returns the answer's status, or 0 when
+// there is none.
+func (l *lambdaModel) post(ctx context.Context, body, signature, requestID string) int {
+	l.mu.Lock()
+	var e *webhookEnvironment
+	if last := len(l.idle) - 1; last >= 0 {
+		e, l.idle = l.idle[last], l.idle[:last]
+	}
+	l.mu.Unlock()
+	if e == nil {
+		sleep(ctx, coldStart)
+		e = &webhookEnvironment{environment: l.w.newEnvironment(l.name("webhook"))}
+		e.handler = e.webhook()
+	}
+	request := events.APIGatewayV2HTTPRequest{Body: body, Headers: map[string]string{"x-veryfi-signature": signature}}
+	request.RequestContext.HTTP.Method = "POST"
+	request.RequestContext.RequestID = requestID
+	response, err, ok := invoke(e.environment, webhookTimeout, func(ctx context.Context) (events.APIGatewayV2HTTPResponse, error) {
+		return e.handler.Handle(ctx, request)
+	})
+	if !ok || err != nil {
+		return 0
+	}
+	l.mu.Lock()
+	l.idle = append(l.idle, e)
+	l.mu.Unlock()
+	return response.StatusCode
+}
+
+// reconcile runs the reconciler once. It is not ok when the run failed.
+func (l *lambdaModel) reconcile(payload string) (result reconciler.Result, ok bool) {
+	e := l.w.newEnvironment(l.name("reconciler"))
+	handler := e.reconciler()
+	result, err, ok := invoke(e, reconcilerTimeout, func(ctx context.Context) (reconciler.Result, error) {
+		return handler.Handle(ctx, json.RawMessage(payload))
+	})
+	return result, ok && err == nil
+}
+
+// startPollers starts the event source mapping.
+func (l *lambdaModel) startPollers() {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop = func() { cancel(); l.done.Wait() }
+	for range l.w.plan.concurrency {
+		l.done.Go(func() { l.poll(ctx) })
+	}
+}
+
+// poll receives batches and has them processed, one at a time.
+func (l *lambdaModel) poll(ctx context.Context) {
+	var e *environment
+	var handler *processor.Handler
+	for {
+		batch := l.receive(ctx)
+		if batch == nil {
+			return
+		}
+		if e == nil {
+			sleep(ctx, coldStart)
+			e = l.w.newEnvironment(l.name("processor"))
+			handler = e.processor()
+		}
+		if !l.process(e, handler, batch) {
+			e = nil
+		}
+	}
+}
+
+// receive waits for messages; the first one waits for others for a while. It
+// returns none when ctx has ended.
+func (l *lambdaModel) receive(ctx context.Context) []message {
+	for {
+		if outage := l.w.plan.outage(queues); outage != nil {
+			if !sleep(ctx, time.Until(outage.to)) {
+				return nil
+			}
+		}
+		at, some, changed := l.w.sqs.next()
+		if some && !at.After(time.Now()) {
+			d := l.w.draw("window")
+			if !sleep(ctx, batchWindow+d.latency()) {
+				return nil
+			}
+			if batch := l.w.sqs.receive(batchSize); batch != nil {
+				return batch
+			}
+			continue
+		}
+		wait := time.Hour
+		if some {
+			wait = time.Until(at)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+		timer.Stop()
+	}
+}
+
+// process reports whether the environment lives on. What it does not answer for
+// comes again.
+func (l *lambdaModel) process(e *environment, handler *processor.Handler, batch []message) (alive bool) {
+	var event events.SQSEvent
+	var receipts = map[string]string{}
+	rounds := 0
+	for _, m := range batch {
+		if m.rounds >= maxRounds {
+			l.w.violate("message %s is dropped in its round %d", m.id, m.rounds)
+		}
+		rounds = max(rounds, m.rounds)
+		receipts[m.id] = m.receipt
+		event.Records = append(event.Records, events.SQSMessage{
+			MessageId: m.id, ReceiptHandle: m.receipt, Body: m.body,
+			Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives)},
+		})
+		l.w.story("%s receives %s, the %d. time", e.name, m.id, m.receives)
+	}
+	e.mu.Lock()
+	e.rounds = rounds
+	e.mu.Unlock()
+	response, err, ok := invoke(e, processorTimeout, func(ctx context.Context) (events.SQSEventResponse, error) {
+		return handler.Handle(ctx, event)
+	})
+	if !ok || err != nil {
+		return false
+	}
+	for _, failure := range response.BatchItemFailures {
+		if _, known := receipts[failure.ItemIdentifier]; !known {
+			l.w.violate("a failure names %q", failure.ItemIdentifier)
+			return true // and nothing is deleted
+		}
+		delete(receipts, failure.ItemIdentifier)
+	}
+	for id, receipt := range receipts {
+		l.w.story("%s is done", id)
+		l.w.sqs.delete(receipt)
+	}
+	return true
+}
+
+// A logHandler sees that no line tells what it must not.
+type logHandler struct {
+	e     *environment
+	attrs string
+}
+
+// private is in each document, secret and key.
+const private = "confidential"
+
+func (h logHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h logHandler) Handle(_ context.Context, r slog.Record) error {
+	var text strings.Builder
+	text.WriteString(r.Message)
+	text.WriteString(h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		write(&text, a)
+		return true
+	})
+	if strings.Contains(text.String(), private) {
+		h.e.w.violate("a log line tells a secret: %s", text.String())
+	}
+	if strings.Contains(r.Message, "it is lost") {
+		h.e.w.givenUp(h.attrs)
+	}
+	h.e.w.story("%s logs: %s", h.e.name, text.String())
+	return nil
+}
+
+func write(b *strings.Builder, a slog.Attr) {
+	b.WriteString(" " + a.Key + "=" + a.Value.String())
+}
+
+func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	var text strings.Builder
+	for _, a := range attrs {
+		write(&text, a)
+	}
+	h.attrs += text.String()
+	return h
+}
+
+func (h logHandler) WithGroup(string) slog.Handler { return h }

@@ -1,0 +1,79 @@
+package simulation
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// A plan is what goes wrong.
+type plan struct {
+	failures    [numServices]float64 // of each call
+	deaths      float64              // of the function, at each call
+	duplicates  float64              // of messages, at each receive
+	outages     []outage
+	over        time.Time // after it nothing goes wrong
+	concurrency int
+	rate        float64 // requests a second of each processor
+	ceiling     int     // messages in flight, at most
+	maxReceives int
+}
+
+type outage struct {
+	service  service
+	from, to time.Time
+	hangs    bool // instead of refusing at once
+}
+
+// newPlan draws a plan: most calls go well, or nobody would get anywhere.
+func newPlan(r *rand.Rand, start time.Time) plan {
+	p := plan{
+		deaths:      pick(r, 0, 0, 0.003, 0.02, 0.08),
+		duplicates:  pick(r, 0, 0.02, 0.2),
+		concurrency: 1 + r.IntN(5),
+		ceiling:     120_000,
+		maxReceives: 60,
+	}
+	p.rate = 55 / float64(p.concurrency)
+	for s := range p.failures {
+		p.failures[s] = pick(r, 0, 0, 0.01, 0.1, 0.3)
+	}
+	if r.IntN(8) == 0 {
+		p.ceiling = 1 + r.IntN(8)
+	}
+	if r.IntN(6) == 0 {
+		p.maxReceives = 6 // tries run out
+	}
+	end := start.Add(time.Hour)
+	for range r.IntN(4) {
+		from := start.Add(time.Duration(r.Float64() * float64(30*time.Minute)))
+		length := time.Duration(r.Float64() * float64(10*time.Minute))
+		if r.IntN(3) == 0 {
+			length = time.Duration(r.Float64() * float64(8*time.Hour))
+		}
+		o := outage{service: service(r.IntN(int(numServices))), from: from, to: from.Add(length), hangs: r.IntN(3) == 0}
+		p.outages = append(p.outages, o)
+		if o.to.After(end) {
+			end = o.to
+		}
+	}
+	p.over = end.Add(30 * time.Minute)
+	return p
+}
+
+func pick[T any](r *rand.Rand, choices ...T) T { return choices[r.IntN(len(choices))] }
+
+// outage returns the outage that a service has now.
+func (p *plan) outage(s service) *outage {
+	now := time.Now()
+	for i, o := range p.outages {
+		if o.service == s && !now.Before(o.from) && now.Before(o.to) {
+			return &p.outages[i]
+		}
+	}
+	return nil
+}
+
+// end makes all go well from now on.
+func (p *plan) end() {
+	p.failures, p.deaths, p.duplicates, p.outages = [numServices]float64{}, 0, 0, nil
+}

@@ -1,0 +1,112 @@
+package simulation
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"veryfi-intake/shared/store"
+)
+
+// A tableModel is the table with the conditions of its writes.
+type tableModel struct {
+	mu   sync.Mutex
+	rows map[string]store.Row
+}
+
+func newTable() *tableModel { return &tableModel{rows: map[string]store.Row{}} }
+
+func (m *tableModel) get(id string) store.State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row := m.rows[id]
+	return store.State{Status: row.Status, Created: row.Created, Error: row.Error, Attempts: row.Attempts}
+}
+
+// put writes a row: over anything but a processed one; over that only with another
+// document, and only when it is the one that was seen.
+func (m *tableModel) put(row store.Row, seen store.State) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, exists := m.rows[row.ID]
+	replaces := row.Status == store.Processed && seen.Status == store.Processed && old.Created == seen.Created
+	if exists && old.Status == store.Processed && !replaces {
+		return store.ErrSuperseded
+	}
+	m.rows[row.ID] = row
+	return nil
+}
+
+func (m *tableModel) all() map[string]store.Row {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rows := make(map[string]store.Row, len(m.rows))
+	for id, row := range m.rows {
+		rows[id] = row
+	}
+	return rows
+}
+
+// A tableClient is the table as an environment sees it.
+type tableClient struct {
+	w *World
+	e *environment
+}
+
+func (c tableClient) Get(ctx context.Context, id string) (store.State, error) {
+	if _, err := c.w.call(ctx, c.e, table, "read row "+id); err != nil {
+		return store.State{}, err
+	}
+	return c.w.table.get(id), nil
+}
+
+func (c tableClient) Put(ctx context.Context, row store.Row, seen store.State) error {
+	effect, err := c.w.call(ctx, c.e, table, "write row "+row.ID)
+	if !effect {
+		return err
+	}
+	before := c.w.table.get(row.ID)
+	written := c.w.table.put(row, seen)
+	c.w.story("%s writes row %s: %s %s: %v", c.e.name, row.ID, row.Status, row.Error, written)
+	if written == nil && before.Status == store.Processed && row.Created <= before.Created {
+		c.w.violate("row %s of %s is replaced by one of %s", row.ID, before.Created, row.Created)
+	}
+	if err != nil {
+		return err
+	}
+	return written
+}
+
+func (c tableClient) Statuses(ctx context.Context, ids []string) (map[string]store.Status, error) {
+	if _, err := c.w.call(ctx, c.e, table, "read rows "+strings.Join(ids, " ")); err != nil {
+		return nil, err
+	}
+	statuses := map[string]store.Status{}
+	for _, id := range ids {
+		if s := c.w.table.get(id); s.Status != "" {
+			statuses[id] = s.Status
+		}
+	}
+	return statuses, nil
+}
+
+func (c tableClient) Stale(ctx context.Context, before time.Time, limit int) ([]store.Row, error) {
+	if _, err := c.w.call(ctx, c.e, table, "read stale rows"); err != nil {
+		return nil, err
+	}
+	var stale []store.Row
+	for _, row := range c.w.table.all() {
+		if row.Status == store.Retrying && row.UpdatedAt.Before(before) {
+			stale = append(stale, row)
+		}
+	}
+	slices.SortFunc(stale, func(a, b store.Row) int {
+		if c := a.UpdatedAt.Compare(b.UpdatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return stale[:min(limit, len(stale))], nil
+}

@@ -1,0 +1,182 @@
+// Package simulation runs the real handlers in one process and in virtual time,
+// between small models of what surrounds them: SQS with Lambda's event source
+// mapping, the table, Secrets Manager, and Veryfi. A seed decides what happens:
+// what arrives, which calls fail, which function dies in the middle of what, which
+// service is out for hours. Afterwards nothing may be lost, forged or told.
+//
+// The tests of this package are the runs: virtual time is that of
+// [testing/synctest].
+//
+// A seed replays exactly. Goroutines are not scheduled in the same order each
+// time, so nothing depends on that order: each call of a model takes a time of its
+// own, drawn from the seed and from what the call is about, and so no two calls
+// end at the same instant.
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+)
+
+// A service is something that can fail.
+type service int
+
+const (
+	queues service = iota
+	table
+	secrets
+	veryfiAPI
+	numServices
+)
+
+func (s service) String() string {
+	return [...]string{"SQS", "DynamoDB", "Secrets Manager", "Veryfi"}[s]
+}
+
+// What a call of a model may end with.
+var (
+	errDead    = errors.New("the function is dead")
+	errRefused = errors.New("refused, as the schedule says")
+	errLost    = errors.New("the answer was lost, as the schedule says")
+)
+
+// A World is one run of the simulation.
+type World struct {
+	seed  uint64
+	start time.Time
+	plan  plan
+	tell  func(string) // the story goes here, unless it is nil
+
+	mu         sync.Mutex
+	counts     map[string]uint64 // of draws, by what they are about
+	violations []string
+
+	sqs     *sqsModel
+	table   *tableModel
+	veryfi  *veryfiModel
+	secrets *secretsModel
+	lambda  *lambdaModel
+
+	schedule *schedule
+}
+
+// story tells what happens, when somebody listens.
+func (w *World) story(format string, arguments ...any) {
+	if w.tell != nil {
+		w.tell(fmt.Sprintf("%12v  %s", time.Since(w.start).Round(time.Microsecond), fmt.Sprintf(format, arguments...)))
+	}
+}
+
+// violate notes that a promise was broken.
+func (w *World) violate(format string, arguments ...any) {
+	text := fmt.Sprintf(format, arguments...)
+	w.story("VIOLATION: %s", text)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.violations = append(w.violations, text)
+}
+
+// A draw is a number that only the seed and what it is about decide.
+type draw uint64
+
+// draw returns another number each time for the same subject.
+func (w *World) draw(about string) draw {
+	w.mu.Lock()
+	w.counts[about]++
+	n := w.counts[about]
+	w.mu.Unlock()
+	hash := fnv.New64a()
+	fmt.Fprintf(hash, "%d %s %d", w.seed, about, n)
+	return draw(mix(hash.Sum64()))
+}
+
+// mix is the finalizer of SplitMix64.
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// part returns a number from 0 to below 1 for one of several questions.
+func (d draw) part(question uint64) float64 {
+	return float64(mix(uint64(d)+question*0x9e3779b97f4a7c15)>>11) / (1 << 53)
+}
+
+// below returns a number from 0 to below n.
+func (d draw) below(question uint64, n int) int { return int(d.part(question) * float64(n)) }
+
+// Questions that are asked of a draw.
+const (
+	howLong uint64 = iota
+	whether
+	whichWay
+	whichOne
+)
+
+// latency is how long a call takes: some milliseconds, and nanoseconds of its own.
+func (d draw) latency() time.Duration {
+	return time.Millisecond + time.Duration(d.part(howLong)*float64(20*time.Millisecond))
+}
+
+// sleep returns false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// answerTimeout is how long the SDK waits for a service that hangs, with all its
+// repetitions.
+const answerTimeout = 12 * time.Second
+
+// call is one call of a service by an environment. It reports whether the call has
+// an effect, and what the caller is told: both, an effect without an answer, or
+// neither. The environment may die of it.
+func (w *World) call(ctx context.Context, e *environment, s service, about string) (effect bool, err error) {
+	if e.isDead() {
+		return false, errDead
+	}
+	d := w.draw(e.name + " " + about)
+	if outage := w.plan.outage(s); outage != nil {
+		wait := d.latency()
+		if outage.hangs {
+			wait += answerTimeout
+		}
+		if sleep(ctx, wait) {
+			err = errRefused
+		} else {
+			err = ctx.Err()
+		}
+		return false, err
+	}
+	if !sleep(ctx, d.latency()) {
+		return false, ctx.Err()
+	}
+	if e.isDead() {
+		return false, errDead
+	}
+	switch chance, way := d.part(whether), d.part(whichWay) < 0.5; {
+	case chance < w.plan.deaths:
+		w.story("%s dies, %s %s", e.name, map[bool]string{true: "after", false: "before"}[way], about)
+		e.die()
+		return way, errDead
+	case chance < w.plan.deaths+w.plan.failures[s]:
+		w.story("%s: %s fails%s", e.name, about, map[bool]string{true: ", and is done all the same", false: ""}[way])
+		if way {
+			return true, errLost
+		}
+		return false, errRefused
+	}
+	return true, nil
+}
