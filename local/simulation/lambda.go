@@ -200,17 +200,17 @@ func (l *lambdaModel) reconcile(payload string) (result reconciler.Result, ok bo
 func (l *lambdaModel) startPollers() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop = func() { cancel(); l.done.Wait() }
-	for range l.w.plan.concurrency {
-		l.done.Go(func() { l.poll(ctx) })
+	for number := range l.w.plan.concurrency {
+		l.done.Go(func() { l.poll(ctx, fmt.Sprint("poller ", number)) })
 	}
 }
 
 // poll receives batches and has them processed, one at a time.
-func (l *lambdaModel) poll(ctx context.Context) {
+func (l *lambdaModel) poll(ctx context.Context, name string) {
 	var e *environment
 	var handler *processor.Handler
 	for {
-		batch := l.receive(ctx)
+		batch := l.receive(ctx, name)
 		if batch == nil {
 			return
 		}
@@ -227,7 +227,7 @@ func (l *lambdaModel) poll(ctx context.Context) {
 
 // receive waits for messages; the first one waits for others for a while. It
 // returns none when ctx has ended.
-func (l *lambdaModel) receive(ctx context.Context) []message {
+func (l *lambdaModel) receive(ctx context.Context, name string) []message {
 	for {
 		if outage := l.w.plan.outage(queues); outage != nil {
 			if !sleep(ctx, time.Until(outage.to)) {
@@ -236,8 +236,11 @@ func (l *lambdaModel) receive(ctx context.Context) []message {
 		}
 		at, some, changed := l.w.sqs.next()
 		if some && !at.After(time.Now()) {
-			d := l.w.draw("window")
-			if !sleep(ctx, batchWindow+d.latency()) {
+			wait := l.w.draw(name).latency()
+			if !l.w.sqs.fills(batchSize) {
+				wait += batchWindow
+			}
+			if !sleep(ctx, wait) {
 				return nil
 			}
 			if batch := l.w.sqs.receive(batchSize); batch != nil {
@@ -314,6 +317,9 @@ const private = "confidential"
 func (h logHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h logHandler) Handle(_ context.Context, r slog.Record) error {
+	if h.e.isDead() {
+		return nil
+	}
 	var text strings.Builder
 	text.WriteString(r.Message)
 	text.WriteString(h.attrs)

@@ -22,6 +22,9 @@ type outage struct {
 	service  service
 	from, to time.Time
 	hangs    bool // instead of refusing at once
+	// status is what Veryfi answers meanwhile, with a retry-after of so many seconds
+	// if that is not 0. Status 0 is a different one each time.
+	status, retryAfter int
 }
 
 // newPlan draws a plan: most calls go well, or nobody would get anywhere.

@@ -65,9 +65,22 @@ func credentials(n int) secret.Credentials {
 // testing/synctest.
 func Run(seed uint64, tell func(string)) (violations []string) {
 	random := rand.New(rand.NewPCG(seed, 0))
-	w := &World{seed: seed, start: time.Now(), tell: tell, counts: map[string]uint64{}}
-	w.plan = newPlan(random, w.start)
-	w.sqs = newSQS(361*time.Second, w.plan.maxReceives, w.plan.ceiling)
+	w := newWorld(seed, newPlan(random, time.Now()), tell)
+	s := &schedule{w: w, random: random, nextID: 100}
+	s.fill()
+	w.schedule = s
+	w.story("plan: %+v", w.plan)
+	s.run()
+	return w.violations
+}
+
+// visibility is the queue's visibility time-out.
+const visibility = 361 * time.Second
+
+// newWorld returns a world in which nothing has happened yet.
+func newWorld(seed uint64, p plan, tell func(string)) *World {
+	w := &World{seed: seed, start: time.Now(), plan: p, tell: tell}
+	w.sqs = newSQS(visibility, p.maxReceives, p.ceiling)
 	w.sqs.choose = func(about string, n int) int { return w.draw(about).below(whichOne, n) }
 	w.sqs.again = func() bool { return w.draw("again").part(whether) < w.plan.duplicates }
 	w.sqs.note = w.story
@@ -77,12 +90,7 @@ func Run(seed uint64, tell func(string)) (violations []string) {
 	w.secrets.put(secret.Credentials{ClientID: "unset", ClientSecret: "unset", Username: "unset", APIKey: "unset"})
 	w.secrets.put(credentials(0))
 	w.lambda = &lambdaModel{w: w}
-	s := &schedule{w: w, random: random, nextID: 100}
-	s.fill()
-	w.schedule = s
-	w.story("plan: %+v", w.plan)
-	s.run()
-	return w.violations
+	return w
 }
 
 // fill draws what arrives.

@@ -5,18 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"veryfi-intake/shared/event"
 )
 
 // A message is one in a queue.
 type message struct {
 	id, body string
+	about    string // what messages about the same document have in common
 	receipt  string // of the last receive
 	visible  time.Time
 	receives int
@@ -142,21 +145,38 @@ func (q *sqsModel) sendDead(body string) {
 
 func (q *sqsModel) newMessage(body string) *message {
 	q.sent++
-	return &message{id: fmt.Sprint("m", q.sent), body: body}
+	m := &message{id: fmt.Sprint("m", q.sent), body: body, about: body}
+	if decoded, err := event.DecodeMessage(body); err == nil {
+		m.about = strconv.FormatInt(decoded.ID, 10)
+	}
+	return m
 }
 
 // receive returns up to most messages that are visible, as they are now, and hides
-// them.
+// them. Two about the same come apart: in one batch, what becomes of them would
+// depend on which goroutine is the first to run.
 func (q *sqsModel) receive(most int) (received []message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.update()
+	together := map[string]bool{}
+	var apart []*message
 	for len(q.visible) > 0 && len(received) < most && len(q.hidden) < q.ceiling {
-		received = append(received, q.deliver(q.visible[q.choose("receive", len(q.visible))]))
+		m := q.visible[q.choose("receive", len(q.visible))]
+		if together[m.about] {
+			q.take(m)
+			apart = append(apart, m)
+			continue
+		}
+		together[m.about] = true
+		received = append(received, q.deliver(m))
 	}
-	if n := len(q.hidden) - len(received); n > 0 && len(received) > 0 && len(received) < most && q.again() {
+	for _, m := range apart {
+		q.show(m)
+	}
+	if len(received) > 0 && len(received) < most && q.again() {
 		m := q.hidden[q.choose("again", len(q.hidden))]
-		if m.receives < q.maxReceives && !slices.ContainsFunc(received, func(r message) bool { return r.id == m.id }) {
+		if m.receives < q.maxReceives && !together[m.about] {
 			q.note("%s is delivered twice", m.id)
 			received = append(received, q.deliver(m))
 		}
@@ -224,6 +244,14 @@ func (q *sqsModel) left() int {
 	return len(q.visible) + len(q.hidden)
 }
 
+// fills reports whether there are enough messages for a batch.
+func (q *sqsModel) fills(batch int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.update()
+	return len(q.visible) >= batch
+}
+
 // next returns when there may be a message to receive, and what tells of a change
 // before that.
 func (q *sqsModel) next() (at time.Time, some bool, changed <-chan struct{}) {
@@ -255,11 +283,11 @@ const (
 func (c sqsClient) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
 	out := &sqs.SendMessageBatchOutput{}
 	url := aws.ToString(in.QueueUrl)
-	effect, err := c.w.call(ctx, c.e, queues, "send to "+url)
+	effect, err := c.w.call(ctx, c.e, queues, "send to "+url+": "+*in.Entries[0].MessageBody)
 	if effect {
-		for i, entry := range in.Entries {
+		for _, entry := range in.Entries {
 			// Now and then SQS takes some messages of a batch and not the others.
-			if err == nil && c.w.draw(fmt.Sprint(c.e.name, " entry ", i)).part(whether) < c.w.plan.failures[queues]/4 {
+			if err == nil && c.w.draw(c.e.name+" entry "+*entry.MessageBody).part(whether) < c.w.plan.failures[queues]/4 {
 				out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: entry.Id, Code: aws.String("InternalError")})
 				continue
 			}

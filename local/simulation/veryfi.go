@@ -83,7 +83,7 @@ func (c veryfiClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	d := c.w.draw("answer " + path)
 	switch {
 	case !effect && errors.Is(err, errRefused):
-		return failure(d), nil
+		return failure(d, c.w.plan.outage(veryfiAPI))
 	case !effect:
 		return nil, err
 	}
@@ -105,7 +105,17 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // failure is an answer of a Veryfi that is not well.
-func failure(d draw) *http.Response {
+func failure(d draw, o *outage) (*http.Response, error) {
+	switch {
+	case o != nil && o.hangs:
+		return nil, errRefused
+	case o != nil && o.status != 0:
+		resp := response(o.status, nil)
+		if o.retryAfter > 0 {
+			resp.Header.Set("Retry-After", strconv.Itoa(o.retryAfter))
+		}
+		return resp, nil
+	}
 	resp := response([]int{500, 503, 503, 429, 429, 409, 502, 200, 200, 302}[d.below(whichOne, 10)], []byte("<html>"))
 	switch resp.StatusCode {
 	case 429:
@@ -117,7 +127,7 @@ func failure(d draw) *http.Response {
 	case 302:
 		resp.Header.Set("Location", "https://elsewhere.example/")
 	}
-	return resp
+	return resp, nil
 }
 
 func response(status int, body []byte) *http.Response {

@@ -8,9 +8,9 @@
 // [testing/synctest].
 //
 // A seed replays exactly. Goroutines are not scheduled in the same order each
-// time, so nothing depends on that order: each call of a model takes a time of its
-// own, drawn from the seed and from what the call is about, and so no two calls
-// end at the same instant.
+// time, so nothing depends on that order: what happens in a call, and how long it
+// takes, is drawn from the seed, from what the call is about, and from the time. So
+// no two calls end at the same instant, and what follows them has an order.
 package simulation
 
 import (
@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"sync"
 	"time"
 )
@@ -52,7 +53,6 @@ type World struct {
 	tell  func(string) // the story goes here, unless it is nil
 
 	mu         sync.Mutex
-	counts     map[string]uint64 // of draws, by what they are about
 	violations []string
 
 	sqs     *sqsModel
@@ -80,18 +80,13 @@ func (w *World) violate(format string, arguments ...any) {
 	w.violations = append(w.violations, text)
 }
 
-// A draw is a number that only the seed and what it is about decide.
+// A draw is a number that the seed, the time and what it is about decide.
 type draw uint64
 
-// draw returns another number each time for the same subject.
 func (w *World) draw(about string) draw {
-	w.mu.Lock()
-	w.counts[about]++
-	n := w.counts[about]
-	w.mu.Unlock()
 	hash := fnv.New64a()
-	fmt.Fprintf(hash, "%d %s %d", w.seed, about, n)
-	return draw(mix(hash.Sum64()))
+	io.WriteString(hash, about)
+	return draw(mix(hash.Sum64() ^ mix(w.seed) + mix(uint64(time.Since(w.start)))))
 }
 
 // mix is the finalizer of SplitMix64.
