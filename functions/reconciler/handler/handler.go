@@ -102,7 +102,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{Handler: h}
+	r := &run{Handler: h, seen: map[int64]bool{}}
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		r.requestID = lc.AwsRequestID
 	}
@@ -142,6 +142,8 @@ type run struct {
 	*Handler
 	requestID string
 	log       *slog.Logger
+	seen      map[int64]bool // documents of the list
+	missing   []string       // messages to be sent
 	result    Result
 }
 
@@ -180,33 +182,52 @@ func (r *run) stop(next Request, err error) error {
 }
 
 // walk lists documents from since until before until, beginning at a page, and
-// enqueues what is missing of each page before it asks for the next one. The list
-// may lose documents meanwhile, so that others move to a page that was read: the
-// next run finds them. With an error comes what is left to do.
+// enqueues what is missing on the way. With an error comes what is left to do.
+//
+// Each request begins where the page before has ended, at its last document. Pages
+// by number move: a document that Veryfi deletes when it is retrieved leaves the
+// list. Where one second fills more than a page, what is missing is enqueued after
+// the last of these pages, so that this run at least deletes none meanwhile.
 func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *Request, err error) {
-	reached := since
-	for ; ; page++ {
+	for {
 		list, err := r.list(ctx, since, until, page)
 		if err == nil {
-			err = r.enqueueMissing(ctx, list)
+			err = r.lookUp(ctx, list)
 		}
-		if err != nil && ctx.Err() != nil {
-			err = veryfi.ErrNoTime
+		last, inOrder := lastCreated(list.Documents)
+		advances := inOrder && last.After(since) && last.Before(until)
+		if err != nil || list.IsLast || advances {
+			err = errors.Join(err, r.send(ctx))
+		}
+		if len(r.missing) > 0 && err != nil {
+			page = 1 // what was found since then is not in the queue
 		}
 		switch {
-		case err != nil && reached.After(since):
-			return &Request{Since: &moment{reached}, Until: &moment{until}}, err
+		case err != nil && ctx.Err() != nil:
+			return &Request{Since: &moment{since}, Until: &moment{until}, Page: page}, veryfi.ErrNoTime
 		case err != nil:
 			return &Request{Since: &moment{since}, Until: &moment{until}, Page: page}, err
 		case list.IsLast:
 			return nil, nil //nolint:nilnil // nothing is left to do
-		}
-		for _, d := range list.Documents {
-			if created, ok := event.CreatedTime(d.Created); ok && created.After(reached) && created.Before(until) {
-				reached = created
-			}
+		case advances:
+			since, page = last, 1
+		default:
+			page++ // all in one second, or not in order
 		}
 	}
+}
+
+// lastCreated returns when the last document was created. It is not ok for a list
+// that is not in the order of creation.
+func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
+	for _, d := range documents {
+		created, ok := event.CreatedTime(d.Created)
+		if !ok || created.Before(last) {
+			return last, false
+		}
+		last = created
+	}
+	return last, len(documents) > 0
 }
 
 // list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the
@@ -258,20 +279,25 @@ func (r *run) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// enqueueMissing enqueues what has no row. What Veryfi still works on comes again
-// in a later run.
-func (r *run) enqueueMissing(ctx context.Context, list veryfi.Page) error {
-	r.result.Listed += len(list.Documents) + list.Unusable
+// lookUp finds what has no row. What Veryfi still works on comes again in a later
+// run.
+func (r *run) lookUp(ctx context.Context, list veryfi.Page) error {
+	r.result.Listed += list.Unusable
 	if list.Unusable > 0 {
 		r.log.WarnContext(ctx, "Veryfi's list has documents without a usable id", slog.Int("documents", list.Unusable))
 	}
 	var found []event.Message
 	for _, d := range list.Documents {
+		if r.seen[d.ID] {
+			continue // at the end of the page before
+		}
+		r.seen[d.ID] = true
+		r.result.Listed++
 		if d.Status != "in_progress" {
 			found = append(found, r.message(d.ID, d.Created))
 		}
 	}
-	return r.enqueue(ctx, found, func(status store.Status) bool { return status == "" })
+	return r.find(ctx, found, func(status store.Status) bool { return status == "" })
 }
 
 // named enqueues documents that are not stored.
@@ -280,12 +306,15 @@ func (r *run) named(ctx context.Context, ids []documentID) error {
 	for _, id := range ids {
 		named = append(named, r.message(int64(id), ""))
 	}
-	return r.enqueue(ctx, named, func(status store.Status) bool { return status != store.Processed })
+	if err := r.find(ctx, named, func(status store.Status) bool { return status != store.Processed }); err != nil {
+		return err
+	}
+	return r.send(ctx)
 }
 
-// enqueue looks up the rows of messages, and sends those messages whose rows'
-// statuses say so, each once. A row that is not there has no status.
-func (r *run) enqueue(ctx context.Context, messages []event.Message, missing func(store.Status) bool) error {
+// find looks up the rows of messages, and keeps those messages to be sent whose
+// rows' statuses say so, each once. A row that is not there has no status.
+func (r *run) find(ctx context.Context, messages []event.Message, missing func(store.Status) bool) error {
 	byKey := make(map[string]event.Message, len(messages))
 	var keys []string
 	for _, m := range messages {
@@ -298,17 +327,22 @@ func (r *run) enqueue(ctx context.Context, messages []event.Message, missing fun
 	if err != nil {
 		return err
 	}
-	var bodies []string
 	for _, key := range keys {
 		if missing(statuses[key]) {
-			bodies = append(bodies, byKey[key].Encode())
+			r.missing = append(r.missing, byKey[key].Encode())
 			r.log.InfoContext(ctx, "a document is missing, it is enqueued", slog.String("document_id", key))
 		}
 	}
-	if err := r.Queue.Send(ctx, bodies...); err != nil {
+	return nil
+}
+
+// send enqueues what was found.
+func (r *run) send(ctx context.Context) error {
+	if err := r.Queue.Send(ctx, r.missing...); err != nil {
 		return err
 	}
-	r.result.Enqueued += len(bodies)
+	r.result.Enqueued += len(r.missing)
+	r.missing = nil
 	return nil
 }
 

@@ -29,6 +29,8 @@ type memoryVeryfi struct {
 	documents []veryfi.Listed
 	pageSize  int
 	takes     time.Duration
+	// leaves is true when a document leaves the list once it was on a page.
+	leaves bool
 	// answer is asked first, when it is set.
 	answer  func(secret.Credentials) error
 	windows []string // of each request, with its page
@@ -56,6 +58,9 @@ func (v *memoryVeryfi) List(ctx context.Context, c secret.Credentials, since, un
 	pages := slices.Collect(slices.Chunk(inside, v.pageSize))
 	if page > len(pages) {
 		return veryfi.Page{IsLast: true}, nil
+	}
+	if v.leaves {
+		v.documents = slices.DeleteFunc(v.documents, func(d veryfi.Listed) bool { return slices.Contains(pages[page-1], d) })
 	}
 	return veryfi.Page{Documents: pages[page-1], IsLast: page == len(pages)}, nil
 }
@@ -184,7 +189,7 @@ func TestDocumentsWithoutARowAreEnqueued(t *testing.T) {
 		if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
 			t.Error(diff)
 		}
-		if result.Listed != 22 || result.Enqueued != len(got) || result.Stale != 0 || result.Next != nil {
+		if result.Listed != 21 || result.Enqueued != len(got) || result.Stale != 0 || result.Next != nil {
 			t.Errorf("result %+v", result)
 		}
 		m, err := event.DecodeMessage(f.queue.bodies[0])
@@ -232,6 +237,43 @@ func TestWindowsOfScheduledRunsLeaveNoGap(t *testing.T) {
 			t.Errorf("%d enqueued", len(got))
 		}
 	})
+}
+
+// TestDocumentsThatLeaveTheListHideNoOthers has each one deleted as soon as it is
+// enqueued and retrieved.
+func TestDocumentsThatLeaveTheListHideNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.leaves = true
+		for id := range int64(20) {
+			f.created(id+1, 10*time.Hour-time.Duration(id)*time.Minute)
+		}
+		f.run(t, `{"since": "1999-12-31"}`)
+		if ids := f.enqueued(t); len(ids) != 20 {
+			t.Errorf("enqueued %v", ids)
+		}
+	})
+}
+
+func TestListThatIsInNoOrderIsReadPageByPage(t *testing.T) {
+	f := newFixture()
+	pages := [][]veryfi.Listed{
+		{{ID: 1, Created: "1999-12-31 03:00:00"}, {ID: 2, Created: "1999-12-31 01:00:00"}},
+		{{ID: 3, Created: "1999-12-31 02:00:00"}, {ID: 4, Created: "some time"}},
+		{{ID: 5, Created: "1999-12-31 01:00:00"}, {ID: 6, Created: "1999-12-31 00:00:00"}},
+	}
+	f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+		return veryfi.Page{Documents: pages[page-1], IsLast: page == len(pages)}
+	})
+	if result := f.run(t, `{"since": "1999-12-31", "until": "2000-01-01"}`); result.Enqueued != 6 {
+		t.Errorf("result %+v", result)
+	}
+}
+
+type listing func(since time.Time, page int) veryfi.Page
+
+func (l listing) List(_ context.Context, _ secret.Credentials, since, _ time.Time, page int) (veryfi.Page, error) {
+	return l(since, page), nil
 }
 
 func TestByHand(t *testing.T) {
@@ -372,10 +414,10 @@ func TestErrorSaysWhereItStopped(t *testing.T) {
 					return nil
 				}
 				_, got := f.Handle(t.Context(), json.RawMessage(`{"since": "1999-12-31"}`))
-				if got == nil || !strings.Contains(got.Error(), err.Error()) || !strings.Contains(got.Error(), `{"since":"1999-12-31T09:00:00Z","until":"1999-12-31T23:00:00Z"}`) {
+				if got == nil || !strings.Contains(got.Error(), err.Error()) || !strings.Contains(got.Error(), `{"since":"1999-12-31T08:00:00Z","until":"1999-12-31T23:00:00Z"`) {
 					t.Error(got)
 				}
-				if ids := f.enqueued(t); len(ids) != 6 {
+				if ids := f.enqueued(t); len(ids) != 5 {
 					t.Errorf("enqueued %v", ids)
 				}
 				if strings.Contains(f.logs.String()+got.Error(), "the api key") {

@@ -16,7 +16,7 @@ type Request struct {
 	// Without Until it is the end of the grace period.
 	Since *moment `json:"since,omitempty"`
 	Until *moment `json:"until,omitempty"`
-	// Page is where to begin in the list, from 1 on; 0 is 1.
+	// Page is where to begin in the list of that time, from 1 on; 0 is 1.
 	Page int `json:"page,omitempty"`
 	// IDs are documents to retrieve unless they are stored, whatever their rows say.
 	IDs []documentID `json:"ids,omitempty"`
