@@ -142,8 +142,8 @@ type run struct {
 	*Handler
 	requestID string
 	log       *slog.Logger
-	seen      map[int64]bool // documents of the list
-	missing   []string       // messages to be sent
+	seen      map[int64]bool  // documents of the list
+	missing   []event.Message // to be sent
 	result    Result
 }
 
@@ -186,8 +186,8 @@ func (r *run) stop(next Request, err error) error {
 //
 // Each request begins where the page before has ended, at its last document. Pages
 // by number move: a document that Veryfi deletes when it is retrieved leaves the
-// list. Where one second fills more than a page, what is missing is enqueued after
-// the last of these pages, so that this run at least deletes none meanwhile.
+// list. So what is missing of the second that the next request begins with is not
+// enqueued yet: this run at least deletes nothing from the pages to come.
 func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *Request, err error) {
 	for {
 		list, err := r.list(ctx, since, until, page)
@@ -196,8 +196,11 @@ func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest 
 		}
 		last, inOrder := lastCreated(list.Documents)
 		advances := inOrder && last.After(since) && last.Before(until)
-		if err != nil || list.IsLast || advances {
-			err = errors.Join(err, r.send(ctx))
+		switch {
+		case err != nil || list.IsLast:
+			err = errors.Join(err, r.send(ctx, always))
+		case advances:
+			err = r.send(ctx, last)
 		}
 		if len(r.missing) > 0 && err != nil {
 			page = 1 // what was found since then is not in the queue
@@ -309,7 +312,7 @@ func (r *run) named(ctx context.Context, ids []documentID) error {
 	if err := r.find(ctx, named, func(status store.Status) bool { return status != store.Processed }); err != nil {
 		return err
 	}
-	return r.send(ctx)
+	return r.send(ctx, always)
 }
 
 // find looks up the rows of messages, and keeps those messages to be sent whose
@@ -329,20 +332,32 @@ func (r *run) find(ctx context.Context, messages []event.Message, missing func(s
 	}
 	for _, key := range keys {
 		if missing(statuses[key]) {
-			r.missing = append(r.missing, byKey[key].Encode())
+			r.missing = append(r.missing, byKey[key])
 			r.log.InfoContext(ctx, "a document is missing, it is enqueued", slog.String("document_id", key))
 		}
 	}
 	return nil
 }
 
-// send enqueues what was found.
-func (r *run) send(ctx context.Context) error {
-	if err := r.Queue.Send(ctx, r.missing...); err != nil {
+// always is later than every document.
+var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// send enqueues what was found, but for what was created at that time or later.
+func (r *run) send(ctx context.Context, before time.Time) error {
+	var bodies []string
+	var later []event.Message
+	for _, m := range r.missing {
+		if created, ok := event.CreatedTime(m.Created); ok && !created.Before(before) {
+			later = append(later, m)
+		} else {
+			bodies = append(bodies, m.Encode())
+		}
+	}
+	if err := r.Queue.Send(ctx, bodies...); err != nil {
 		return err
 	}
-	r.result.Enqueued += len(r.missing)
-	r.missing = nil
+	r.result.Enqueued += len(bodies)
+	r.missing = later
 	return nil
 }
 
