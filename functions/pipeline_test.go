@@ -3,15 +3,11 @@
 package functions_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
-	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -32,6 +28,7 @@ import (
 
 	"veryfi-intake/local/demo"
 	"veryfi-intake/local/endpoint"
+	"veryfi-intake/local/rowcheck"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
@@ -348,16 +345,7 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 	}
 	for _, d := range documents {
 		item := row(t, d.prefix+fmt.Sprint(d.id), "processed")
-		if gzipped, ok := item["document_gzip"].(*types.AttributeValueMemberB); ok {
-			if got := gunzip(t, gzipped.Value); !bytes.Equal(got, d.body) {
-				t.Errorf("%d: document_gzip has %d bytes, want %d", d.id, len(got), len(d.body))
-			}
-			if item["document"] != nil {
-				t.Errorf("%d is stored twice", d.id)
-			}
-			continue
-		}
-		if diff := difference(decoded(t, d.body), item["document"]); diff != "" {
+		if diff := rowcheck.Difference(item, d.body); diff != "" {
 			t.Errorf("%d: %s", d.id, diff)
 		}
 	}
@@ -380,79 +368,6 @@ func numbers(id int64) []byte {
 		b = fmt.Appendf(b, `, %s%s.%se%d`, sign, digits[:1], append(digits[1:], '0'), exponent)
 	}
 	return append(b, "]}"...)
-}
-
-func gunzip(t *testing.T, gzipped []byte) []byte {
-	t.Helper()
-	r, err := gzip.NewReader(bytes.NewReader(gzipped))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// decoded returns a document with its numbers as they stand.
-func decoded(t *testing.T, document []byte) (value any) {
-	t.Helper()
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.UseNumber()
-	if err := decoder.Decode(&value); err != nil {
-		t.Fatal(err)
-	}
-	return value
-}
-
-// difference says where an attribute is not what the JSON says.
-func difference(want any, got types.AttributeValue) string {
-	switch want := want.(type) {
-	case map[string]any:
-		m, ok := got.(*types.AttributeValueMemberM)
-		if !ok || len(m.Value) != len(want) {
-			return fmt.Sprintf("%T for an object of %d members", got, len(want))
-		}
-		for name, value := range want {
-			if diff := difference(value, m.Value[name]); diff != "" {
-				return name + ": " + diff
-			}
-		}
-	case []any:
-		l, ok := got.(*types.AttributeValueMemberL)
-		if !ok || len(l.Value) != len(want) {
-			return fmt.Sprintf("%T for an array of %d elements", got, len(want))
-		}
-		for i, value := range want {
-			if diff := difference(value, l.Value[i]); diff != "" {
-				return fmt.Sprintf("%d: %s", i, diff)
-			}
-		}
-	case json.Number:
-		n, ok := got.(*types.AttributeValueMemberN)
-		if !ok {
-			return fmt.Sprintf("%T for %s", got, want)
-		}
-		a, okA := new(big.Rat).SetString(string(want))
-		b, okB := new(big.Rat).SetString(n.Value)
-		if !okA || !okB || a.Cmp(b) != 0 {
-			return fmt.Sprintf("%s for %s", n.Value, want)
-		}
-	case string:
-		if s, ok := got.(*types.AttributeValueMemberS); !ok || s.Value != want {
-			return fmt.Sprintf("%v for %q", got, want)
-		}
-	case bool:
-		if b, ok := got.(*types.AttributeValueMemberBOOL); !ok || b.Value != want {
-			return fmt.Sprintf("%v for %v", got, want)
-		}
-	case nil:
-		if _, ok := got.(*types.AttributeValueMemberNULL); !ok {
-			return fmt.Sprintf("%T for null", got)
-		}
-	}
-	return ""
 }
 
 func TestForgedWebhookLeavesNoTrace(t *testing.T) {
@@ -494,7 +409,7 @@ func TestDuplicatesInParallelLeaveOneDocument(t *testing.T) {
 	announce(t, "document.created", created, id)
 	time.Sleep(3 * time.Second)
 	item := row(t, fmt.Sprint(id), "processed")
-	if diff := difference(decoded(t, body), item["document"]); diff != "" || item["problem"] != nil {
+	if diff := rowcheck.Difference(item, body); diff != "" || item["problem"] != nil {
 		t.Errorf("row %v: %s", fields(item), diff)
 	}
 	if now := len(pipeline.Veryfi.RequestsFor(standin.Documents, id)); now != requests {

@@ -1,6 +1,7 @@
 // Command local runs veryfi-intake on one machine, with no AWS account and no
 // Docker: `go run ./local run` shows a dozen webhooks on their way and ends,
-// `go run ./local dev` stays and waits for yours.
+// `go run ./local dev` stays and waits for yours,
+// `go run ./local chaos` makes things fail.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 	"veryfi-intake/local/stack"
 )
 
-const usage = "usage: go run ./local [run | dev [-webhook-port N] [-aws-port N] [-veryfi-port N]]"
+const usage = "usage: go run ./local [run | dev [-webhook-port N] [-aws-port N] [-veryfi-port N] | chaos [-seed N] [-duration 2m]]"
 
 func main() {
 	colour := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
@@ -62,6 +63,8 @@ func execute(ctx context.Context, arguments []string, getenv func(string) string
 			return err
 		}
 		return dev(ctx, root, ports, getenv, out)
+	case "chaos":
+		return runChaos(ctx, root, arguments, out)
 	}
 	return errors.New(usage)
 }

@@ -30,9 +30,14 @@ const keptConnections = 100
 type Endpoint struct {
 	handlers map[Service]http.Handler
 
-	mu   sync.Mutex
-	down map[Service]bool
+	mu        sync.Mutex
+	down      map[Service]bool
+	intercept Intercept
 }
+
+// An Intercept answers a request to a service in its own way, or has next answer
+// it.
+type Intercept func(service Service, next http.Handler, w http.ResponseWriter, r *http.Request)
 
 // New returns an endpoint of these handlers.
 func New(handlers map[Service]http.Handler) *Endpoint {
@@ -59,12 +64,28 @@ func (e *Endpoint) SetDown(service Service, down bool) {
 	e.down[service] = down
 }
 
+// SetIntercept puts f before all services, or nothing.
+func (e *Endpoint) SetIntercept(f Intercept) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.intercept = f
+}
+
+// Throttle answers what the service's SDK takes for a limit that was reached.
+func Throttle(service Service, w http.ResponseWriter) {
+	kind := map[Service]string{DynamoDB: "ProvisionedThroughputExceededException", SQS: "RequestThrottled"}[service]
+	if kind == "" {
+		kind = "ThrottlingException"
+	}
+	fail(w, http.StatusBadRequest, kind, "the rate is exceeded")
+}
+
 // ServeHTTP answers 400 to a target that no service has.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
 	service := serviceOf(target)
 	e.mu.Lock()
-	down := e.down[service]
+	down, intercept := e.down[service], e.intercept
 	e.mu.Unlock()
 	handler, ok := e.handlers[service]
 	switch {
@@ -72,6 +93,8 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
 	case down:
 		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in was told to be down")
+	case intercept != nil:
+		intercept(service, handler, w, r)
 	default:
 		handler.ServeHTTP(w, r)
 	}

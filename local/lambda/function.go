@@ -165,6 +165,22 @@ func (f *Function) Environments() int {
 	return len(f.all)
 }
 
+// KillOne ends one environment, if there is any.
+func (f *Function) KillOne() (killed bool) {
+	f.mu.Lock()
+	var victim *environment
+	for victim = range f.all {
+		break
+	}
+	delete(f.all, victim)
+	f.idle = slices.DeleteFunc(f.idle, func(e *environment) bool { return e == victim })
+	f.mu.Unlock()
+	if victim != nil {
+		victim.stop()
+	}
+	return victim != nil
+}
+
 // Kill ends all environments, as Lambda may at any time; invocations that run
 // fail as [Crashed]. The next ones get new environments.
 func (f *Function) Kill() {

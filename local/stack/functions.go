@@ -55,6 +55,9 @@ func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string)
 func (s *Stack) newFunction(id string, settings template.Function, bootstraps map[string]string, concurrency int) *lambda.Function {
 	variables := settings.Environment
 	variables["AWS_ENDPOINT_URL"] = s.AWSURL
+	if s.options.FrontOfAWS != "" {
+		variables["AWS_ENDPOINT_URL"] = s.options.FrontOfAWS
+	}
 	variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"] = accessKey, accessKey
 	maps.Copy(variables, s.options.Environment)
 	function := lambda.New(lambda.Config{

@@ -37,6 +37,9 @@ type Options struct {
 	Parameters map[string]string
 	// Environment is put over the variables of all functions.
 	Environment map[string]string
+	// FrontOfAWS and FrontOfVeryfi are where the functions find the AWS endpoint and
+	// Veryfi, when that is not where they are: "" is there.
+	FrontOfAWS, FrontOfVeryfi string
 	// Log is given each line that a function wrote, and what the stack itself
 	// has to say of its invocations. It may be called by several goroutines at
 	// once. Nil drops them.

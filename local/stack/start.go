@@ -37,6 +37,9 @@ func (s *Stack) start(ctx context.Context) error {
 		return err
 	}
 	parameters := map[string]string{"VeryfiBaseUrl": s.VeryfiURL}
+	if s.options.FrontOfVeryfi != "" {
+		parameters["VeryfiBaseUrl"] = s.options.FrontOfVeryfi
+	}
 	maps.Copy(parameters, s.options.Parameters)
 	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), parameters); err != nil {
 		return err

@@ -1,0 +1,180 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
+)
+
+// private is in every document, and in the credentials.
+const private = "confidential"
+
+// A subject is something that is announced, and the row that must come of it.
+type subject struct {
+	key, path  string
+	status     string // that the row must have
+	body       []byte // of the document that it must hold
+	autoDelete bool
+	forged     bool
+	accepted   bool
+}
+
+// traffic announces things to the webhook as Veryfi does.
+type traffic struct {
+	random  *rand.Rand
+	url     string
+	veryfi  *standin.Server
+	sender  *standin.Sender
+	secrets func() secret.Credentials
+
+	mu       sync.Mutex
+	nextID   int64
+	subjects []*subject
+	caught   []standin.Webhook // that somebody has listened to
+	sent     int
+}
+
+func (t *traffic) id() int64 {
+	t.nextID++
+	return t.nextID
+}
+
+// run announces from several senders until ctx ends.
+func (t *traffic) run(ctx context.Context, senders int) {
+	var group sync.WaitGroup
+	for range senders {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				t.next(ctx)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// next draws a webhook and delivers it.
+func (t *traffic) next(ctx context.Context) {
+	t.mu.Lock()
+	webhook, about := t.draw()
+	replay := len(t.caught) > 0 && t.random.IntN(6) == 0
+	var again standin.Webhook
+	if replay {
+		again = t.caught[t.random.IntN(len(t.caught))]
+		names := []string{again.Event, again.Event, "document.failed", "document.created", "reconciled"}
+		if again.Event != "document.failed" { // which stays as it is as long as Veryfi says so
+			again.Event = names[t.random.IntN(len(names))]
+		}
+	}
+	pause := time.Duration(t.random.IntN(300)) * time.Millisecond
+	t.mu.Unlock()
+
+	// A delivery that has begun is ended: whether it was accepted must be known.
+	whole := context.WithoutCancel(ctx)
+	answers := t.sender.Deliver(whole, t.url, webhook)
+	t.mu.Lock()
+	t.sent++
+	for _, x := range about {
+		x.accepted = x.accepted || answers[len(answers)-1].Accepted()
+	}
+	if !about[0].forged {
+		t.caught = append(t.caught, webhook)
+	}
+	t.mu.Unlock()
+	if replay {
+		t.sender.Post(whole, t.url, again)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+}
+
+// draw makes up a webhook.
+func (t *traffic) draw() (standin.Webhook, []*subject) {
+	created := time.Now().Add(time.Duration(t.random.IntN(100)-50) * time.Hour).UTC().Format(time.DateTime) // some clocks are wrong
+	switch t.random.IntN(12) {
+	case 0:
+		return t.sign("document.created", created, 0, t.document("documents"), t.document("documents"), t.document("documents"))
+	case 1:
+		return t.sign("bank_statement_set.created", created, t.id(), t.document("bank-statements"), t.document("bank-statements"))
+	case 2:
+		return t.sign("document.failed", created, 0, t.add(&subject{key: fmt.Sprint(t.id()), status: "failed"}))
+	case 3:
+		x := t.add(&subject{status: "unsupported"})
+		webhook, about := t.sign("check.created", created, 0, x)
+		return webhook, about
+	case 4:
+		x := t.document("documents")
+		x.autoDelete = true
+		t.veryfi.PutAutoDelete(standin.Documents, t.nextID, x.body)
+		return t.sign("document.created", created, 0, x)
+	case 5: // one that Veryfi does not have
+		return t.sign("document.created", created, 0, t.add(&subject{key: fmt.Sprint(t.id()), status: "error"}))
+	case 6:
+		x := t.document("documents")
+		x.forged = true
+		webhook, about := t.sign("document.created", created, 0, x)
+		if t.random.IntN(2) == 0 {
+			webhook.Signature = ""
+		} else {
+			webhook.Signature = "A" + webhook.Signature[1:]
+			webhook.Data = strings.Replace(webhook.Data, "20", "19", 1)
+		}
+		return webhook, about
+	default:
+		return t.sign("document.created", created, 0, t.document("documents"))
+	}
+}
+
+func (t *traffic) add(x *subject) *subject {
+	t.subjects = append(t.subjects, x)
+	return x
+}
+
+// document makes up a document that Veryfi has.
+func (t *traffic) document(kind standin.Kind) *subject {
+	id := t.id()
+	var body []byte
+	switch t.random.IntN(8) {
+	case 0:
+		body = standin.Large(id, 500<<10) // more than an item holds
+	case 1, 2, 3:
+		body = standin.Invoice(id)
+	default:
+		body = fmt.Appendf(nil, `{"id": %d, "status": "processed", "total": 12.10, "vendor": {"name": "%s %d"}}`, id, private, id)
+	}
+	t.veryfi.Put(kind, id, body)
+	x := &subject{key: fmt.Sprint(id), path: fmt.Sprintf("/api/v8/partner/%s/%d/", kind, id), status: "processed", body: body}
+	if kind == standin.BankStatements {
+		x.key = fmt.Sprint("bank_statement#", id)
+	}
+	return t.add(x)
+}
+
+func (t *traffic) sign(name, created string, parent int64, about ...*subject) (standin.Webhook, []*subject) {
+	var ids []string
+	for _, x := range about {
+		ids = append(ids, strings.TrimPrefix(x.key, "bank_statement#"))
+	}
+	data := fmt.Sprintf(`{"id": %s, "created": %q}`, ids[0], created)
+	switch {
+	case parent != 0:
+		data = fmt.Sprintf(`{"parent_id": %d, "id": [%s], "created": %q}`, parent, strings.Join(ids, ", "), created)
+	case about[0].status == "unsupported":
+		data = fmt.Sprintf(`{"id": %d, "created": %q}`, t.id(), created)
+		about[0].key = unsupportedKey(name, data)
+	case len(ids) > 1:
+		data = fmt.Sprintf(`{"id": [%s], "created": %q}`, strings.Join(ids, ", "), created)
+	}
+	webhook, err := standin.Sign(name, data, t.secrets().ClientSecret)
+	if err != nil {
+		panic(err) // our own data
+	}
+	return webhook, about
+}
