@@ -1,0 +1,85 @@
+// Command mutants breaks the code on purpose, in one way after another, and sees
+// that a test notices each time. Each way is a patch in the folder twins, whose
+// first line says what is wrong with it.
+//
+// usage: mutants [NAME ...]
+//
+// It fails when a twin survives, when a patch no longer applies, when a twin does
+// not compile (that proves nothing), or when the tests fail without a twin.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"veryfi-intake/local/stack"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	root, err := stack.FindRoot()
+	if err == nil {
+		err = run(ctx, root, filepath.Join(root, "local", "mutants", "twins"), stages, os.Args[1:], os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// stages are the tests in the order in which they are tried: what is quick and
+// what notices most comes first.
+var stages = []stage{
+	{"unit tests", []string{"-short", "./functions/...", "./shared/..."}},
+	{"simulation", []string{"-run", "^TestSchedules$", "./local/simulation", "-schedules=4000"}},
+	{"real binaries", []string{"./functions"}},
+}
+
+// run breaks the code in every way, or in those that are named.
+func run(ctx context.Context, root, folder string, stages []stage, names []string, out io.Writer) error {
+	twins, err := readTwins(folder)
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		twins = slices.DeleteFunc(twins, func(t twin) bool { return !slices.Contains(names, t.name) })
+		if len(twins) != len(names) {
+			return fmt.Errorf("not all of %s are twins: see %s", strings.Join(names, ", "), folder)
+		}
+	}
+	fmt.Fprintln(out, "testing the code as it is")
+	for _, s := range stages[:min(2, len(stages))] {
+		if caught, err := s.run(ctx, root, ""); err != nil {
+			return err
+		} else if len(caught) > 0 {
+			return fmt.Errorf("the tests fail without a twin: %s", strings.Join(caught, ", "))
+		}
+	}
+	var wrong []string
+	for i, t := range twins {
+		start := time.Now()
+		verdict, ok := t.judge(ctx, root, stages)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		mark := "✓"
+		if !ok {
+			mark = "✗"
+			wrong = append(wrong, t.name)
+		}
+		fmt.Fprintf(out, "%s %2d/%d %-34s %s\n          %s (%.0f s)\n", mark, i+1, len(twins), t.name, t.what, verdict, time.Since(start).Seconds())
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("%d of %d twins: %s", len(wrong), len(twins), strings.Join(wrong, ", "))
+	}
+	fmt.Fprintf(out, "all %d twins were noticed\n", len(twins))
+	return nil
+}
