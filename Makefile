@@ -69,6 +69,7 @@ test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	@race=-race; go list -race ./shared/event >/dev/null 2>&1 || \
 	{ race=; echo 'Without the race detector: it needs a C compiler.'; }; \
 	$(gotestsum) --format none -- -count=1 -vet=off $$race ./...
+	@$(gotestsum) --format none -- -count=1 -vet=off -run '^TestSchedules$$' ./local/simulation
 
 fuzz: need-go ## run each fuzz target for FUZZTIME
 	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \

@@ -462,12 +462,18 @@ func TestBrokenConnectionsEndWithTheDocument(t *testing.T) {
 // TestWhatIsGivenUpIsInTheDeadLetterQueue is the only test that reads that queue.
 func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()
-	refused, huge, known := newID(), newID(), newID()
+	refused, huge, known, neighbour := newID(), newID(), newID(), newID()
+	pipeline.Veryfi.Put(standin.Documents, neighbour, standin.Receipt(neighbour))
 	pipeline.Veryfi.Then(refused, standin.Status(400))
 	pipeline.Veryfi.Put(standin.Documents, huge, incompressible(huge, 600<<10))
 	announce(t, "document.created", created, refused, huge)
-	malformed := []string{`{"version":1,"event":"document.created","id":"x"}`, `no JSON`, fmt.Sprintf(`{"version":1,"event":"document.created","id":%d,"created":1}`, known)}
-	for _, body := range malformed {
+	malformed := []string{
+		`{"version":1,"event":"document.created","id":"x"}`, `no JSON`, `[]`, `"x"`, `{}`, `{"version":0,"event":"x","data":"{}"}`,
+		strings.Repeat("x", 1<<20), strings.Repeat("[", 100_000), // as long as a message can be, and as deep
+		fmt.Sprintf(`{"version":1,"event":"document.created","id":%d,"created":1}`, known),
+	}
+	good := event.Message{Version: event.Version, Event: event.DocumentCreated, ID: neighbour, Created: created}
+	for _, body := range append(malformed, good.Encode()) {
 		if _, err := pipeline.SQS.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &pipeline.QueueURL, MessageBody: &body}); err != nil {
 			t.Fatal(err)
 		}
@@ -477,8 +483,9 @@ func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 			t.Errorf("row %v", fields(item))
 		}
 	}
+	row(t, fmt.Sprint(neighbour), "processed")
 	var letters []string
-	for deadline := time.Now().Add(patience); len(letters) < 5 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); len(letters) < len(malformed)+2 && time.Now().Before(deadline); {
 		out, err := pipeline.SQS.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &pipeline.DeadLetterQueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
 		if err != nil {
 			t.Fatal(err)

@@ -71,19 +71,18 @@ func TestDocumentsWhoseWebhookNeverCameAreFound(t *testing.T) {
 
 func TestDocumentsAreReconciledByTheirIDs(t *testing.T) {
 	t.Parallel()
-	stored, given, never := newID(), newID(), newID()
-	for _, id := range []int64{stored, given, never} {
+	stored, failed, never := newID(), newID(), newID()
+	for _, id := range []int64{stored, failed, never} {
 		pipeline.Veryfi.PutCreated(id, time.Date(2025, 4, 1, 0, 0, 0, 0, time.UTC), standin.Receipt(id))
 	}
 	announce(t, "document.created", created, stored)
 	row(t, fmt.Sprint(stored), "processed")
-	pipeline.Veryfi.Then(given, standin.Status(400))
-	announce(t, "document.created", created, given)
-	row(t, fmt.Sprint(given), "error")
-	if result := reconcile(t, fmt.Sprintf(`{"ids": [%d, %d, "%d"]}`, stored, given, never)); result.Enqueued != 2 {
+	announce(t, "document.failed", created, failed)
+	row(t, fmt.Sprint(failed), "failed")
+	if result := reconcile(t, fmt.Sprintf(`{"ids": [%d, %d, "%d"]}`, stored, failed, never)); result.Enqueued != 2 {
 		t.Errorf("result %+v", result)
 	}
-	if attempts := text(row(t, fmt.Sprint(given), "processed")["attempts"]); attempts != "2" {
+	if attempts := text(row(t, fmt.Sprint(failed), "processed")["attempts"]); attempts != "2" {
 		t.Errorf("%s attempts", attempts)
 	}
 	row(t, fmt.Sprint(never), "processed")

@@ -71,3 +71,25 @@ func TestProxyKeepsPathAndTellsOfADeadServer(t *testing.T) {
 		t.Errorf("a dead server gives %d", got.Code)
 	}
 }
+
+func TestInterceptStandsBeforeEveryService(t *testing.T) {
+	e := New(map[Service]http.Handler{SQS: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "SQS") })})
+	ask := func() string {
+		r := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+		r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		return w.Body.String()
+	}
+	e.SetIntercept(func(service Service, next http.Handler, w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, string(service)+" and ")
+		next.ServeHTTP(w, r)
+	})
+	if got := ask(); got != "AmazonSQS. and SQS" {
+		t.Errorf("got %q", got)
+	}
+	e.SetIntercept(nil)
+	if got := ask(); got != "SQS" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -269,3 +269,18 @@ func TestClosedFunctionRefuses(t *testing.T) {
 		t.Errorf("%d environments are left", n)
 	}
 }
+
+func TestKillOneLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	f := newTest(t, nil)
+	if f.KillOne() {
+		t.Error("there was none")
+	}
+	before := pid(t, f)
+	if !f.KillOne() || f.Environments() != 0 {
+		t.Errorf("%d environments are left", f.Environments())
+	}
+	if after := pid(t, f); after == before {
+		t.Errorf("process %d answered after its end", after)
+	}
+}

@@ -38,7 +38,7 @@ func main() {
 // stages are the tests in the order in which they are tried: what is quick and
 // what notices most comes first.
 var stages = []stage{
-	{"unit tests", []string{"-short", "./functions/...", "./shared/..."}},
+	{"unit tests", []string{"-short", "-timeout", "90s", "./functions/...", "./shared/..."}},
 	{"simulation", []string{"-run", "^TestSchedules$", "./local/simulation", "-schedules=4000"}},
 	{"real binaries", []string{"./functions"}},
 }

@@ -123,7 +123,7 @@ func (s stage) run(ctx context.Context, root, overlay string) (failed []string, 
 	if i := slices.IndexFunc(packages, func(a string) bool { return strings.HasPrefix(a, "-schedules") }); i >= 0 {
 		packages, flags = packages[:i], packages[i:]
 	}
-	arguments := append([]string{"test", "-json", "-vet=off", "-timeout", "5m"}, packages...)
+	arguments := append([]string{"test", "-json", "-vet=off"}, packages...)
 	out, err := goTool(ctx, root, overlay, append(arguments, flags...)...)
 	if err == nil {
 		return nil, nil

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 10_000, "how many schedules TestSchedules runs")
+	schedules = flag.Int("schedules", defaultSchedules, "how many schedules TestSchedules runs")
 	firstSeed = flag.Uint64("seed", 0, "the first seed; 0 draws one")
 	progress  = flag.Bool("progress", false, "show how far TestSchedules is")
 )

@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"os"
@@ -289,5 +290,31 @@ func TestOnePayloadParsesManyBodies(t *testing.T) {
 	}
 	if _, ok := p.Event(); ok || p.Unverified().JSON != nil {
 		t.Error("the event or the data of an earlier body is still there")
+	}
+}
+
+func TestEveryBitOfTheSignatureCounts(t *testing.T) {
+	const data = `{"id": 123456789, "created": "2021-10-20 15:27:26"}`
+	signed, err := Sign([]byte(data), "the secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := base64.StdEncoding.DecodeString(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p Payload
+	if err := p.Parse([]byte(`{"data": ` + data + `}`)); err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(digest) {
+		digest[bit/8] ^= 1 << (bit % 8)
+		if _, err := p.Verify(base64.StdEncoding.EncodeToString(digest), NewKey("the secret")); !errors.Is(err, ErrMismatch) {
+			t.Errorf("bit %d is another: %v", bit, err)
+		}
+		digest[bit/8] ^= 1 << (bit % 8)
+	}
+	if _, err := p.Verify(base64.StdEncoding.EncodeToString(digest), NewKey("the secret")); err != nil {
+		t.Error(err)
 	}
 }
