@@ -23,8 +23,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
 	root, err := stack.FindRoot()
 	if err == nil {
 		err = run(ctx, root, filepath.Join(root, "local", "mutants", "twins"), stages, os.Args[1:], os.Stdout)

@@ -57,22 +57,23 @@ func sample(t *testing.T, patches map[string]string) (root, folder string) {
 	return root, filepath.Join(root, "twins")
 }
 
-func change(file, context, before, after string) string {
-	return "It is broken.\n\n--- a/" + file + "\n+++ b/" + file + "\n@@ -4,3 +4,3 @@\n " + context + "\n-" + before + "\n+" + after + "\n }\n"
+// change returns a patch of shared/a.go.
+func change(context, before, after string) string {
+	return "It is broken.\n\n--- a/shared/a.go\n+++ b/shared/a.go\n@@ -4,3 +4,3 @@\n " + context + "\n-" + before + "\n+" + after + "\n }\n"
 }
 
 func TestTwinsAreJudged(t *testing.T) {
 	t.Parallel()
-	caught := change("shared/a.go", "func Sum(a, b int) int {", "\treturn a + b", "\treturn a - b")
+	caught := change("func Sum(a, b int) int {", "\treturn a + b", "\treturn a - b")
 	for name, test := range map[string]struct {
 		patches map[string]string
 		says    string
 		fails   string
 	}{
 		"caught":       {map[string]string{"minus": caught}, "caught by sample/shared TestSum", ""},
-		"survives":     {map[string]string{"minus": caught, "zero": strings.Replace(change("shared/a.go", "func Unused() int {", "\treturn 1", "\treturn 0"), "-4,3 +4,3", "-9,3 +9,3", 1)}, "SURVIVES", "1 of 2 twins: zero"},
-		"compiles not": {map[string]string{"text": change("shared/a.go", "func Sum(a, b int) int {", "\treturn a + b", "\treturn nothing")}, "it does not compile", "1 of 1 twins: text"},
-		"applies not":  {map[string]string{"old": change("shared/a.go", "func Sum(a, b int) int {", "\treturn a * b", "\treturn a - b")}, "the patch does not apply", "1 of 1 twins: old"},
+		"survives":     {map[string]string{"minus": caught, "zero": strings.Replace(change("func Unused() int {", "\treturn 1", "\treturn 0"), "-4,3 +4,3", "-9,3 +9,3", 1)}, "SURVIVES", "1 of 2 twins: zero"},
+		"compiles not": {map[string]string{"text": change("func Sum(a, b int) int {", "\treturn a + b", "\treturn nothing")}, "it does not compile", "1 of 1 twins: text"},
+		"applies not":  {map[string]string{"old": change("func Sum(a, b int) int {", "\treturn a * b", "\treturn a - b")}, "the patch does not apply", "1 of 1 twins: old"},
 		"no sentence":  {map[string]string{"mute": strings.TrimPrefix(caught, "It is broken.\n\n")}, "", "says in its first line"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +90,7 @@ func TestTwinsAreJudged(t *testing.T) {
 
 func TestTestsThatFailAnywayProveNothing(t *testing.T) {
 	t.Parallel()
-	root, folder := sample(t, map[string]string{"minus": change("shared/a.go", "func Sum(a, b int) int {", "\treturn a + b", "\treturn a - b")})
+	root, folder := sample(t, map[string]string{"minus": change("func Sum(a, b int) int {", "\treturn a + b", "\treturn a - b")})
 	broken := []byte("package shared\n\nimport \"testing\"\n\nfunc TestAlways(t *testing.T) { t.Error(\"always\") }\n")
 	if err := os.WriteFile(filepath.Join(root, "shared", "b_test.go"), broken, 0o600); err != nil {
 		t.Fatal(err)

@@ -71,9 +71,10 @@ func (e *environment) nextRound() int {
 	return e.rounds + 1
 }
 
-// invoke runs a handler as Lambda does. It is not ok when the environment dies
-// first, or the function's time is up, of which it dies too.
-func invoke[T any](e *environment, timeout time.Duration, handle func(context.Context) (T, error)) (result T, err error, ok bool) {
+// invoke runs a handler as Lambda does. It is not ok when the handler fails, when
+// the environment dies first, or when the function's time is up, of which it dies
+// too.
+func invoke[T any](e *environment, timeout time.Duration, handle func(context.Context) (T, error)) (result T, ok bool) {
 	type end struct {
 		result T
 		err    error
@@ -87,14 +88,17 @@ func invoke[T any](e *environment, timeout time.Duration, handle func(context.Co
 	}()
 	select {
 	case <-e.died:
-		return result, err, false
-	case e := <-ends:
-		result, err = e.result, e.err
+		return result, false
+	case end := <-ends:
+		if end.err != nil {
+			return result, false
+		}
+		result = end.result
 	case <-ctx.Done():
 		e.w.violate("%s does not answer before its time-out", e.name)
 		e.die()
 	}
-	return result, err, !e.isDead()
+	return result, !e.isDead()
 }
 
 func (e *environment) secrets() *secret.Source {
@@ -174,10 +178,10 @@ func (l *lambdaModel) post(ctx context.Context, body, signature, requestID strin
 	request := events.APIGatewayV2HTTPRequest{Body: body, Headers: map[string]string{"x-veryfi-signature": signature}}
 	request.RequestContext.HTTP.Method = "POST"
 	request.RequestContext.RequestID = requestID
-	response, err, ok := invoke(e.environment, webhookTimeout, func(ctx context.Context) (events.APIGatewayV2HTTPResponse, error) {
+	response, ok := invoke(e.environment, webhookTimeout, func(ctx context.Context) (events.APIGatewayV2HTTPResponse, error) {
 		return e.handler.Handle(ctx, request)
 	})
-	if !ok || err != nil {
+	if !ok {
 		return 0
 	}
 	l.mu.Lock()
@@ -190,10 +194,9 @@ func (l *lambdaModel) post(ctx context.Context, body, signature, requestID strin
 func (l *lambdaModel) reconcile(payload string) (result reconciler.Result, ok bool) {
 	e := l.w.newEnvironment(l.name("reconciler"))
 	handler := e.reconciler()
-	result, err, ok := invoke(e, reconcilerTimeout, func(ctx context.Context) (reconciler.Result, error) {
+	return invoke(e, reconcilerTimeout, func(ctx context.Context) (reconciler.Result, error) {
 		return handler.Handle(ctx, json.RawMessage(payload))
 	})
-	return result, ok && err == nil
 }
 
 // startPollers starts the event source mapping.
@@ -219,7 +222,7 @@ func (l *lambdaModel) poll(ctx context.Context, name string) {
 			e = l.w.newEnvironment(l.name("processor"))
 			handler = e.processor()
 		}
-		if !l.process(e, handler, batch) {
+		if !l.process(e, handler, batch) { //nolint:contextcheck // a batch ends when polling does not
 			e = nil
 		}
 	}
@@ -285,10 +288,10 @@ func (l *lambdaModel) process(e *environment, handler *processor.Handler, batch 
 	e.mu.Lock()
 	e.rounds = rounds
 	e.mu.Unlock()
-	response, err, ok := invoke(e, processorTimeout, func(ctx context.Context) (events.SQSEventResponse, error) {
+	response, ok := invoke(e, processorTimeout, func(ctx context.Context) (events.SQSEventResponse, error) {
 		return handler.Handle(ctx, event)
 	})
-	if !ok || err != nil {
+	if !ok {
 		return false
 	}
 	for _, failure := range response.BatchItemFailures {

@@ -10,8 +10,8 @@ import (
 func TestSeedReplaysExactly(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
-		first, _ := storyOf(t, seed+1)
-		second, _ := storyOf(t, seed+1)
+		first := storyOf(t, seed+1)
+		second := storyOf(t, seed+1)
 		// What happens at the same instant may be told in another order.
 		slices.Sort(first)
 		slices.Sort(second)

@@ -63,11 +63,11 @@ func newSQS(visibility time.Duration, maxReceives, ceiling int) *sqsModel {
 // hiddenMessages is a heap, the one that will be visible first on top.
 type hiddenMessages []*message
 
-func (h hiddenMessages) Len() int           { return len(h) }
-func (h hiddenMessages) Less(i, j int) bool { return h[i].visible.Before(h[j].visible) }
-func (h hiddenMessages) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+func (h *hiddenMessages) Len() int           { return len(*h) }
+func (h *hiddenMessages) Less(i, j int) bool { return (*h)[i].visible.Before((*h)[j].visible) }
+func (h *hiddenMessages) Swap(i, j int) {
+	(*h)[i], (*h)[j] = (*h)[j], (*h)[i]
+	(*h)[i].index, (*h)[j].index = i, j
 }
 
 func (h *hiddenMessages) Push(x any) {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -42,11 +43,7 @@ func (m *tableModel) put(row store.Row, seen store.State) error {
 func (m *tableModel) all() map[string]store.Row {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	rows := make(map[string]store.Row, len(m.rows))
-	for id, row := range m.rows {
-		rows[id] = row
-	}
-	return rows
+	return maps.Clone(m.rows)
 }
 
 // A tableClient is the table as an environment sees it.

@@ -118,13 +118,13 @@ func failure(d draw, o *outage) (*http.Response, error) {
 	}
 	resp := response([]int{500, 503, 503, 429, 429, 409, 502, 200, 200, 302}[d.below(whichOne, 10)], []byte("<html>"))
 	switch resp.StatusCode {
-	case 429:
+	case http.StatusTooManyRequests:
 		resp.Header.Set("Retry-After", strconv.Itoa(1+d.below(howLong, 90)))
-	case 503:
+	case http.StatusServiceUnavailable:
 		if d.part(whichWay) < 0.3 {
 			resp.Header.Set("Retry-After", time.Now().Add(time.Minute).UTC().Format(http.TimeFormat))
 		}
-	case 302:
+	case http.StatusFound:
 		resp.Header.Set("Location", "https://elsewhere.example/")
 	}
 	return resp, nil

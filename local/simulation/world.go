@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"sync"
 	"time"
 )
@@ -85,7 +84,7 @@ type draw uint64
 
 func (w *World) draw(about string) draw {
 	hash := fnv.New64a()
-	io.WriteString(hash, about)
+	hash.Write([]byte(about))
 	return draw(mix(hash.Sum64() ^ mix(w.seed) + mix(uint64(time.Since(w.start)))))
 }
 
