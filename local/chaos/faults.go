@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -139,16 +138,7 @@ func (i *injector) spoil(fault string, next http.Handler, w http.ResponseWriter,
 }
 
 // hangUp ends the connection with a reset.
-func hangUp(w http.ResponseWriter) {
-	connection, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	if tcp, ok := connection.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	connection.Close()
-}
+func hangUp(w http.ResponseWriter) { standin.Reset()(w, nil, nil) }
 
 // squeezeWait cuts the wait that a request asks for, to a second at least unless
 // it asks for none.
