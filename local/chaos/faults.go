@@ -131,6 +131,7 @@ func (i *injector) spoil(fault string, next http.Handler, w http.ResponseWriter,
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 		w.WriteHeader(whole.Code)
 		w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	default:
 		next.ServeHTTP(w, r)
