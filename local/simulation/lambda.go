@@ -101,8 +101,34 @@ func invoke[T any](e *environment, timeout time.Duration, handle func(context.Co
 	return result, !e.isDead()
 }
 
-func (e *environment) secrets() *secret.Source {
-	return secret.New(secretsClient{e.w, e}, "secret", time.Now)
+func (e *environment) secrets() orderedSecrets {
+	return orderedSecrets{secret.New(secretsClient{e.w, e}, "secret", time.Now), e}
+}
+
+// orderedSecrets keeps the order of those who waited for the same reading of the
+// secret: they came at different times, and would go at the same instant.
+type orderedSecrets struct {
+	*secret.Source
+	e *environment
+}
+
+// Get is [secret.Source.Get].
+func (s orderedSecrets) Get(ctx context.Context) (*secret.Secret, error) {
+	return s.ordered(ctx, s.Source.Get)
+}
+
+// Reload is [secret.Source.Reload].
+func (s orderedSecrets) Reload(ctx context.Context) (*secret.Secret, error) {
+	return s.ordered(ctx, s.Source.Reload)
+}
+
+func (s orderedSecrets) ordered(ctx context.Context, get func(context.Context) (*secret.Secret, error)) (*secret.Secret, error) {
+	came := time.Now()
+	known, err := get(ctx)
+	if !time.Now().Equal(came) {
+		sleep(ctx, s.e.w.draw(fmt.Sprint(s.e.name, " has waited since ", came.Sub(s.e.w.start))).latency())
+	}
+	return known, err
 }
 
 func (e *environment) client(rate float64) *veryfi.Client {
@@ -301,9 +327,11 @@ func (l *lambdaModel) process(e *environment, handler *processor.Handler, batch 
 		}
 		delete(receipts, failure.ItemIdentifier)
 	}
-	for id, receipt := range receipts {
-		l.w.story("%s is done", id)
-		l.w.sqs.delete(receipt)
+	for _, m := range batch { // in this order, each time
+		if receipt, done := receipts[m.id]; done {
+			l.w.story("%s is done", m.id)
+			l.w.sqs.delete(receipt)
+		}
 	}
 	return true
 }

@@ -22,6 +22,7 @@ type outage struct {
 	service  service
 	from, to time.Time
 	hangs    bool // instead of refusing at once
+	writes   bool // only: what reads, goes well
 	// status is what Veryfi answers meanwhile, with a retry-after of so many seconds
 	// if that is not 0. Status 0 is a different one each time.
 	status, retryAfter int
@@ -54,6 +55,10 @@ func newPlan(r *rand.Rand, start time.Time) plan {
 			length = time.Duration(r.Float64() * float64(8*time.Hour))
 		}
 		o := outage{service: service(r.IntN(int(numServices))), from: from, to: from.Add(length), hangs: r.IntN(3) == 0}
+		o.writes = o.service == table && r.IntN(2) == 0
+		if o.service == veryfiAPI && r.IntN(2) == 0 {
+			o.status, o.retryAfter = 429, 1
+		}
 		p.outages = append(p.outages, o)
 		if o.to.After(end) {
 			end = o.to

@@ -43,6 +43,9 @@ type delivery struct {
 	accepted bool
 }
 
+// unsigned stands for the secret of a webhook that has no signature.
+const unsigned = "unsigned"
+
 // A schedule is all that arrives.
 type schedule struct {
 	w          *World
@@ -151,11 +154,12 @@ func (s *schedule) arrival(at time.Duration) {
 		s.deliver(at, event.DocumentCreated, x)
 	case 12:
 		x := s.document(at)
-		if s.random.IntN(3) == 0 {
+		if s.random.IntN(3) == 0 { // one that kills, among others
 			x.document.poison, x.want = true, store.Error
-		} else {
-			x.document.inProgress = 1 + s.random.IntN(3)
+			s.deliver(at, event.DocumentCreated, s.document(at), x, s.document(at), s.document(at))
+			return
 		}
+		x.document.inProgress = 1 + s.random.IntN(3)
 		s.deliver(at, event.DocumentCreated, x)
 	case 13:
 		s.forge(at)
@@ -248,7 +252,7 @@ func (s *schedule) forge(at time.Duration) {
 	x.forged = true
 	x.document.created = s.w.start.AddDate(-1, 0, 0) // the list is not asked for it
 	d := s.deliver(at, event.DocumentCreated, x)
-	d.forged, d.secret = true, pick(s.random, "guessed", "unset", "secret "+private+"9")
+	d.forged, d.secret = true, pick(s.random, "guessed", "unset", "secret "+private+"9", unsigned)
 	for n := range s.random.IntN(40) {
 		again := *d
 		again.at += time.Duration(n) * 300 * time.Millisecond
@@ -320,6 +324,9 @@ func (s *schedule) post(requestID string, d *delivery) int {
 	signed, err := signature.Sign([]byte(d.data), key)
 	if err != nil {
 		panic(err) // our own data
+	}
+	if key == unsigned {
+		signed = ""
 	}
 	status := s.w.lambda.post(context.Background(), fmt.Sprintf(`{"event": %q, "data": %s}`, d.name, d.data), signed, requestID)
 	s.w.story("webhook %s %s is answered %d", d.name, d.data, status)

@@ -102,14 +102,15 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{Handler: h, seen: map[int64]bool{}}
+	r := &run{Handler: h, reserve: reserve, seen: map[int64]bool{}}
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		r.requestID = lc.AwsRequestID
 	}
 	r.log = h.Log.With(slog.String("request_id", r.requestID))
 	if deadline, ok := ctx.Deadline(); ok {
+		r.reserve = min(reserve, deadline.Sub(h.Now())/4)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(reserve, deadline.Sub(h.Now())/4)))
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-r.reserve))
 		defer cancel()
 	}
 	switch end := h.Now().Add(-h.Grace).Truncate(time.Second); {
@@ -120,6 +121,9 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	default:
 		if request.Until == nil {
 			request.Until = &moment{end}
+		}
+		if !request.Since.Before(request.Until.Time) {
+			return Result{}, fmt.Errorf("since is not before %s, when the grace period begins, and there is no until; %s", end.Format(time.RFC3339), help)
 		}
 		err = r.byHand(ctx, *request)
 	}
@@ -141,6 +145,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 type run struct {
 	*Handler
 	requestID string
+	reserve   time.Duration
 	log       *slog.Logger
 	seen      map[int64]bool  // documents of the list
 	missing   []event.Message // to be sent
@@ -197,18 +202,24 @@ func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest 
 		last, inOrder := lastCreated(list.Documents)
 		advances := inOrder && last.After(since) && last.Before(until)
 		switch {
-		case err != nil || list.IsLast:
-			err = errors.Join(err, r.send(ctx, always))
-		case advances:
+		case err == nil && list.IsLast:
+			err = r.send(ctx, always)
+		case err == nil && advances:
 			err = r.send(ctx, last)
 		}
-		if len(r.missing) > 0 && err != nil {
-			page = 1 // what was found since then is not in the queue
-		}
 		switch {
-		case err != nil && ctx.Err() != nil:
-			return &Request{Since: &moment{since}, Until: &moment{until}, Page: page}, veryfi.ErrNoTime
 		case err != nil:
+			if ctx.Err() != nil {
+				err = veryfi.ErrNoTime
+			}
+			if unsent := r.sendRest(ctx); unsent != nil {
+				page = 1 // what was found since then is not in the queue
+				if errors.Is(err, veryfi.ErrNoTime) {
+					err = unsent
+				} else {
+					err = errors.Join(err, unsent)
+				}
+			}
 			return &Request{Since: &moment{since}, Until: &moment{until}, Page: page}, err
 		case list.IsLast:
 			return nil, nil //nolint:nilnil // nothing is left to do
@@ -236,7 +247,7 @@ func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
 // list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the
 // time does not suffice.
 func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
-	get := r.Secrets.Get
+	get, reloaded := r.Secrets.Get, false
 	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
 		credentials, err := r.credentials(ctx, get)
 		if err != nil {
@@ -249,10 +260,10 @@ func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryf
 			return veryfi.Page{}, veryfi.ErrNoTime
 		case !errors.As(err, &answer):
 			return list, err
-		case answer.Class == veryfi.CredentialsRefused && try == 1:
-			get = r.Secrets.Reload
+		case answer.Class == veryfi.CredentialsRefused && !reloaded:
+			get, reloaded = r.Secrets.Reload, true
 			continue
-		case try == listTries, answer.Class != veryfi.Unavailable && answer.Class != veryfi.Throttled && answer.Class != veryfi.Unexpected:
+		case try >= listTries, answer.Class != veryfi.Unavailable && answer.Class != veryfi.Throttled && answer.Class != veryfi.Unexpected:
 			return veryfi.Page{}, err
 		}
 		if err := r.sleep(ctx, max(wait, answer.RetryAfter)); err != nil {
@@ -359,6 +370,14 @@ func (r *run) send(ctx context.Context, before time.Time) error {
 	r.result.Enqueued += len(bodies)
 	r.missing = later
 	return nil
+}
+
+// sendRest enqueues what was found when the run ends early, in the time that is kept
+// free for it.
+func (r *run) sendRest(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.reserve/2)
+	defer cancel()
+	return r.send(ctx, always)
 }
 
 func (r *run) message(id int64, created string) event.Message {

@@ -93,7 +93,11 @@ type memoryQueue struct {
 	err    error
 }
 
-func (q *memoryQueue) Send(_ context.Context, bodies ...string) error {
+// Send fails in a context that has ended, as the real one does.
+func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if q.err != nil {
 		return q.err
 	}
@@ -310,7 +314,7 @@ func TestPayloadThatAsksForNothingClearIsRefused(t *testing.T) {
 	for _, payload := range []string{
 		`[]`, `7`, `"x"`, `{"id": 7}`, `{"ids": 7}`, `{"ids": [0]}`, `{"ids": [1.5]}`, `{"ids": [null]}`, `{"ids": [7], "since": "2026-01-01"}`,
 		`{"until": "2026-01-01"}`, `{"since": "yesterday"}`, `{"since": 7}`, `{"since": "2026-01-02", "until": "2026-01-02"}`,
-		`{"since": "2026-01-02", "page": -1}`, `{"page": 2}`, `{"since": `,
+		`{"since": "9998-01-02"}`, `{"since": "2026-01-02", "page": -1}`, `{"page": 2}`, `{"since": `,
 	} {
 		f := newFixture()
 		_, err := f.Handle(t.Context(), json.RawMessage(payload))
@@ -364,6 +368,55 @@ func TestRunThatIsCutShortGoesOn(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestListInNoOrderThatIsCutShortGoesOn has more pages than a run gets through, and
+// none of them may be enqueued before the last one is read or time is up.
+func TestListInNoOrderThatIsCutShortGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		const pages = 30
+		f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+			time.Sleep(1100 * time.Millisecond)
+			return veryfi.Page{Documents: []veryfi.Listed{{ID: int64(page), Created: "some time"}}, IsLast: page == pages}
+		})
+		payload := `{"since": "1999-12-31"}`
+		for runs := 1; payload != "null"; runs++ {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			result, err := f.Handle(ctx, json.RawMessage(payload))
+			cancel()
+			if err != nil || runs > 10 {
+				t.Fatalf("run %d: %+v, %v", runs, result, err)
+			}
+			next, err := json.Marshal(result.Next)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload = string(next)
+		}
+		if got := slices.Compact(f.enqueued(t)); len(got) != pages {
+			t.Errorf("%d of %d enqueued", len(got), pages)
+		}
+	})
+}
+
+// TestQueueThatIsDownWhenTimeIsUpIsTold has the page as the next run's first: what
+// was found on the pages before is in no queue.
+func TestQueueThatIsDownWhenTimeIsUpIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.queue.err = errDown
+		f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+			time.Sleep(1100 * time.Millisecond)
+			return veryfi.Page{Documents: []veryfi.Listed{{ID: int64(page), Created: "some time"}}}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		result, err := f.Handle(ctx, json.RawMessage(`{"since": "1999-12-31"}`))
+		if !errors.Is(err, errDown) || result.Next == nil || result.Next.Page != 1 || ctx.Err() != nil {
+			t.Errorf("%+v, %v", result, err)
+		}
+	})
 }
 
 func TestVeryfiThatFailsForAWhileIsAskedAgain(t *testing.T) {
@@ -458,6 +511,19 @@ func TestCredentialsThatWereReplacedAreReadAgain(t *testing.T) {
 		}
 		if f.run(t, `{"since": "1999-12-31"}`); len(f.queue.bodies) != 1 {
 			t.Error("not enqueued")
+		}
+		tries := 0
+		f.veryfi.answer = func(c secret.Credentials) error {
+			if tries++; tries < listTries {
+				return &veryfi.Error{Class: veryfi.Unavailable, Status: 503}
+			}
+			if c.APIKey != "the new one" {
+				return &veryfi.Error{Class: veryfi.CredentialsRefused, Status: 401}
+			}
+			return nil
+		}
+		if f.run(t, `{"since": "1999-12-31"}`); len(f.queue.bodies) != 2 {
+			t.Error("not enqueued when Veryfi was down before")
 		}
 		f.secrets.known = secret.Credentials{}
 		if _, err := f.Handle(t.Context(), nil); !errors.Is(err, secret.ErrNotFilled) {
