@@ -143,7 +143,7 @@ func (w *World) call(ctx context.Context, e *environment, s service, about strin
 		return false, errDead
 	}
 	d := w.draw(e.name + " " + about)
-	if outage := w.plan.outage(s); outage != nil && !(outage.writes && strings.HasPrefix(about, "read")) {
+	if outage := w.plan.outage(s); outage != nil && (!outage.writes || !strings.HasPrefix(about, "read")) {
 		wait := d.latency()
 		if outage.hangs {
 			wait += answerTimeout
