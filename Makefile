@@ -60,7 +60,7 @@ invoke: build ## send EVENT to its function in Docker, against `make dev`
 start-api: build ## serve the webhook in Docker on port 3000, against `make dev`
 	@exec $(sam-local) start-api $(sam-local-options)
 
-# Checks.
+# Checks. One package at a time: several run a stack each, and measure rates.
 
 test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	@$(call quietly,go vet ./...)
@@ -68,7 +68,7 @@ test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	@$(call quietly,$(sam) validate --lint)
 	@race=-race; go list -race ./shared/event >/dev/null 2>&1 || \
 	{ race=; echo 'Without the race detector: it needs a C compiler.'; }; \
-	$(gotestsum) --format none -- -count=1 -vet=off $$race ./...
+	$(gotestsum) --format none -- -count=1 -vet=off -p 1 $$race ./...
 	@$(gotestsum) --format none -- -count=1 -vet=off -run '^TestSchedules$$' ./local/simulation
 
 fuzz: need-go ## run each fuzz target for FUZZTIME

@@ -149,9 +149,9 @@ func (e *environment) webhook() *webhook.Handler {
 
 func (e *environment) processor() *processor.Handler {
 	return &processor.Handler{
-		Secrets: e.secrets(), Veryfi: e.client(e.w.plan.rate), Table: tableClient{e.w, e},
+		Secrets: e.secrets(), Veryfi: e.client(e.w.plan().rate), Table: tableClient{e.w, e},
 		Queue: e.queue(documentQueue), DeadLetters: e.queue(deadLetterQueue),
-		MaxReceiveCount: e.w.plan.maxReceives, Now: time.Now, Log: e.log(),
+		MaxReceiveCount: e.w.plan().maxReceives, Now: time.Now, Log: e.log(),
 		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },
 	}
 }
@@ -229,7 +229,7 @@ func (l *lambdaModel) reconcile(payload string) (result reconciler.Result, ok bo
 func (l *lambdaModel) startPollers() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop = func() { cancel(); l.done.Wait() }
-	for number := range l.w.plan.concurrency {
+	for number := range l.w.plan().concurrency {
 		l.done.Go(func() { l.poll(ctx, fmt.Sprint("poller ", number)) })
 	}
 }
@@ -258,7 +258,7 @@ func (l *lambdaModel) poll(ctx context.Context, name string) {
 // returns none when ctx has ended.
 func (l *lambdaModel) receive(ctx context.Context, name string) []message {
 	for {
-		if outage := l.w.plan.outage(queues); outage != nil {
+		if outage := l.w.plan().outage(queues); outage != nil {
 			if !sleep(ctx, time.Until(outage.to)) {
 				return nil
 			}

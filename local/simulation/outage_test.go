@@ -58,7 +58,7 @@ func TestOutageOfSixHours(t *testing.T) {
 				}()
 				w.lambda.startPollers()
 				time.Sleep(6 * time.Hour)
-				during := w.sqs.inFlightMax
+				during := w.sqs.most()
 				for range 2 * 24 * 60 {
 					if time.Sleep(time.Minute); w.sqs.left() == 0 {
 						break

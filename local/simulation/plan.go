@@ -81,7 +81,9 @@ func (p *plan) outage(s service) *outage {
 	return nil
 }
 
-// end makes all go well from now on.
-func (p *plan) end() {
-	p.failures, p.deaths, p.duplicates, p.outages = [numServices]float64{}, 0, 0, nil
+// ended returns the plan as it goes on when all goes well.
+func (p *plan) ended() *plan {
+	calm := *p
+	calm.failures, calm.deaths, calm.duplicates, calm.outages = [numServices]float64{}, 0, 0, nil
+	return &calm
 }

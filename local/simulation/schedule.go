@@ -72,7 +72,7 @@ func Run(seed uint64, tell func(string)) (violations []string) {
 	s := &schedule{w: w, random: random, nextID: 100}
 	s.fill()
 	w.schedule = s
-	w.story("plan: %+v", w.plan)
+	w.story("plan: %+v", *w.plan())
 	s.run()
 	return w.violations
 }
@@ -82,10 +82,11 @@ const visibility = 361 * time.Second
 
 // newWorld returns a world in which nothing has happened yet.
 func newWorld(seed uint64, p plan, tell func(string)) *World {
-	w := &World{seed: seed, start: time.Now(), plan: p, tell: tell}
+	w := &World{seed: seed, start: time.Now(), tell: tell}
+	w.plans.Store(&p)
 	w.sqs = newSQS(visibility, p.maxReceives, p.ceiling)
 	w.sqs.choose = func(about string, n int) int { return w.draw(about).below(whichOne, n) }
-	w.sqs.again = func() bool { return w.draw("again").part(whether) < w.plan.duplicates }
+	w.sqs.again = func() bool { return w.draw("again").part(whether) < w.plan().duplicates }
 	w.sqs.note = w.story
 	w.table = newTable()
 	w.veryfi = &veryfiModel{w: w, credentials: credentials(0), documents: map[string]*stored{}}
@@ -274,16 +275,16 @@ func (s *schedule) run() {
 	}
 	if s.reconciles {
 		senders.Go(func() {
-			for time.Now().Before(w.plan.over) {
+			for time.Now().Before(w.plan().over) {
 				time.Sleep(time.Hour + 17*time.Nanosecond)
 				w.lambda.reconcile(`{"source": "aws.events"}`)
 			}
 		})
 	}
 	senders.Wait()
-	time.Sleep(time.Until(w.plan.over))
+	time.Sleep(time.Until(w.plan().over))
 	w.story("from here on nothing goes wrong")
-	w.plan.end()
+	w.plans.Store(w.plan().ended())
 	s.quiet()
 	s.check()
 	s.redrive()
@@ -391,7 +392,7 @@ func (s *schedule) check() {
 			s.w.violate("row %s comes from a forged request", x.key)
 		case !x.accepted:
 			// Nobody has promised anything; the queue may have it all the same.
-		case !exists && isDead && s.w.plan.maxReceives < 60:
+		case !exists && isDead && s.w.plan().maxReceives < 60:
 			// All its tries fell into an outage of the table.
 		case !exists:
 			s.w.violate("%s was accepted and has no row", x.key)
@@ -427,7 +428,7 @@ func (s *schedule) checkDocument(x *subject, row store.Row) {
 func (s *schedule) mayBeGivenUp(x *subject) bool {
 	d := x.document
 	switch {
-	case d == nil || s.w.plan.maxReceives < 60:
+	case d == nil || s.w.plan().maxReceives < 60:
 		return true
 	case d.poison, x.want == store.Error:
 		return true

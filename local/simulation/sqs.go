@@ -244,6 +244,13 @@ func (q *sqsModel) left() int {
 	return len(q.visible) + len(q.hidden)
 }
 
+// most returns how many messages were in flight at once.
+func (q *sqsModel) most() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.inFlightMax
+}
+
 // fills reports whether there are enough messages for a batch.
 func (q *sqsModel) fills(batch int) bool {
 	q.mu.Lock()
@@ -287,7 +294,7 @@ func (c sqsClient) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatc
 	if effect {
 		for _, entry := range in.Entries {
 			// Now and then SQS takes some messages of a batch and not the others.
-			if err == nil && c.w.draw(c.e.name+" entry "+*entry.MessageBody).part(whether) < c.w.plan.failures[queues]/4 {
+			if err == nil && c.w.draw(c.e.name+" entry "+*entry.MessageBody).part(whether) < c.w.plan().failures[queues]/4 {
 				out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: entry.Id, Code: aws.String("InternalError")})
 				continue
 			}

@@ -83,7 +83,7 @@ func (c veryfiClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	d := c.w.draw("answer " + path)
 	switch {
 	case !effect && errors.Is(err, errRefused):
-		return failure(d, c.w.plan.outage(veryfiAPI))
+		return failure(d, c.w.plan().outage(veryfiAPI))
 	case !effect:
 		return nil, err
 	}

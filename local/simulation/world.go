@@ -20,6 +20,7 @@ import (
 	"hash/fnv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,8 +50,10 @@ var (
 type World struct {
 	seed  uint64
 	start time.Time
-	plan  plan
-	tell  func(string) // the story goes here, unless it is nil
+	plans atomic.Pointer[plan] // what goes wrong now
+	tell  func(string)         // the story goes here, unless it is nil
+
+	telling sync.Mutex
 
 	mu         sync.Mutex
 	violations []string
@@ -64,9 +67,13 @@ type World struct {
 	schedule *schedule
 }
 
+func (w *World) plan() *plan { return w.plans.Load() }
+
 // story tells what happens, when somebody listens.
 func (w *World) story(format string, arguments ...any) {
 	if w.tell != nil {
+		w.telling.Lock()
+		defer w.telling.Unlock()
 		w.tell(fmt.Sprintf("%12v  %s", time.Since(w.start).Round(time.Microsecond), fmt.Sprintf(format, arguments...)))
 	}
 }
@@ -143,7 +150,7 @@ func (w *World) call(ctx context.Context, e *environment, s service, about strin
 		return false, errDead
 	}
 	d := w.draw(e.name + " " + about)
-	if outage := w.plan.outage(s); outage != nil && (!outage.writes || !strings.HasPrefix(about, "read")) {
+	if outage := w.plan().outage(s); outage != nil && (!outage.writes || !strings.HasPrefix(about, "read")) {
 		wait := d.latency()
 		if outage.hangs {
 			wait += answerTimeout
@@ -162,11 +169,11 @@ func (w *World) call(ctx context.Context, e *environment, s service, about strin
 		return false, errDead
 	}
 	switch chance, way := d.part(whether), d.part(whichWay) < 0.5; {
-	case chance < w.plan.deaths:
+	case chance < w.plan().deaths:
 		w.story("%s dies, %s %s", e.name, map[bool]string{true: "after", false: "before"}[way], about)
 		e.die()
 		return way, errDead
-	case chance < w.plan.deaths+w.plan.failures[s]:
+	case chance < w.plan().deaths+w.plan().failures[s]:
 		w.story("%s: %s fails%s", e.name, about, map[bool]string{true: ", and is done all the same", false: ""}[way])
 		if way {
 			return true, errLost
