@@ -49,13 +49,19 @@ type converter struct {
 	id, status, externalID, documentType, detail []byte
 }
 
-// write writes text, a part of DynamoDB's form that counts n bytes.
-func (c *converter) write(n int, text string) {
+// count counts n bytes of the item, and reports whether what they stand for is to
+// be written.
+func (c *converter) count(n int) bool {
 	c.size += n
 	if c.size > MaxItemSize {
 		c.native = false
 	}
-	if c.native {
+	return c.native
+}
+
+// write writes text, a part of DynamoDB's form that counts n bytes.
+func (c *converter) write(n int, text string) {
+	if c.count(n) {
 		c.out = append(c.out, text...)
 	}
 }
@@ -179,20 +185,32 @@ func (c *converter) name(token []byte, plain bool) []byte {
 	name := token
 	if !plain {
 		c.checkUnicode(token)
-		name = jsonscan.AppendString(nil, token)
+		name = jsonscan.Bytes(token)
 	}
 	if len(name) == 0 || len(name) > maxNameLen {
 		c.native = false
 	}
-	c.write(len(name), `"`)
-	if c.native {
-		c.out = append(append(c.out, token...), `":`...)
+	if c.count(len(name)) {
+		c.out = append(append(append(c.out, '"'), token...), `":`...)
 	}
 	return name
 }
 
-// hasRepeated reports whether a key stands twice among keys, which it sorts.
+// fewKeys are so many that comparing each with each beats sorting.
+const fewKeys = 16
+
+// hasRepeated reports whether a key stands twice among keys, which it may sort.
 func hasRepeated(keys [][]byte) bool {
+	if len(keys) <= fewKeys {
+		for i, key := range keys {
+			for _, earlier := range keys[:i] {
+				if bytes.Equal(key, earlier) {
+					return true
+				}
+			}
+		}
+		return false
+	}
 	slices.SortFunc(keys, bytes.Compare)
 	for i := 1; i < len(keys); i++ {
 		if bytes.Equal(keys[i-1], keys[i]) {
@@ -222,9 +240,8 @@ func (c *converter) string(token []byte, plain bool) {
 	if !plain {
 		size = c.checkUnicode(token)
 	}
-	c.write(size, `{"S":"`)
-	if c.native {
-		c.out = append(append(c.out, token...), `"}`...)
+	if c.count(size) {
+		c.out = append(append(append(c.out, `{"S":"`...), token...), `"}`...)
 	}
 }
 
@@ -232,6 +249,11 @@ func (c *converter) string(token []byte, plain bool) {
 // or with bytes that are not UTF-8 is no text for DynamoDB.
 func (c *converter) checkUnicode(token []byte) (size int) {
 	for len(token) > 0 {
+		if c := token[0]; c < utf8.RuneSelf && c != '\\' {
+			size++
+			token = token[1:]
+			continue
+		}
 		r, n := jsonscan.Rune(token)
 		if r == jsonscan.Invalid || jsonscan.IsSurrogate(r) {
 			c.native = false
@@ -244,69 +266,62 @@ func (c *converter) checkUnicode(token []byte) (size int) {
 }
 
 func (c *converter) number(token []byte) {
-	digits, exponent, ok := magnitude(token)
-	switch {
-	case digits == 0 && ok:
+	mantissa, power := token, []byte(nil)
+	if i := slices.IndexFunc(token, func(c byte) bool { return c == 'e' || c == 'E' }); i >= 0 {
+		mantissa, power = token[:i], token[i:]
+	}
+	d := readDecimal(mantissa)
+	if d.digits == 0 {
 		c.write(1, `{"N":"0"}`)
 		return
-	case !ok || digits > maxDigits || exponent > maxExponent || exponent < -maxExponent:
-		c.native = false
-	}
-	c.write(digits/2+3, `{"N":"`)
-	if c.native {
-		c.out = append(appendNumber(c.out, token), `"}`...)
-	}
-}
-
-// appendNumber copies a number, but for the zeros at the end of its fraction,
-// which DynamoDB does not keep (and DynamoDB Local does, inside maps).
-func appendNumber(dst, token []byte) []byte {
-	mantissa, power := splitExponent(token)
-	if bytes.IndexByte(mantissa, '.') >= 0 {
-		mantissa = bytes.TrimRight(bytes.TrimRight(mantissa, "0"), ".")
-	}
-	return append(append(dst, mantissa...), power...)
-}
-
-// splitExponent splits a number before its exponent, if it has one.
-func splitExponent(token []byte) (mantissa, power []byte) {
-	if e := bytes.IndexAny(token, "eE"); e >= 0 {
-		return token[:e], token[e:]
-	}
-	return token, nil
-}
-
-// magnitude returns how many significant digits a JSON number has, and the power
-// of ten of the first of them. Zero has no digit. ok is false when its exponent
-// is beyond all bounds.
-func magnitude(token []byte) (digits, exponent int, ok bool) {
-	mantissa, power := splitExponent(bytes.TrimPrefix(token, []byte("-")))
-	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
-	// exponent is now that of the first digit, be it a zero or not.
-	exponent = len(whole) - 1
-	seen, zeros := false, 0
-	for _, part := range [2][]byte{whole, fraction} {
-		for _, d := range part {
-			switch {
-			case d != '0':
-				digits += zeros + 1
-				seen, zeros = true, 0
-			case seen:
-				zeros++ // counts when a digit follows
-			default:
-				exponent--
-			}
-		}
-	}
-	if digits == 0 {
-		return 0, 0, true
 	}
 	if len(power) > 0 {
-		n, err := strconv.ParseInt(string(power[1:]), 10, 32)
-		if err != nil {
-			return digits, 0, false
-		}
-		exponent += int(n)
+		// Of what is out of range, this is the nearest in range: far enough beyond.
+		n, _ := strconv.ParseInt(string(power[1:]), 10, 32)
+		d.exponent += int(n)
 	}
-	return digits, exponent, true
+	if d.digits > maxDigits || d.exponent > maxExponent || d.exponent < -maxExponent {
+		c.native = false
+	}
+	if c.count(d.digits/2 + 3) {
+		c.out = append(append(append(append(c.out, `{"N":"`...), mantissa[:d.needed]...), power...), `"}`...)
+	}
+}
+
+// A decimal is the mantissa of a JSON number as DynamoDB's limits see it.
+type decimal struct {
+	digits   int // significant ones, 0 for zero
+	exponent int // the power of ten of the first of them
+	// needed is the length without the zeros at the end of the fraction: DynamoDB
+	// does not keep them (DynamoDB Local does, inside maps).
+	needed int
+}
+
+func readDecimal(mantissa []byte) (d decimal) {
+	places, whole := 0, -1 // digits so far, zeros too; those before the point
+	first, last := -1, -1  // places of digits that are not zero
+	for i, c := range mantissa {
+		switch {
+		case c == '-':
+			continue
+		case c == '.':
+			whole = places
+			continue
+		case c != '0' && first < 0:
+			first, last = places, places
+		case c != '0':
+			last = places
+		}
+		if c != '0' || whole < 0 {
+			d.needed = i + 1
+		}
+		places++
+	}
+	if whole < 0 {
+		whole = places
+	}
+	if first >= 0 {
+		d.digits, d.exponent = last-first+1, whole-1-first
+	}
+	return d
 }

@@ -39,11 +39,19 @@ type Document struct {
 	ExternalID, Type string
 }
 
+// mostNative is how long the native form of a document is that just fits, as a
+// rule.
+const mostNative = 2 * MaxItemSize
+
 // Read reads the document with that id. The JSON may be anything that Python
 // writes; the errors are [ErrNotDocument], [ErrOtherDocument] and
 // [ErrInProgress].
 func Read(json []byte, id int64) (*Document, error) {
-	c := converter{scan: jsonscan.New(json), json: json, out: make([]byte, 0, 2*len(json)), native: true}
+	c := converter{
+		scan: jsonscan.New(json), json: json, native: true,
+		out:  make([]byte, 0, min(2*len(json), mostNative)),
+		keys: make([][]byte, 0, 128), // of most documents
+	}
 	if c.scan.Next() != '{' || !c.object(1) || !c.scan.AtEnd() {
 		return nil, ErrNotDocument
 	}
@@ -87,7 +95,7 @@ func scalar(value []byte) string {
 		return ""
 	}
 	if value[0] == '"' {
-		return string(jsonscan.AppendString(nil, value[1:len(value)-1]))
+		return string(jsonscan.Bytes(value[1 : len(value)-1]))
 	}
 	scan := jsonscan.New(value)
 	number, isInt, ok := scan.Number()

@@ -29,12 +29,11 @@ func (s *Scanner) Pos() int { return s.pos }
 // consuming it, or 0 at the end of the text.
 func (s *Scanner) Next() byte {
 	for s.pos < len(s.text) {
-		switch c := s.text[s.pos]; c {
-		case ' ', '\t', '\n', '\r':
-			s.pos++
-		default:
+		c := s.text[s.pos]
+		if c > ' ' || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
 			return c
 		}
+		s.pos++
 	}
 	return 0
 }
@@ -102,8 +101,11 @@ func (s *Scanner) String() (token []byte, isPlain, ok bool) {
 	start := s.pos + 1
 	isPlain = true
 	for i := start; i < len(s.text); i++ {
-		switch class[s.text[i]] {
-		case plain:
+		c := class[s.text[i]]
+		if c == plain {
+			continue
+		}
+		switch c {
 		case notPlain:
 			isPlain = false
 		case quote:
@@ -269,6 +271,17 @@ func AppendString(dst, token []byte) []byte {
 	return dst
 }
 
+// Bytes returns the string that a token stands for, as [AppendString] does. It is
+// the token itself where that has no escapes and is ASCII.
+func Bytes(token []byte) []byte {
+	for _, c := range token {
+		if c == '\\' || c >= utf8.RuneSelf {
+			return AppendString(nil, token)
+		}
+	}
+	return token
+}
+
 // maxValueDepth bounds the recursion of [Scanner.Value]; CPython refuses a little less.
 const maxValueDepth = 1000
 
@@ -338,7 +351,7 @@ func Each(text []byte, visit func(name string, value []byte)) bool {
 	ok := s.container(func(name []byte) bool {
 		value, ok := s.Value()
 		if ok {
-			visit(string(AppendString(nil, name)), value)
+			visit(string(Bytes(name)), value)
 		}
 		return ok
 	})
