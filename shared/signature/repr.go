@@ -244,7 +244,7 @@ func (p *printer) string() bool {
 		return false
 	}
 	if plain {
-		q := quoteFor(slices.Contains(token, '\''), false)
+		q := quoteFor(bytes.IndexByte(token, '\'') >= 0, false)
 		p.text = append(p.text, q)
 		p.text = append(p.text, token...)
 		p.text = append(p.text, q)

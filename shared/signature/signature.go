@@ -93,6 +93,9 @@ func (p *Payload) parse(body []byte, version python) error {
 		json: body, scan: jsonscan.New(body), version: version,
 		text: pr.text[:0], members: pr.members[:0], scratch: pr.scratch[:0],
 	}}
+	if pr.text == nil { // most text is shorter than its JSON, and most data has few members
+		pr.text, pr.members = make([]byte, 0, len(body)), make([]member, 0, 4)
+	}
 	ok := p.members()
 	switch {
 	case pr.unsignable || ok && p.loneSurrogate:
@@ -122,11 +125,12 @@ func (p *Payload) members() bool {
 		if !pr.string() {
 			return false
 		}
-		key := string(pr.text[mark:])
+		key := pr.text[mark:]
+		isData, isEvent := string(key) == "'data'", string(key) == "'event'"
 		if pr.text = pr.text[:mark]; !pr.scan.Take(':') {
 			return false
 		}
-		if key == "'data'" {
+		if isData {
 			if !p.readData() {
 				return false
 			}
@@ -136,7 +140,7 @@ func (p *Payload) members() bool {
 				return false
 			}
 			pr.text = pr.text[:mark]
-			if key == "'event'" {
+			if isEvent {
 				p.event = nil
 				if k == text {
 					p.event = raw.of(pr.json)
@@ -168,13 +172,13 @@ func (p *Payload) readData() bool {
 	return true
 }
 
-// Event returns the event's name. ok is false when it is missing or not a
-// string. It is not signed.
-func (p *Payload) Event() (name string, ok bool) {
+// Event returns the event's name, which may be a part of the body. ok is false when
+// it is missing or not a string. It is not signed.
+func (p *Payload) Event() (name []byte, ok bool) {
 	if p.event == nil {
-		return "", false
+		return nil, false
 	}
-	return string(jsonscan.AppendString(nil, p.event[1:len(p.event)-1])), true
+	return jsonscan.Bytes(p.event[1 : len(p.event)-1]), true
 }
 
 // Unverified returns the data with no look at any signature; it is empty when

@@ -244,7 +244,7 @@ func TestEvent(t *testing.T) {
 		if err := p.Parse([]byte(test.body)); err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := p.Event(); got != test.want || ok != test.ok {
+		if got, ok := p.Event(); string(got) != test.want || ok != test.ok {
 			t.Errorf("%s: got %q, %v", test.body, got, ok)
 		}
 	}
