@@ -9,6 +9,8 @@ FUZZTIME   ?= 1m
 SCHEDULES  ?= 1000000
 DURATION   ?= 2m
 SEED       ?=
+ROUNDS     ?=
+PARTS      ?=
 PYTHON     ?= python3
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -33,6 +35,7 @@ help: ## print this list
 	@echo
 	@echo 'ARCH=$(ARCH) (or x86_64)  ENV=$(ENV) (or sandbox, prod)  EVENT=$(EVENT)'
 	@echo 'SCHEDULES=$(SCHEDULES)  DURATION=$(DURATION)  SEED=$(SEED) (any, if empty)'
+	@echo 'ROUNDS=$(ROUNDS) (9, if empty)  PARTS=$(PARTS) (micro functions pipeline sizes, if empty)'
 	@echo 'FUZZTIME=$(FUZZTIME)  PYTHON=$(PYTHON)  PARAMETERS="LogRetentionDays=90 ..." (a stack keeps them)'
 
 # On this machine.
@@ -89,6 +92,13 @@ chaos: need-go ## run the stack amid faults for DURATION, and check that nothing
 mutants: need-go need-java ## break the code in many ways, and show which test notices
 	@go build -o .build/mutants ./local/mutants && exec .build/mutants
 
+bench: need-go need-java ## measure the functions beside what they are compared with
+	@$(MAKE) $(venv) || echo 'Without Python, nothing is compared with a receiver in Python.'
+	@go build -o .build/local ./local && exec .build/local bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(PARTS)
+
+cost: need-go ## print what a million documents a month cost on AWS
+	@go run ./local cost
+
 lint: $(golangci-lint) $(govulncheck) ## check style, likely bugs and known vulnerabilities
 	@$(golangci-lint) run
 	@out=$$($(govulncheck) ./... 2>&1) && exit; \
@@ -117,7 +127,8 @@ clean: ## remove what was built; .tools stays
 # The one place where functions are built. SAM calls these, and so do the local
 # stack and the tests. Static, so that they do not depend on the C library of
 # another system; with no paths, so that the same source makes the same bytes and
-# a deployment with no change changes nothing.
+# a deployment with no change changes nothing; without what nobody here speaks
+# (Go's old RPC, HTTP/2), which would take 0.4 MB.
 build-WebhookFunction: need-go
 	@$(go-build) ./functions/webhook
 
@@ -130,7 +141,7 @@ build-ReconcilerFunction: need-go
 GOARCH-arm64  := arm64
 GOARCH-x86_64 := amd64
 go-build = CGO_ENABLED=0 GOOS=$(TARGET_OS) GOARCH=$(or $(GOARCH-$(ARCH)),$(error ARCH is '$(ARCH)': it can be arm64 or x86_64)) \
-	go build -tags lambda.norpc -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap'
+	go build -tags lambda.norpc,nethttpomithttp2 -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap'
 
 # Tools.
 
@@ -163,5 +174,5 @@ need-java:
 	@command -v java >/dev/null || { echo 'Java is missing: install Java 17 or newer (Debian: apt install default-jre-headless; macOS: brew install openjdk).' >&2; exit 1; }
 	@test -d .tools/emulators || command -v mvn >/dev/null || { echo 'Maven is missing: install it (Debian: apt install maven; macOS: brew install maven).' >&2; exit 1; }
 
-.PHONY: help run dev invoke start-api test simulate chaos mutants fuzz lint validate build deploy clean \
+.PHONY: help run dev invoke start-api test simulate chaos mutants fuzz bench cost lint validate build deploy clean \
 	build-WebhookFunction build-ProcessorFunction build-ReconcilerFunction need-go need-python need-java

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +23,7 @@ import (
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
+	"veryfi-intake/shared/warmup"
 )
 
 func main() {
@@ -53,14 +53,13 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	if err != nil {
 		return nil, err
 	}
-	// Lambda does not throttle a starting function: what is read now is not waited
-	// for later. If it cannot be read now, it will be read when it is needed.
-	_, _ = secrets.Get(context.Background())
+	table := store.New(dynamodb.NewFromConfig(aws), cfg.table)
+	warmup.Run(secrets.Prepare, table.Connect)
 	queues := sqs.NewFromConfig(aws)
 	return &handler.Handler{
 		Secrets:         secrets,
 		Veryfi:          client,
-		Table:           store.New(dynamodb.NewFromConfig(aws), cfg.table),
+		Table:           table,
 		Queue:           queue.New(queues, cfg.queueURL),
 		DeadLetters:     queue.New(queues, cfg.deadLetterQueueURL),
 		MaxReceiveCount: cfg.maxReceiveCount,

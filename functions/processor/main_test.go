@@ -28,7 +28,7 @@ func TestMissingSettingIsNamed(t *testing.T) {
 	for variable, values := range map[string][]string{
 		"QUEUE_URL": {""}, "DEAD_LETTER_QUEUE_URL": {""}, "TABLE_NAME": {""}, "AWS_REGION": {""},
 		"MAX_RECEIVE_COUNT":          {"", "0", "many"},
-		"VERYFI_REQUESTS_PER_SECOND": {"", "0", "-1", "NaN", "61", "many"},
+		"VERYFI_REQUESTS_PER_SECOND": {"", "0", "-1", "NaN", "100001", "many"},
 		"VERYFI_BASE_URL":            {"api.veryfi.com", "ftp://x", "://"},
 	} {
 		for _, value := range values {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"veryfi-intake/shared/awsconfig"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/warmup"
 )
 
 func main() {
@@ -43,12 +43,11 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	if err != nil {
 		return nil, err
 	}
-	// Lambda does not throttle a starting function: what is read now is not waited
-	// for later. If it cannot be read now, it will be read when it is needed.
-	_, _ = secrets.Get(context.Background())
+	documents := queue.New(sqs.NewFromConfig(aws), url)
+	warmup.Run(secrets.Prepare, documents.Connect)
 	return &handler.Handler{
 		Secrets: secrets,
-		Queue:   queue.New(sqs.NewFromConfig(aws), url),
+		Queue:   documents,
 		Now:     time.Now,
 		Log:     log,
 	}, nil

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"veryfi-intake/shared/warmup"
 )
 
 const (
@@ -46,6 +48,16 @@ type Queue struct {
 // New returns the queue with that URL.
 func New(client Client, url string) *Queue {
 	return &Queue{client: client, url: url}
+}
+
+// Connect opens a connection for the next call, and tells nobody if it cannot.
+func (q *Queue) Connect(ctx context.Context) {
+	nothing := types.SendMessageBatchRequestEntry{Id: aws.String("0"), MessageBody: aws.String("{}")}
+	_, _ = q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{
+		QueueUrl: &q.url, Entries: []types.SendMessageBatchRequestEntry{nothing},
+	}, func(o *sqs.Options) {
+		o.HTTPClient, o.Retryer = warmup.ConnectOnly(o.HTTPClient), aws.NopRetryer{}
+	})
 }
 
 // Send returns nil only after SQS has accepted every message. After an error

@@ -149,6 +149,9 @@ func (s *Source) Get(ctx context.Context) (*Secret, error) {
 	return s.result()
 }
 
+// Prepare reads the secret ahead of the first Get, and tells nobody if it cannot.
+func (s *Source) Prepare(ctx context.Context) { _, _ = s.Get(ctx) }
+
 // Reload reads the secret again because the one at hand does not seem to be
 // right, at most once in 10 seconds, and returns what is known then.
 func (s *Source) Reload(ctx context.Context) (*Secret, error) {

@@ -4,11 +4,14 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
@@ -16,6 +19,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/warmup"
 )
 
 // A Status says how far a document has come.
@@ -81,15 +85,26 @@ func New(client Client, name string) *Table {
 	return &Table{client: client, name: name}
 }
 
-// Get returns the state of a row, as the last write left it.
-func (t *Table) Get(ctx context.Context, id string) (State, error) {
-	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+// Connect opens a connection for the next call, and tells nobody if it cannot.
+func (t *Table) Connect(ctx context.Context) {
+	_, _ = t.client.GetItem(ctx, t.getItemInput("0"), func(o *dynamodb.Options) {
+		o.HTTPClient, o.Retryer = warmup.ConnectOnly(o.HTTPClient), aws.NopRetryer{}
+	})
+}
+
+func (t *Table) getItemInput(id string) *dynamodb.GetItemInput {
+	return &dynamodb.GetItemInput{
 		TableName:                &t.name,
 		Key:                      map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}},
 		ConsistentRead:           aws.Bool(true),
 		ProjectionExpression:     aws.String("#status, created, #error, attempts"),
 		ExpressionAttributeNames: map[string]string{"#status": "status", "#error": "error"},
-	})
+	}
+}
+
+// Get returns the state of a row, as the last write left it.
+func (t *Table) Get(ctx context.Context, id string) (State, error) {
+	out, err := t.client.GetItem(ctx, t.getItemInput(id))
 	if err != nil {
 		return State{}, fmt.Errorf("read the row: %w", err)
 	}
@@ -159,7 +174,9 @@ func readyMade(body []byte) func(*dynamodb.Options) {
 		if in.Request, err = request.SetStream(bytes.NewReader(body)); err != nil {
 			return middleware.BuildOutput{}, middleware.Metadata{}, err
 		}
-		return next.HandleBuild(ctx, in)
+		// By itself the SDK takes a buffer of 32 KB to compute this.
+		hash := sha256.Sum256(body)
+		return next.HandleBuild(v4.SetPayloadHash(ctx, hex.EncodeToString(hash[:])), in)
 	})
 	return dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
 		return stack.Build.Add(replace, middleware.Before) // before the length is counted

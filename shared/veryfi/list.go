@@ -53,7 +53,7 @@ func (c *Client) List(ctx context.Context, credentials secret.Credentials, since
 		"page_size":    {strconv.Itoa(PageSize)},
 	}.Encode()
 	var body []byte
-	err := c.ask(ctx, credentials, list, maxPage, func(answer io.Reader) (err error) {
+	err := c.ask(ctx, credentials, list, maxPage, func(answer io.Reader, _ int64) (err error) {
 		body, err = io.ReadAll(answer)
 		return err
 	})
@@ -115,7 +115,7 @@ func readListed(document []byte) (listed Listed, ok bool) {
 func scalar(value []byte) string {
 	switch value[0] {
 	case '"':
-		return string(jsonscan.AppendString(nil, value[1:len(value)-1]))
+		return string(jsonscan.Bytes(value[1 : len(value)-1]))
 	case '{':
 		var inner string
 		jsonscan.Each(value, func(name string, value []byte) {

@@ -366,7 +366,7 @@ func TestBaseURLAndRateAreChecked(t *testing.T) {
 			t.Errorf("%q: %v", base, err)
 		}
 	}
-	for rate, want := range map[float64]bool{0.001: true, 0.5: true, 1: true, 7.5: true, 11: true, 60: true, 0: false, -1: false, 60.001: false, math.Inf(1): false, math.NaN(): false} {
+	for rate, want := range map[float64]bool{0.001: true, 0.5: true, 1: true, 7.5: true, 11: true, 60: true, 100_000: true, 0: false, -1: false, 100_001: false, math.Inf(1): false, math.NaN(): false} {
 		if _, err := NewClient(DefaultBaseURL, rate, time.Now, NewTransport()); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_REQUESTS_PER_SECOND") {
 			t.Errorf("%v: %v", rate, err)
 		}
@@ -678,11 +678,11 @@ func TestRequestThatIsSentAgainWaitsItsTurn(t *testing.T) {
 	})
 }
 
-func TestRequestsGoOverHTTP2(t *testing.T) {
+func TestRequestsShareOneConnectionOfHTTP1(t *testing.T) {
 	t.Parallel()
-	var protocols []string
+	var protocols, connections []string
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		protocols = append(protocols, r.Proto)
+		protocols, connections = append(protocols, r.Proto), append(connections, r.RemoteAddr)
 		io.WriteString(w, `{}`)
 	}))
 	server.EnableHTTP2 = true
@@ -701,8 +701,8 @@ func TestRequestsGoOverHTTP2(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !slices.Equal(protocols, []string{"HTTP/2.0", "HTTP/2.0", "HTTP/2.0", "HTTP/2.0"}) {
-		t.Errorf("over %v", protocols)
+	if !slices.Equal(slices.Compact(protocols), []string{"HTTP/1.1"}) || len(slices.Compact(connections)) != 1 {
+		t.Errorf("over %v on %v", protocols, connections)
 	}
 }
 
