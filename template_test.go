@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -185,7 +186,7 @@ func TestSamLocalSetsEachVariableThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Plain values and parameters, which `sam local` resolves by itself.
-	resolved := []string{"MAX_RECEIVE_COUNT", "VERYFI_REQUESTS_PER_SECOND", "RECONCILE_WINDOW_HOURS", "RECONCILE_GRACE_MINUTES"}
+	resolved := []string{"GOMEMLIMIT", "MAX_RECEIVE_COUNT", "VERYFI_REQUESTS_PER_SECOND", "RECONCILE_WINDOW_HOURS", "RECONCILE_GRACE_MINUTES"}
 	for _, id := range []string{"WebhookFunction", "ProcessorFunction", "ReconcilerFunction"} {
 		environment := resources(t)[id].Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
 		declared := slices.DeleteFunc(slices.Sorted(maps.Keys(environment)), func(name string) bool {
@@ -195,6 +196,33 @@ func TestSamLocalSetsEachVariableThereIs(t *testing.T) {
 			t.Errorf("%s (-template.yaml +local/env.json):\n%s", id, diff)
 		}
 	}
+}
+
+// TestFunctionsMakeTheMostOfTheirMemory keeps what docs/performance.md measured.
+func TestFunctionsMakeTheMostOfTheirMemory(t *testing.T) {
+	const oneCPU = 1769 // MB with which a function has a whole one
+	for _, id := range []string{"WebhookFunction", "ProcessorFunction", "ReconcilerFunction"} {
+		f := function(t, id)
+		limit, err := strconv.Atoi(strings.TrimSuffix(f.Environment["GOMEMLIMIT"], "MiB"))
+		if err != nil || limit < f.MemorySize*3/4 || limit > f.MemorySize*4/5 {
+			t.Errorf("%s: GOMEMLIMIT is %s with %d MB: three to four fifths leave room for what Go does not count", id, f.Environment["GOMEMLIMIT"], f.MemorySize)
+		}
+		if f.Environment["GOMAXPROCS"] != "1" || f.MemorySize >= oneCPU {
+			t.Errorf("%s: GOMAXPROCS is %q with %d MB", id, f.Environment["GOMAXPROCS"], f.MemorySize)
+		}
+		if collect, err := strconv.Atoi(f.Environment["GOGC"]); err != nil || collect < 400 {
+			t.Errorf("%s: GOGC is %q", id, f.Environment["GOGC"])
+		}
+		// Go takes an empty one for none.
+		if folder := f.Environment["SSL_CERT_DIR"]; !filepath.IsAbs(folder) || exists(folder) {
+			t.Errorf("%s: SSL_CERT_DIR is %q, which must be a path and not exist", id, folder)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func TestABareBuildFitsABareDeploy(t *testing.T) {

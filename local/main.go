@@ -1,7 +1,8 @@
 // Command local runs veryfi-intake on one machine, with no AWS account and no
 // Docker: `go run ./local run` shows a dozen webhooks on their way and ends,
 // `go run ./local dev` stays and waits for yours,
-// `go run ./local chaos` makes things fail.
+// `go run ./local chaos` makes things fail, `go run ./local bench` measures,
+// `go run ./local cost` tells what AWS will charge.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 	"veryfi-intake/local/stack"
 )
 
-const usage = "usage: go run ./local [run | dev [-webhook-port N] [-aws-port N] [-veryfi-port N] | chaos [-seed N] [-duration 2m]]"
+const usage = "usage: go run ./local [run | dev [-webhook-port N] [-aws-port N] [-veryfi-port N] | chaos [-seed N] [-duration 2m] | cost | bench [-rounds N] [micro | functions | pipeline | sizes ...]]"
 
 func main() {
 	colour := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
@@ -65,6 +66,13 @@ func execute(ctx context.Context, arguments []string, getenv func(string) string
 		return dev(ctx, root, ports, getenv, out)
 	case "chaos":
 		return runChaos(ctx, root, arguments, out)
+	case "cost":
+		if len(arguments) > 0 {
+			return errors.New(usage)
+		}
+		return runCost(root, out)
+	case "bench":
+		return runBench(ctx, root, arguments, out)
 	}
 	return errors.New(usage)
 }

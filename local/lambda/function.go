@@ -36,6 +36,9 @@ type Config struct {
 	// MaxConcurrency is how many invocations run at once, 1 or more; others
 	// wait.
 	MaxConcurrency int
+	// Initialized is called when an environment has ended its init, with the id of
+	// its process, before it is given an event. Nil is not called.
+	Initialized func(pid int)
 	// Log is given each line that the function writes to stdout or stderr. It
 	// may be called by several environments at once.
 	Log func(line string)
@@ -139,6 +142,9 @@ func (f *Function) take() (*environment, error) {
 	if err := env.waitReady(); err != nil {
 		f.drop(env)
 		return nil, err
+	}
+	if f.config.Initialized != nil {
+		f.config.Initialized(env.process.Pid())
 	}
 	return env, nil
 }

@@ -33,6 +33,9 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
+// Pid returns the child's process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // Exited is closed when the child has ended and all its output was read.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 

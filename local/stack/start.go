@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"veryfi-intake/local/build"
 	"veryfi-intake/local/emulator"
 	"veryfi-intake/local/endpoint"
 	"veryfi-intake/local/secrets"
@@ -97,13 +98,13 @@ func (s *Stack) startParts(ctx context.Context) (parts, error) {
 		s.onStop(p.elasticmq.Stop)
 	})
 	group.Go(func() {
-		built, err := build(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction)
+		built, err := build.Functions(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction)
 		if err != nil {
 			cancel(err)
 			return
 		}
-		p.bootstraps = built.bootstraps
-		s.onStop(built.remove)
+		p.bootstraps = built.Bootstraps
+		s.onStop(built.Remove)
 	})
 	group.Wait()
 	return p, context.Cause(ctx)

@@ -1,4 +1,5 @@
-package stack
+// Package build builds the functions through the Makefile, which alone knows how.
+package build
 
 import (
 	"context"
@@ -16,55 +17,62 @@ import (
 	"veryfi-intake/local/process"
 )
 
-// A built is the functions' binaries as one stack runs them.
-type built struct {
-	bootstraps map[string]string // by function
+// Binaries are those of functions as the caller found them.
+type Binaries struct {
+	Bootstraps map[string]string // paths, by function
 	folder     string
 }
 
-func (b built) remove() { os.RemoveAll(b.folder) }
+// Remove removes them.
+func (b Binaries) Remove() { os.RemoveAll(b.folder) }
 
-// build builds the functions for this machine, through the Makefile, and links
-// the binaries into a folder of this stack: another stack of the clone may build
-// newer ones meanwhile.
-func build(ctx context.Context, root string, functions ...string) (built, error) {
+// Functions builds functions, named as in template.yaml, for this machine. It links
+// the binaries into a folder of the caller's: another process may build newer ones
+// in the same clone meanwhile.
+func Functions(ctx context.Context, root string, functions ...string) (Binaries, error) {
 	builds := filepath.Join(root, ".build")
 	release, err := filelock.Acquire(ctx, filepath.Join(builds, "lock"))
 	if err != nil {
-		return built{}, err
+		return Binaries{}, err
 	}
 	defer release()
-	architecture := map[string]string{"amd64": "x86_64"}[runtime.GOARCH]
-	if architecture == "" {
-		architecture = runtime.GOARCH
-	}
+	architecture := Architecture()
 	folder, err := os.MkdirTemp(builds, "run-")
 	if err != nil {
-		return built{}, err
+		return Binaries{}, err
 	}
-	b := built{bootstraps: map[string]string{}, folder: folder}
+	b := Binaries{Bootstraps: map[string]string{}, folder: folder}
 	for _, function := range functions {
-		b.bootstraps[function] = filepath.Join(folder, function)
+		b.Bootstraps[function] = filepath.Join(folder, function)
 	}
 	var group sync.WaitGroup
 	failures := make([]error, len(functions))
 	for i, function := range functions {
 		group.Go(func() {
 			artifacts := filepath.Join(builds, architecture, function)
-			if failures[i] = runMake(ctx, root, "build-"+function, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture, "TARGET_OS="+runtime.GOOS); failures[i] == nil {
-				failures[i] = os.Link(filepath.Join(artifacts, "bootstrap"), b.bootstraps[function])
+			if failures[i] = Make(ctx, root, "build-"+function, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture, "TARGET_OS="+runtime.GOOS); failures[i] == nil {
+				failures[i] = os.Link(filepath.Join(artifacts, "bootstrap"), b.Bootstraps[function])
 			}
 		})
 	}
 	group.Wait()
 	if err := errors.Join(failures...); err != nil {
-		b.remove()
-		return built{}, err
+		b.Remove()
+		return Binaries{}, err
 	}
 	return b, nil
 }
 
-func runMake(ctx context.Context, root string, arguments ...string) error {
+// Architecture returns this machine's, as AWS names it.
+func Architecture() string {
+	if runtime.GOARCH == "amd64" {
+		return "x86_64"
+	}
+	return runtime.GOARCH
+}
+
+// Make runs make in the folder of the Makefile. The error has what it printed.
+func Make(ctx context.Context, root string, arguments ...string) error {
 	var output strings.Builder
 	lines := process.NewLines(func(line string) { output.WriteString("\n  " + line) })
 	command := exec.Command("make", append([]string{"-s"}, arguments...)...)

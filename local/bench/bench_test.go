@@ -1,0 +1,119 @@
+package bench
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/secret"
+)
+
+func TestQuartiles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		values []float64
+		want   quartiles
+	}{
+		{[]float64{7}, quartiles{7, 7, 7}},
+		{[]float64{4, 1, 3, 2, 5}, quartiles{2, 3, 4}},
+		{[]float64{4, 1, 3, 2}, quartiles{1.75, 2.5, 3.25}},
+	} {
+		if got := quartilesOf(test.values); got != test.want {
+			t.Errorf("%v: %v", test.values, got)
+		}
+	}
+	if !math.IsNaN(median(nil)) {
+		t.Error("nothing has a median")
+	}
+}
+
+// TestRatiosArePaired holds because a machine that gets slower meanwhile slows
+// both.
+func TestRatiosArePaired(t *testing.T) {
+	t.Parallel()
+	var ours, theirs series
+	for _, slow := range []time.Duration{1, 5, 2, 10} {
+		ours.add(2 * slow * time.Millisecond)
+		theirs.add(4 * slow * time.Millisecond)
+	}
+	c := comparison{title: "t", rows: []row{compare("kept", ours, theirs, 0.5), compare("missed", theirs, ours, 1.9), compare("none", ours, ours, 0)}}
+	want := Table{
+		Title: "t", Headers: []string{"what", "ours", "compared", "ratio", "quartiles", "target", ""}, Missed: 1, Notes: []string{"note"},
+		Rows: [][]string{
+			{"kept", "7.0 ms", "14.0 ms", "0.50", "0.50–0.50", "≤ 0.5", "met"},
+			{"missed", "14.0 ms", "7.0 ms", "2.00", "2.00–2.00", "≤ 1.9", "missed"},
+			{"none", "7.0 ms", "7.0 ms", "1.00", "1.00–1.00", "", ""},
+		},
+	}
+	if diff := cmp.Diff(want, c.table("note")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestSubjectsDoTheirWork starts the programs that are measured: one that fails is
+// fast.
+func TestSubjectsDoTheirWork(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("whole functions are measured on Linux")
+	}
+	// The event in events/ is signed with the secret in local/env.json.
+	s, err := newSubjects(t.Context(), root, secret.Credentials{
+		ClientID: "c", ClientSecret: sampleSecret(t), Username: "u", APIKey: "k",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for _, test := range []struct {
+		subject        subject
+		event          []byte
+		messages, rows int64
+	}{
+		{s.hello, s.request, 0, 0},
+		{s.webhook, s.request, 1, 0},
+		{s.webhookFloor, s.request, 0, 0},
+		{s.processor, batch(10), 0, 10},
+		{s.processorFloor, batch(10), 0, 0},
+	} {
+		messages, rows := s.upstream.messages.Load(), s.upstream.rows.Load()
+		instance, took, err := start(t.Context(), test.subject, test.event, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer instance.stop()
+		if messages, rows = s.upstream.messages.Load()-messages, s.upstream.rows.Load()-rows; messages != test.messages || rows != test.rows {
+			t.Errorf("%s sent %d messages and wrote %d rows", test.subject.config.Bootstrap, messages, rows)
+		}
+		cpu, err := cpuTime(instance.pid)
+		if err != nil || cpu <= 0 || cpu > 10*took {
+			t.Errorf("%v of CPU within %v: %v", cpu, took, err)
+		}
+		if memory, err := peakMemory(instance.pid); err != nil || memory < 1<<20 {
+			t.Errorf("%d bytes of memory: %v", memory, err)
+		}
+	}
+	forged := s.request[:len(s.request)/2]
+	if _, _, err := start(t.Context(), s.webhook, forged, 0, nil); err == nil {
+		t.Error("an event that is cut off was measured")
+	}
+}
+
+func sampleSecret(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "local", "env.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var functions map[string]map[string]string
+	if err := json.Unmarshal(text, &functions); err != nil {
+		t.Fatal(err)
+	}
+	return functions["WebhookFunction"]["VERYFI_CLIENT_SECRET"]
+}

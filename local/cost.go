@@ -1,0 +1,28 @@
+package main
+
+import (
+	"veryfi-intake/local/console"
+	"veryfi-intake/local/cost"
+)
+
+// runCost prints what a million documents a month cost.
+func runCost(root string, out *console.Console) error {
+	setup, err := cost.Deployed(root)
+	if err != nil {
+		return err
+	}
+	for _, table := range []struct {
+		title string
+		of    func(cost.Setup, cost.Prices) ([]string, [][]string, error)
+	}{
+		{"What a million documents cost, by part", cost.Parts},
+		{"What a lever does to it", cost.Levers},
+	} {
+		headers, rows, err := table.of(setup, cost.USEast1)
+		if err != nil {
+			return err
+		}
+		out.Table(table.title, headers, rows)
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package cost
+
+import (
+	"math"
+	"strconv"
+	"testing"
+)
+
+// units counts: every price is 1 for one of it.
+func units(t *testing.T, size int, s Setup, p Prices) Bill {
+	t.Helper()
+	bill, err := PerMillion(size, s, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bill
+}
+
+var plain = Setup{
+	WebhookMemory: 1024, ProcessorMemory: 2048, ReconcilerMemory: 1024,
+	Batch: 1, RequestsPerSecond: 10, ListsPerSecond: 2, RetentionDays: 30,
+}
+
+func near(got, want float64) bool { return math.Abs(got-want) <= want/1000 }
+
+func TestABillByHand(t *testing.T) {
+	t.Parallel()
+	item, err := itemSize(15_000, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if item < 9_000 || item > 15_000 {
+		t.Fatalf("a document of 15,000 bytes is an item of %d", item)
+	}
+	tens := plain
+	tens.Batch = 10
+	reconciled := plain
+	reconciled.ReconcileReads = 12
+	for name, test := range map[string]struct {
+		got, want float64
+	}{
+		"API Gateway and two invocations": {units(t, 15_000, plain, Prices{HTTPAPIRequest: 1, LambdaRequest: 1}).Requests, 3 * million},
+		"batches are invoked once":        {units(t, 15_000, tens, Prices{LambdaRequest: 1}).Requests, 1.1 * million},
+		"send, receive, delete, polls":    {units(t, 15_000, plain, Prices{SQSRequest: 1}).SQS, 3*million + 648_000},
+		"a unit for each KB begun":        {units(t, 15_000, plain, Prices{WriteUnit: 1}).Writes, million * float64((item+1023)/1024)},
+		"one read":                        {units(t, 15_000, plain, Prices{ReadUnit: 1}).Reads, million},
+		"and halves of the reconciler":    {units(t, 15_000, reconciled, Prices{ReadUnit: 1}).Reads, million * (1 + 6*float64((item+4095)/4096))},
+		"a webhook of 11 ms at 1 GB, a document of 316 ms at 2 GB": {
+			units(t, 15_000, plain, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 0.316*2),
+		},
+		"ten documents wait for each other": {
+			units(t, 15_000, tens, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 1.220*2/10),
+		},
+		"six seconds of the reconciler for fifty documents": {
+			units(t, 15_000, reconciled, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 0.316*2 + 6.0/50),
+		},
+		"the sum": {
+			units(t, 15_000, plain, Prices{SQSRequest: 1, ReadUnit: 1}).Total(), 3*million + 648_000 + million,
+		},
+	} {
+		if !near(test.got, test.want) {
+			t.Errorf("%s: %v, want %v", name, test.got, test.want)
+		}
+	}
+}
+
+func TestDeployedReadsTheTemplate(t *testing.T) {
+	t.Parallel()
+	s, err := Deployed("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.WebhookMemory == 0 || s.ProcessorMemory == 0 || s.ReconcilerMemory == 0 || s.RequestsPerSecond == 0 || s.ReconcileReads == 0 || s.ListsPerSecond == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestPartsMakeTheSum reads the table as a person does.
+func TestPartsMakeTheSum(t *testing.T) {
+	t.Parallel()
+	s, err := Deployed("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers, rows, err := Parts(s, USEast1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for column := 1; column < len(headers); column++ {
+		sum := 0.0
+		for _, row := range rows {
+			value, err := strconv.ParseFloat(row[column], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row[0] == "in all" {
+				value = -value
+			}
+			sum += value
+		}
+		if math.Abs(sum) > 0.05 {
+			t.Errorf("%s: the parts and the sum differ by %v", headers[column], sum)
+		}
+	}
+	if _, levers, err := Levers(s, USEast1); err != nil || len(levers) == 0 {
+		t.Errorf("%d levers, %v", len(levers), err)
+	}
+}
