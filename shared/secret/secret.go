@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -192,12 +191,9 @@ func (s *Source) result() (*Secret, error) {
 func (s *Source) read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	var before *Credentials
-	var beforeErr error
-	var wg sync.WaitGroup
-	wg.Go(func() { before, beforeErr = s.version(ctx, previous) })
+	// One after the other: side by side they would take a connection each.
 	now, err := s.version(ctx, current)
-	wg.Wait()
+	before, beforeErr := s.version(ctx, previous)
 
 	_, none := errors.AsType[*types.ResourceNotFoundException](beforeErr)
 	if none || errors.Is(beforeErr, errForm) {
