@@ -96,7 +96,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case operation == "PutItem":
 		u.rows.Add(1)
 		io.WriteString(w, `{}`)
-	case operation == "GetItem", strings.HasPrefix(r.URL.Path, "/bare/"):
+	case operation == "GetItem", operation == "BatchGetItem", strings.HasPrefix(r.URL.Path, "/bare/"):
 		io.WriteString(w, `{}`)
 	default:
 		w.WriteHeader(http.StatusNotFound)

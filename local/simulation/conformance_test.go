@@ -264,6 +264,14 @@ func compareTables(t *testing.T, s *stack.Stack, seed uint64) {
 			t.Fatalf("seed %d, step %d: the model says %v, DynamoDB %v", seed, step, want, got)
 		}
 	}
+	wantStates, err := client.GetAll(t.Context(), append(ids, "none"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotStates, err := emulated.GetAll(t.Context(), append(ids, "none"))
+	if diff := cmp.Diff(wantStates, gotStates); diff != "" || err != nil {
+		t.Errorf("%v (-model +DynamoDB):\n%s", err, diff)
+	}
 	wantStatuses, err := client.Statuses(t.Context(), append(ids, "none"))
 	if err != nil {
 		t.Fatal(err)

@@ -131,6 +131,19 @@ func (s orderedSecrets) ordered(ctx context.Context, get func(context.Context) (
 	return known, err
 }
 
+// orderedClient sets those apart who ask at the same instant: the records of a
+// batch do, whose rows were read together.
+type orderedClient struct {
+	*veryfi.Client
+	e *environment
+}
+
+// Get is [veryfi.Client.Get].
+func (c orderedClient) Get(ctx context.Context, credentials secret.Credentials, resource veryfi.Resource, id int64) ([]byte, error) {
+	sleep(ctx, c.e.w.draw(fmt.Sprint(c.e.name, " turns to Veryfi for ", resource, " ", id)).latency())
+	return c.Client.Get(ctx, credentials, resource, id)
+}
+
 func (e *environment) client(rate float64) *veryfi.Client {
 	client, err := veryfi.NewClient("https://veryfi.example", rate, time.Now, veryfiClient{e.w, e})
 	if err != nil {
@@ -149,7 +162,7 @@ func (e *environment) webhook() *webhook.Handler {
 
 func (e *environment) processor() *processor.Handler {
 	return &processor.Handler{
-		Secrets: e.secrets(), Veryfi: e.client(e.w.plan().rate), Table: tableClient{e.w, e},
+		Secrets: e.secrets(), Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: tableClient{e.w, e},
 		Queue: e.queue(documentQueue), DeadLetters: e.queue(deadLetterQueue),
 		MaxReceiveCount: e.w.plan().maxReceives, Now: time.Now, Log: e.log(),
 		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },

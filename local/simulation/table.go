@@ -59,6 +59,17 @@ func (c tableClient) Get(ctx context.Context, id string) (store.State, error) {
 	return c.w.table.get(id), nil
 }
 
+func (c tableClient) GetAll(ctx context.Context, ids []string) (map[string]store.State, error) {
+	if _, err := c.w.call(ctx, c.e, table, "read the rows "+strings.Join(ids, " ")); err != nil {
+		return nil, err
+	}
+	states := map[string]store.State{}
+	for _, id := range ids {
+		states[id] = c.w.table.get(id)
+	}
+	return states, nil
+}
+
 func (c tableClient) Put(ctx context.Context, row store.Row, seen store.State) error {
 	effect, err := c.w.call(ctx, c.e, table, "write row "+row.ID)
 	if !effect {

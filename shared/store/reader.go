@@ -63,7 +63,7 @@ func (r *Reader) Statuses(ctx context.Context, ids []string) (map[string]Status,
 func (r *Reader) statuses(ctx context.Context, ids []string, statuses map[string]Status) error {
 	keys := make([]map[string]types.AttributeValue, len(ids))
 	for i, id := range ids {
-		keys[i] = map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}
+		keys[i] = keyOf(id)
 	}
 	request := map[string]types.KeysAndAttributes{r.table: {
 		Keys:                     keys,

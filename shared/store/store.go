@@ -70,6 +70,7 @@ var (
 
 // Client is the part of [dynamodb.Client] that is used here.
 type Client interface {
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 }
@@ -95,10 +96,28 @@ func (t *Table) Connect(ctx context.Context) {
 func (t *Table) getItemInput(id string) *dynamodb.GetItemInput {
 	return &dynamodb.GetItemInput{
 		TableName:                &t.name,
-		Key:                      map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}},
+		Key:                      keyOf(id),
 		ConsistentRead:           aws.Bool(true),
-		ProjectionExpression:     aws.String("#status, created, #error, attempts"),
-		ExpressionAttributeNames: map[string]string{"#status": "status", "#error": "error"},
+		ProjectionExpression:     aws.String(stateAttributes),
+		ExpressionAttributeNames: stateNames,
+	}
+}
+
+// What a [State] is read from. DynamoDB reserves some names.
+const stateAttributes = "#status, created, #error, attempts"
+
+var stateNames = map[string]string{"#status": "status", "#error": "error"}
+
+func keyOf(id string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}
+}
+
+func stateOf(item map[string]types.AttributeValue) State {
+	return State{
+		Status:   Status(text(item, "status")),
+		Created:  text(item, "created"),
+		Error:    text(item, "error"),
+		Attempts: int(number(item, "attempts")),
 	}
 }
 
@@ -108,12 +127,38 @@ func (t *Table) Get(ctx context.Context, id string) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("read the row: %w", err)
 	}
-	return State{
-		Status:   Status(text(out.Item, "status")),
-		Created:  text(out.Item, "created"),
-		Error:    text(out.Item, "error"),
-		Attempts: int(number(out.Item, "attempts")),
-	}, nil
+	return stateOf(out.Item), nil
+}
+
+// GetAll returns the states of rows, by id, as the last writes left them. The ids
+// must differ, and be a hundred at most. It leaves out those for which DynamoDB has
+// no time.
+func (t *Table) GetAll(ctx context.Context, ids []string) (map[string]State, error) {
+	states := make(map[string]State, len(ids))
+	keys := make([]map[string]types.AttributeValue, len(ids))
+	for i, id := range ids {
+		states[id], keys[i] = State{}, keyOf(id) // until a row says more
+	}
+	out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{t.name: {
+		Keys:                     keys,
+		ConsistentRead:           aws.Bool(true),
+		ProjectionExpression:     aws.String("id, " + stateAttributes),
+		ExpressionAttributeNames: stateNames,
+	}}})
+	if err != nil {
+		return nil, fmt.Errorf("read the rows: %w", err)
+	}
+	for _, left := range out.UnprocessedKeys {
+		for _, key := range left.Keys {
+			delete(states, text(key, "id"))
+		}
+	}
+	for _, items := range out.Responses {
+		for _, item := range items {
+			states[text(item, "id")] = stateOf(item)
+		}
+	}
+	return states, nil
 }
 
 // Put writes a row over what was seen of it. A row that is not processed is

@@ -577,6 +577,30 @@ func TestGetReadsTheStateAndNoDocument(t *testing.T) {
 	}
 }
 
+func TestGetAllTellsWhatIsThereWhatIsNotAndNothingOfTheRest(t *testing.T) {
+	t.Parallel()
+	table, service := newTable(t, answer{http.StatusOK, `{
+		"Responses": {"Document-Table": [{"id": {"S": "7"}, "status": {"S": "processed"}, "created": {"S": "c"}, "attempts": {"N": "3"}}]},
+		"UnprocessedKeys": {"Document-Table": {"Keys": [{"id": {"S": "9"}}]}}}`})
+	got, err := table.GetAll(t.Context(), []string{"7", "8", "9"})
+	want := map[string]State{"7": {Status: Processed, Created: "c", Attempts: 3}, "8": {}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	wantCall := parsed(t, []byte(`{"RequestItems":{"Document-Table":{"Keys":[{"id":{"S":"7"}},{"id":{"S":"8"}},{"id":{"S":"9"}}],"ConsistentRead":true,`+
+		`"ProjectionExpression":"id, #status, created, #error, attempts","ExpressionAttributeNames":{"#status":"status","#error":"error"}}}}`))
+	if len(service.calls) != 1 || service.calls[0].target != "DynamoDB_20120810.BatchGetItem" {
+		t.Fatalf("calls: %+v", service.calls)
+	}
+	if diff := cmp.Diff(wantCall, parsed(t, service.calls[0].body)); diff != "" {
+		t.Error(diff)
+	}
+	table, _ = newTable(t, refused("AccessDeniedException"))
+	if got, err := table.GetAll(t.Context(), []string{"7", "8"}); err == nil || got != nil {
+		t.Errorf("refused: %v, %v", got, err)
+	}
+}
+
 func TestRowsAreWrittenSideBySide(t *testing.T) {
 	t.Parallel()
 	table, service := newTable(t)

@@ -32,11 +32,22 @@ type memoryTable struct {
 	// get and put are called first, when they are set.
 	get func(context.Context) error
 	put func(context.Context, store.Row) error
+	// getAll is called with what several rows are known by, when it is set.
+	getAll func(map[string]store.State) error
+	// reads has the ids of each call that reads.
+	reads [][]string
 	// history has the status of each row that was written, in order.
 	history []store.Status
 }
 
 func (m *memoryTable) Get(ctx context.Context, id string) (store.State, error) {
+	m.mu.Lock()
+	m.reads = append(m.reads, []string{id})
+	m.mu.Unlock()
+	return m.state(ctx, id)
+}
+
+func (m *memoryTable) state(ctx context.Context, id string) (store.State, error) {
 	if m.get != nil {
 		if err := m.get(ctx); err != nil {
 			return store.State{}, err
@@ -49,6 +60,25 @@ func (m *memoryTable) Get(ctx context.Context, id string) (store.State, error) {
 	defer m.mu.Unlock()
 	row := m.rows[id]
 	return store.State{Status: row.Status, Created: row.Created, Error: row.Error, Attempts: row.Attempts}, nil
+}
+
+func (m *memoryTable) GetAll(ctx context.Context, ids []string) (map[string]store.State, error) {
+	m.mu.Lock()
+	m.reads = append(m.reads, ids)
+	m.mu.Unlock()
+	states := map[string]store.State{}
+	for _, id := range ids {
+		var err error
+		if states[id], err = m.state(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	if m.getAll != nil {
+		if err := m.getAll(states); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
 }
 
 func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) error {
@@ -271,6 +301,10 @@ type refusingClient struct{}
 
 func (refusingClient) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
 	return &dynamodb.GetItemOutput{}, nil
+}
+
+func (refusingClient) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	return nil, errDown
 }
 
 func (refusingClient) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
