@@ -107,5 +107,9 @@ func (b *bench) functions(ctx context.Context) error {
 	if err := b.show(b.batches(ctx, s)); err != nil {
 		return err
 	}
-	return b.show(b.sizesOfMemory(ctx, s))
+	if err := b.show(b.sizesOfMemory(ctx, s)); err != nil {
+		return err
+	}
+	levers, err := b.levers(ctx, s)
+	return b.show([]Table{levers.table()}, err)
 }

@@ -38,9 +38,9 @@ func TestQuartiles(t *testing.T) {
 func TestRatiosArePaired(t *testing.T) {
 	t.Parallel()
 	var ours, theirs series
-	for _, slow := range []time.Duration{1, 5, 2, 10} {
-		ours.add(2 * slow * time.Millisecond)
-		theirs.add(4 * slow * time.Millisecond)
+	for _, slow := range []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, 4 * time.Millisecond, 20 * time.Millisecond} {
+		ours.add(slow)
+		theirs.add(2 * slow)
 	}
 	c := comparison{title: "t", rows: []row{compare("kept", ours, theirs, 0.5), compare("missed", theirs, ours, 1.9), compare("none", ours, ours, 0)}}
 	want := Table{
@@ -87,7 +87,7 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer instance.stop()
+		t.Cleanup(instance.stop)
 		if messages, rows = s.upstream.messages.Load()-messages, s.upstream.rows.Load()-rows; messages != test.messages || rows != test.rows {
 			t.Errorf("%s sent %d messages and wrote %d rows", test.subject.config.Bootstrap, messages, rows)
 		}

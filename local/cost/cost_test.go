@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// units counts: every price is 1 for one of it.
-func units(t *testing.T, size int, s Setup, p Prices) Bill {
+// units returns the bill for documents of 15 KB, at prices that count.
+func units(t *testing.T, s Setup, p Prices) Bill {
 	t.Helper()
-	bill, err := PerMillion(size, s, p)
+	bill, err := PerMillion(15_000, s, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,23 +39,23 @@ func TestABillByHand(t *testing.T) {
 	for name, test := range map[string]struct {
 		got, want float64
 	}{
-		"API Gateway and two invocations": {units(t, 15_000, plain, Prices{HTTPAPIRequest: 1, LambdaRequest: 1}).Requests, 3 * million},
-		"batches are invoked once":        {units(t, 15_000, tens, Prices{LambdaRequest: 1}).Requests, 1.1 * million},
-		"send, receive, delete, polls":    {units(t, 15_000, plain, Prices{SQSRequest: 1}).SQS, 3*million + 648_000},
-		"a unit for each KB begun":        {units(t, 15_000, plain, Prices{WriteUnit: 1}).Writes, million * float64((item+1023)/1024)},
-		"one read":                        {units(t, 15_000, plain, Prices{ReadUnit: 1}).Reads, million},
-		"and halves of the reconciler":    {units(t, 15_000, reconciled, Prices{ReadUnit: 1}).Reads, million * (1 + 6*float64((item+4095)/4096))},
+		"API Gateway and two invocations": {units(t, plain, Prices{HTTPAPIRequest: 1, LambdaRequest: 1}).Requests, 3 * million},
+		"batches are invoked once":        {units(t, tens, Prices{LambdaRequest: 1}).Requests, 1.1 * million},
+		"send, receive, delete, polls":    {units(t, plain, Prices{SQSRequest: 1}).SQS, 3*million + 648_000},
+		"a unit for each KB begun":        {units(t, plain, Prices{WriteUnit: 1}).Writes, million * float64((item+1023)/1024)},
+		"one read":                        {units(t, plain, Prices{ReadUnit: 1}).Reads, million},
+		"and halves of the reconciler":    {units(t, reconciled, Prices{ReadUnit: 1}).Reads, million * (1 + 6*float64((item+4095)/4096))},
 		"a webhook of 11 ms at 1 GB, a document of 316 ms at 2 GB": {
-			units(t, 15_000, plain, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 0.316*2),
+			units(t, plain, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 0.316*2),
 		},
 		"ten documents wait for each other": {
-			units(t, 15_000, tens, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 1.220*2/10),
+			units(t, tens, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 1.220*2/10),
 		},
 		"six seconds of the reconciler for fifty documents": {
-			units(t, 15_000, reconciled, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 0.316*2 + 6.0/50),
+			units(t, reconciled, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 0.316*2 + 6.0/50),
 		},
 		"the sum": {
-			units(t, 15_000, plain, Prices{SQSRequest: 1, ReadUnit: 1}).Total(), 3*million + 648_000 + million,
+			units(t, plain, Prices{SQSRequest: 1, ReadUnit: 1}).Total(), 3*million + 648_000 + million,
 		},
 	} {
 		if !near(test.got, test.want) {

@@ -33,7 +33,7 @@ const (
 	// what Lambda writes about an invocation at level INFO (AWS Lambda, "Telemetry
 	// API event schema reference": start and report).
 	WebhookLog   = 240
-	ProcessorLog = 330
+	ProcessorLog = 300
 	accessLog    = 400
 	systemLog    = 520
 

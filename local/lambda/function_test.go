@@ -47,6 +47,15 @@ func newTest(t *testing.T, change func(*Config)) *Function {
 	return f
 }
 
+func TestInitializedComesBeforeTheFirstEvent(t *testing.T) {
+	t.Parallel()
+	var pids []int
+	f := newTest(t, func(c *Config) { c.Initialized = func(pid int) { pids = append(pids, pid) } })
+	if first, second := pid(t, f), pid(t, f); !slices.Equal(pids, []int{first}) || second != first {
+		t.Errorf("called with %v, the process is %d, then %d", pids, first, second)
+	}
+}
+
 func pid(t *testing.T, f *Function) int {
 	t.Helper()
 	response, err := f.Invoke(t.Context(), []byte(`{}`))
