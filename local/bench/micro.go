@@ -34,7 +34,7 @@ func (b *bench) micro(ctx context.Context) ([]Table, error) {
 				}
 			}
 			var out strings.Builder
-			if err := b.run(ctx, &out, program, "-test.run=^$", "-test.bench=.", "-test.benchtime=20ms"); err != nil {
+			if err := b.run(ctx, &out, program, "-test.run=^$", "-test.bench=.", "-test.benchtime=50ms"); err != nil {
 				return nil, err
 			}
 			if round == 0 {

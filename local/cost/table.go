@@ -60,7 +60,7 @@ func Levers(s Setup, p Prices) (headers []string, rows [][]string, err error) {
 		prices Prices
 	}{
 		{"batches of ten (documents come in bursts)", change(func(s *Setup) { s.Batch = 10 }), p},
-		{"webhook with 256 MB", change(func(s *Setup) { s.WebhookMemory = 256 }), p},
+		{"webhook with 512 MB", change(func(s *Setup) { s.WebhookMemory = 512 }), p},
 		{"processor with 512 MB", change(func(s *Setup) { s.ProcessorMemory = 512 }), p},
 		{"x86_64", s, p.x86()},
 		{"no reconciler (ReconcileEnabled=false)", change(func(s *Setup) { s.ReconcileReads = 0 }), p},

@@ -245,9 +245,7 @@ func (p *printer) string() bool {
 	}
 	if plain {
 		q := quoteFor(bytes.IndexByte(token, '\'') >= 0, false)
-		p.text = append(p.text, q)
-		p.text = append(p.text, token...)
-		p.text = append(p.text, q)
+		p.text = append(append(append(p.text, q), token...), q)
 		return true
 	}
 	var apostrophe, quote bool

@@ -225,6 +225,9 @@ func (p *Payload) Verify(signature string, keys ...*Key) (Data, error) {
 
 type digest [sha256.Size]byte
 
+// strictBase64 is made once: it is a table.
+var strictBase64 = base64.StdEncoding.Strict()
+
 // decode reads a digest in base64 and reports whether it was one.
 func (d *digest) decode(s string) bool {
 	const encodedLen = (sha256.Size + 2) / 3 * 4
@@ -234,7 +237,7 @@ func (d *digest) decode(s string) bool {
 	var src [encodedLen]byte
 	var dst [encodedLen / 4 * 3]byte // Decode counts the padding in
 	copy(src[:], s)
-	n, err := base64.StdEncoding.Strict().Decode(dst[:], src[:])
+	n, err := strictBase64.Decode(dst[:], src[:])
 	copy(d[:], dst[:])
 	return err == nil && n == len(d)
 }
