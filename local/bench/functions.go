@@ -27,6 +27,8 @@ import (
 type subject struct {
 	name   string
 	config lambda.Config
+	// invocations are how many make one round of a running environment.
+	invocations int
 }
 
 // subjects are what is measured: our functions and what they are compared with.
@@ -142,6 +144,7 @@ func (s *subjects) python(root string, trust trust) error {
 			"AWS_CA_BUNDLE": trust.file, "AWS_DEFAULT_REGION": region, "LAMBDA_TASK_ROOT": filepath.Join(root, "local", "bench", "compared"),
 			"QUEUE_URL": s.upstream.url + "/queue", "TABLE_NAME": "documents", "VERYFI_SECRET_ID": "secret",
 		})
+		into.invocations = invocations / 10 // it takes its time
 	}
 	return nil
 }
@@ -156,7 +159,7 @@ func (s *subjects) subject(name, bootstrap string, environments ...map[string]st
 	for _, environment := range environments {
 		maps.Copy(variables, environment)
 	}
-	return subject{name: name, config: lambda.Config{
+	return subject{name: name, invocations: invocations, config: lambda.Config{
 		Name: name, Bootstrap: bootstrap, Timeout: time.Minute, MemorySize: fullMemory,
 		Environment: variables, Region: region, MaxConcurrency: 1, Log: func(string) {},
 	}}

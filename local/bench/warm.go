@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// invocations are how many make one round of warm measurements.
+// invocations are how many make one round of a running environment, as a rule.
 const invocations = 100
 
 // warm measures invocations of running environments, taken in turns.
@@ -56,7 +56,7 @@ type block struct {
 	memory        int64  // the most it has ever had, in bytes
 }
 
-// blocks invokes one environment of each subject in turn, a hundred times a round.
+// blocks invokes one environment of each subject in turn, many times a round.
 func (b *bench) blocks(ctx context.Context, compared []subject, event []byte) ([]block, error) {
 	measured := make([]block, len(compared))
 	var instances []*instance
@@ -74,7 +74,7 @@ func (b *bench) blocks(ctx context.Context, compared []subject, event []byte) ([
 	}
 	for round := range b.Rounds + 1 {
 		for n, i := range instances {
-			one, err := i.block(ctx, event)
+			one, err := i.block(ctx, event, compared[n].invocations)
 			if err != nil {
 				return nil, err
 			}
@@ -91,26 +91,26 @@ func (b *block) append(one block) {
 	b.cpu, b.memory = append(b.cpu, one.cpu...), one.memory
 }
 
-// block measures one round.
-func (i *instance) block(ctx context.Context, event []byte) (b block, err error) {
+// block measures one round of n invocations.
+func (i *instance) block(ctx context.Context, event []byte, n int) (b block, err error) {
 	before, err := cpuTime(i.pid)
 	if err != nil {
 		return b, err
 	}
-	times := make([]float64, invocations)
-	for n := range times {
+	times := make([]float64, n)
+	for k := range times {
 		took, err := i.time(ctx, event)
 		if err != nil {
 			return b, err
 		}
-		times[n] = float64(took)
+		times[k] = float64(took)
 	}
 	after, err := cpuTime(i.pid)
 	if err != nil {
 		return b, err
 	}
 	b.p50, b.p90, b.p99 = series{percentile(times, 0.5)}, series{percentile(times, 0.9)}, series{percentile(times, 0.99)}
-	b.cpu.add((after - before) / time.Duration(invocations))
+	b.cpu.add((after - before) / time.Duration(n))
 	b.memory, err = peakMemory(i.pid)
 	return b, err
 }

@@ -216,7 +216,7 @@ func (s *schedule) deliver(at time.Duration, name string, about ...*subject) *de
 	d := &delivery{at: at, name: name, data: data, subjects: about}
 	d.before = func() {
 		for _, x := range about {
-			if x.document != nil && !x.document.gone {
+			if x.document != nil {
 				s.w.veryfi.put(x.document)
 			}
 		}

@@ -51,10 +51,13 @@ type veryfiModel struct {
 	times       []time.Time        // of requests, the last second's
 }
 
+// put makes a document known, unless it was deleted already.
 func (m *veryfiModel) put(d *stored) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.documents[d.path()] = d
+	if !d.gone {
+		m.documents[d.path()] = d
+	}
 }
 
 // count notes a request and reports whether it is within the limit.
