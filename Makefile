@@ -63,7 +63,8 @@ invoke: build ## send EVENT to its function in Docker, against `make dev`
 start-api: build ## serve the webhook in Docker on port 3000, against `make dev`
 	@exec $(sam-local) start-api $(sam-local-options)
 
-# Checks. One package at a time: several run a stack each, and measure rates.
+# Checks. One package at a time: several run a stack each, and measure rates. What
+# the race detector slows down or changes (schedules, allocations) runs without it.
 
 test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	@$(call quietly,go vet ./...)
@@ -72,7 +73,7 @@ test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	@race=-race; go list -race ./shared/event >/dev/null 2>&1 || \
 	{ race=; echo 'Without the race detector: it needs a C compiler.'; }; \
 	$(gotestsum) --format none -- -count=1 -vet=off -p 1 $$race ./...
-	@$(gotestsum) --format none -- -count=1 -vet=off -run '^TestSchedules$$' ./local/simulation
+	@$(gotestsum) --format none -- -count=1 -vet=off -run '^TestSchedules$$|Budget|Allocat' ./local/simulation ./shared/...
 
 fuzz: need-go ## run each fuzz target for FUZZTIME
 	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \

@@ -107,6 +107,11 @@ func (e *environment) invoke(event []byte) outcome {
 	timeout := time.NewTimer(e.config.Timeout)
 	defer timeout.Stop()
 	select {
+	case <-e.process.Exited(): // its last request may not have ended yet
+		return outcome{err: errNotGiven}
+	default:
+	}
+	select {
 	case e.next <- i:
 	case <-e.process.Exited():
 		return outcome{err: errNotGiven}

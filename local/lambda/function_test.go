@@ -133,6 +133,7 @@ func TestInvocationSurvivesADeadIdleEnvironment(t *testing.T) {
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	<-f.idle[0].process.Exited()
 	if after := pid(t, f); after == before {
 		t.Errorf("process %d answered after its end", after)
 	}

@@ -1,3 +1,5 @@
+//go:build !race
+
 package event
 
 import (
@@ -7,8 +9,8 @@ import (
 )
 
 // TestAllocationsKeepTheirBudget has what the webhook does for each request, and
-// the processor for each message. JSON of the standard library takes one or two
-// more under the race detector, which the budgets allow.
+// the processor for each message. The race detector changes what is allocated, so
+// this runs without it.
 func TestAllocationsKeepTheirBudget(t *testing.T) {
 	header, err := signature.Sign([]byte(benchmarkData), benchmarkSecret)
 	if err != nil {
@@ -22,8 +24,8 @@ func TestAllocationsKeepTheirBudget(t *testing.T) {
 		run    func()
 	}{
 		"body to verified event": {4, func() { verifiedEvent(t, body, header, key) }},
-		"encode a message":       {7, func() { benchmarkMessage.Encode() }},
-		"decode a message": {10, func() {
+		"encode a message":       {5, func() { benchmarkMessage.Encode() }},
+		"decode a message": {9, func() {
 			if _, err := DecodeMessage(message); err != nil {
 				t.Fatal(err)
 			}

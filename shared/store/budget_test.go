@@ -1,3 +1,5 @@
+//go:build !race
+
 package store
 
 import (
@@ -8,9 +10,8 @@ import (
 )
 
 // TestAllocationsOfARowKeepTheirBudget does not depend on the size of the document.
-// Without the race detector there are ten less.
 func TestAllocationsOfARowKeepTheirBudget(t *testing.T) {
-	const budget = 26
+	const budget = 15
 	for _, size := range []int{2_000, 150_000} {
 		d, err := document.Read(standin.Large(1, size), 1)
 		if err != nil {
