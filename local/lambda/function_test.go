@@ -80,15 +80,15 @@ func TestWarmEnvironmentIsUsedAgain(t *testing.T) {
 func TestFailureTellsItsKindAndDropsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	for event, want := range map[string]Error{
-		`{"do":"error"}`:               {Failed, "errorString", "as told"},
-		`{"do":"panic"}`:               {Failed, "string", "as told"},
-		`{"do":"exit"}`:                {Crashed, "Runtime.ExitError", "Runtime exited with error: exit status 3"},
-		`{"do":"sleep","millis":5000}`: {TimedOut, "Sandbox.Timedout", "task timed out after 0.50 seconds"},
-		`{"do":"large"}`:               {Failed, "Function.ResponseSizeTooLarge", "the response is over Lambda's limit of 6 MB"},
+		`{"do":"error"}`:                {Failed, "errorString", "as told"},
+		`{"do":"panic"}`:                {Failed, "string", "as told"},
+		`{"do":"exit"}`:                 {Crashed, "Runtime.ExitError", "Runtime exited with error: exit status 3"},
+		`{"do":"sleep","millis":60000}`: {TimedOut, "Sandbox.Timedout", "task timed out after 3.00 seconds"},
+		`{"do":"large"}`:                {Failed, "Function.ResponseSizeTooLarge", "the response is over Lambda's limit of 6 MB"},
 	} {
 		t.Run(event, func(t *testing.T) {
 			t.Parallel()
-			f := newTest(t, func(c *Config) { c.Timeout = 500 * time.Millisecond })
+			f := newTest(t, func(c *Config) { c.Timeout = 3 * time.Second })
 			before := pid(t, f)
 			_, err := f.Invoke(t.Context(), []byte(event))
 			var got *Error
