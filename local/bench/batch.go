@@ -51,7 +51,8 @@ func (b *bench) batchCPU(ctx context.Context, s *subjects) (comparison, error) {
 	table := comparison{title: "Running: processor, a batch of ten documents of 15 KB"}
 	b.Progress("batches of ten documents")
 	rows := s.upstream.rows.Load()
-	measured, err := b.blocks(ctx, b.withPython([]subject{s.processor, s.processorFloor}, s.processorPython), batch(10))
+	compared := b.withPython([]subject{s.processor, s.processorFloor}, s.processorPython)
+	measured, err := b.blocks(ctx, compared, batch(10))
 	if err != nil {
 		return table, err
 	}
@@ -60,7 +61,7 @@ func (b *bench) batchCPU(ctx context.Context, s *subjects) (comparison, error) {
 	}
 	ours := measured[0]
 	for n, other := range measured[1:] {
-		name := []string{"floor", "Python"}[n]
+		name := compared[n+1].name
 		target := 0.0
 		if n == 0 {
 			target = 2.2

@@ -21,15 +21,13 @@ func memoryName(memory int) string {
 func (b *bench) cold(ctx context.Context, s *subjects) ([]Table, error) {
 	var tables []Table
 	for _, kind := range []struct {
-		name         string
-		event        []byte
-		ours, floor  subject
-		python       subject
-		targets      map[int]float64
-		withoutHello bool
+		name     string
+		event    []byte
+		compared []subject // ours first, then the floor
+		targets  map[int]float64
 	}{
-		{"webhook", s.request, s.webhook, s.webhookFloor, s.webhookPython, map[int]float64{128: 0.15, 0: 0.80}, false},
-		{"processor, one document", batch(1), s.processor, s.processorFloor, s.processorPython, nil, true},
+		{"webhook", s.request, b.withPython([]subject{s.webhook, s.webhookFloor, s.hello}, s.webhookPython), map[int]float64{128: 0.15, 0: 0.80}},
+		{"processor, one document", batch(1), b.withPython([]subject{s.processor, s.processorFloor}, s.processorPython), nil},
 	} {
 		table := comparison{title: "From the start of the process to the first answer: " + kind.name}
 		for _, memory := range memories {
@@ -37,21 +35,16 @@ func (b *bench) cold(ctx context.Context, s *subjects) ([]Table, error) {
 				continue
 			}
 			b.Progress(fmt.Sprintf("cold starts of the %s, %s", kind.name, memoryName(memory)))
-			compared := []subject{kind.ours, kind.floor, s.hello}
-			if kind.python.config.Bootstrap != "" {
-				compared = append(compared, kind.python)
-			}
-			measured, err := b.coldStarts(ctx, compared, kind.event, memory)
+			measured, err := b.coldStarts(ctx, kind.compared, kind.event, memory)
 			if err != nil {
 				return nil, err
 			}
-			ours, floor := measured[0], measured[1]
-			table.rows = append(table.rows, compare(memoryName(memory)+", floor", ours, floor, kind.targets[memory]))
-			if !kind.withoutHello {
-				table.rows = append(table.rows, compare(memoryName(memory)+", empty function", ours, measured[2], 0))
-			}
-			if len(compared) > 3 {
-				table.rows = append(table.rows, compare(memoryName(memory)+", Python", ours, measured[3], 0))
+			for n, other := range kind.compared[1:] {
+				row := compare(memoryName(memory)+", "+other.name, measured[0], measured[n+1], 0)
+				if n == 0 {
+					row.target = kind.targets[memory]
+				}
+				table.rows = append(table.rows, row)
 			}
 		}
 		tables = append(tables, table.table())

@@ -123,7 +123,7 @@ func (s *subjects) compared(ctx context.Context, root string, trust trust) error
 		}
 		*into = s.subject("floor", bootstrap, trust.environment(), nil)
 	}
-	s.hello.name = "hello"
+	s.hello.name = "empty function"
 	return nil
 }
 
@@ -163,6 +163,13 @@ func (s *subjects) subject(name, bootstrap string, environments ...map[string]st
 		Name: name, Bootstrap: bootstrap, Timeout: time.Minute, MemorySize: fullMemory,
 		Environment: variables, Region: region, MaxConcurrency: 1, Log: func(string) {},
 	}}
+}
+
+// with returns the subject with another value of a variable.
+func (s subject) with(variable, value string) subject {
+	s.config.Environment = maps.Clone(s.config.Environment)
+	s.config.Environment[variable] = value
+	return s
 }
 
 // batch returns an event of SQS with n documents to retrieve.

@@ -1,9 +1,6 @@
 package bench
 
-import (
-	"context"
-	"maps"
-)
+import "context"
 
 // levers measures what each setting of template.yaml is worth: with all of them,
 // against all but one.
@@ -15,16 +12,11 @@ func (b *bench) levers(ctx context.Context, s *subjects) (comparison, error) {
 		{"GOGC", "100"},
 	} {
 		b.Progress("without " + setting.name)
-		without := func(s subject) subject {
-			s.config.Environment = maps.Clone(s.config.Environment)
-			s.config.Environment[setting.name] = setting.without
-			return s
-		}
-		cold, err := b.coldStarts(ctx, []subject{s.webhook, without(s.webhook)}, s.request, 0)
+		cold, err := b.coldStarts(ctx, []subject{s.webhook, s.webhook.with(setting.name, setting.without)}, s.request, 0)
 		if err != nil {
 			return table, err
 		}
-		batches, err := b.blocks(ctx, []subject{s.processor, without(s.processor)}, batch(10))
+		batches, err := b.blocks(ctx, []subject{s.processor, s.processor.with(setting.name, setting.without)}, batch(10))
 		if err != nil {
 			return table, err
 		}

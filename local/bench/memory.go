@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
 )
 
@@ -21,9 +20,7 @@ func (b *bench) sizesOfMemory(ctx context.Context, s *subjects) ([]Table, error)
 			"SQS and DynamoDB answer at once here, and within 5 to 20 ms on AWS: add them to each line.",
 		},
 	}
-	paced := s.processor
-	paced.config.Environment = maps.Clone(paced.config.Environment)
-	paced.config.Environment["VERYFI_REQUESTS_PER_SECOND"] = "11"
+	paced := s.processor.with("VERYFI_REQUESTS_PER_SECOND", "11")
 	s.upstream.delay.Store(int64(upstreamDelay))
 	defer s.upstream.delay.Store(0)
 	for _, kind := range []struct {

@@ -13,13 +13,14 @@ const invocations = 100
 func (b *bench) warm(ctx context.Context, s *subjects) (comparison, error) {
 	table := comparison{title: "Running: webhook, one invocation"}
 	b.Progress("invocations of running webhooks")
-	measured, err := b.blocks(ctx, b.withPython([]subject{s.webhook, s.webhookFloor, s.hello}, s.webhookPython), s.request)
+	compared := b.withPython([]subject{s.webhook, s.webhookFloor, s.hello}, s.webhookPython)
+	measured, err := b.blocks(ctx, compared, s.request)
 	if err != nil {
 		return table, err
 	}
 	ours := measured[0]
 	for n, other := range measured[1:] {
-		name := []string{"floor", "empty function", "Python"}[n]
+		name := compared[n+1].name
 		target := 0.0
 		if n == 0 {
 			target = 1.5
