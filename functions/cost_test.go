@@ -29,6 +29,7 @@ func TestADocumentTakesTwoLogLines(t *testing.T) {
 	if len(lines) != 2 {
 		t.Fatalf("%d lines: %s", len(lines), lines)
 	}
+	counted := 0
 	for message, assumed := range map[string]int{`"accepted"`: cost.WebhookLog, `"stored"`: cost.ProcessorLog} {
 		i := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, message) })
 		if i < 0 {
@@ -38,5 +39,9 @@ func TestADocumentTakesTwoLogLines(t *testing.T) {
 		if len(line) > assumed || len(line) < assumed*3/4 {
 			t.Errorf("the line %s has %d bytes, and %d are reckoned with", message, len(line), assumed)
 		}
+		counted += strings.Count(line, `{"Name":`)
+	}
+	if counted != cost.DocumentMetrics {
+		t.Errorf("%d metrics are counted, and %d are reckoned with", counted, cost.DocumentMetrics)
 	}
 }

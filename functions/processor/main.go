@@ -19,6 +19,7 @@ import (
 
 	"veryfi-intake/functions/processor/handler"
 	"veryfi-intake/shared/awsconfig"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
@@ -63,6 +64,8 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 		Queue:           queue.New(queues, cfg.queueURL),
 		DeadLetters:     queue.New(queues, cfg.deadLetterQueueURL),
 		MaxReceiveCount: cfg.maxReceiveCount,
+		Retention:       cfg.retention,
+		Metrics:         metrics.New(getenv("STACK_NAME"), time.Now),
 		Now:             time.Now,
 		Random:          rand.Float64,
 		Log:             log,
@@ -73,6 +76,7 @@ type config struct {
 	queueURL, deadLetterQueueURL, table, baseURL string
 	maxReceiveCount                              int
 	requestsPerSecond                            float64
+	retention                                    time.Duration
 }
 
 func readConfig(getenv func(string) string) (config, error) {
@@ -95,6 +99,13 @@ func readConfig(getenv func(string) string) (config, error) {
 	}
 	if c.requestsPerSecond, err = strconv.ParseFloat(getenv("VERYFI_REQUESTS_PER_SECOND"), 64); err != nil {
 		return c, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number: this environment's share of Veryfi's 60 requests a second")
+	}
+	if text := getenv("DOCUMENT_RETENTION_DAYS"); text != "" {
+		days, err := strconv.Atoi(text)
+		if err != nil || days < 0 || days > 36_500 {
+			return c, errors.New("DOCUMENT_RETENTION_DAYS must be a whole number from 0, for ever, to 36500")
+		}
+		c.retention = time.Duration(days) * 24 * time.Hour
 	}
 	return c, nil
 }

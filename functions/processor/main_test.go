@@ -29,6 +29,7 @@ func TestMissingSettingIsNamed(t *testing.T) {
 		"QUEUE_URL": {""}, "DEAD_LETTER_QUEUE_URL": {""}, "TABLE_NAME": {""}, "AWS_REGION": {""},
 		"MAX_RECEIVE_COUNT":          {"", "0", "many"},
 		"VERYFI_REQUESTS_PER_SECOND": {"", "0", "-1", "NaN", "100001", "many"},
+		"DOCUMENT_RETENTION_DAYS":    {"-1", "many", "1.5", "36501"},
 		"VERYFI_BASE_URL":            {"api.veryfi.com", "ftp://x", "://"},
 	} {
 		for _, value := range values {

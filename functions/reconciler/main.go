@@ -18,6 +18,7 @@ import (
 
 	"veryfi-intake/functions/reconciler/handler"
 	"veryfi-intake/shared/awsconfig"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
@@ -58,6 +59,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 		Queue:   queue.New(sqs.NewFromConfig(aws), cfg.queueURL),
 		Window:  cfg.window,
 		Grace:   cfg.grace,
+		Metrics: metrics.New(getenv("STACK_NAME"), time.Now),
 		Now:     time.Now,
 		Log:     log,
 	}, nil

@@ -15,6 +15,7 @@ import (
 
 	"veryfi-intake/functions/webhook/handler"
 	"veryfi-intake/shared/awsconfig"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/warmup"
@@ -48,6 +49,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	return &handler.Handler{
 		Secrets: secrets,
 		Queue:   documents,
+		Metrics: metrics.New(getenv("STACK_NAME"), time.Now),
 		Now:     time.Now,
 		Log:     log,
 	}, nil

@@ -94,7 +94,7 @@ func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
 	for id, into := range map[string]*subject{"WebhookFunction": &s.webhook, "ProcessorFunction": &s.processor} {
 		function, err := described.Function(id, template.References{
 			"DocumentQueue": s.upstream.url + "/queue", "DeadLetterQueue": s.upstream.url + "/dead-letters",
-			"DocumentTable": "documents", "VeryfiSecret": "secret",
+			"DocumentTable": "documents", "VeryfiSecret": "secret", "AWS::StackName": "bench",
 		})
 		if err != nil {
 			return err

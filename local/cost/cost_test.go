@@ -36,6 +36,8 @@ func TestABillByHand(t *testing.T) {
 	tens.Batch = 10
 	reconciled := plain
 	reconciled.ReconcileReads = 12
+	watched := plain
+	watched.Alarms = 5
 	for name, test := range map[string]struct {
 		got, want float64
 	}{
@@ -54,6 +56,9 @@ func TestABillByHand(t *testing.T) {
 		"six seconds of the reconciler for fifty documents": {
 			units(t, reconciled, Prices{LambdaGBSecond: 1}).Compute, million * (0.011 + 0.316*2 + 6.0/50),
 		},
+		"eight metrics, five alarms, a dashboard": {
+			units(t, watched, Prices{MetricMonth: 1, AlarmMonth: 10, DashboardMonth: 100}).Signals, 158,
+		},
 		"the sum": {
 			units(t, plain, Prices{SQSRequest: 1, ReadUnit: 1}).Total(), 3*million + 648_000 + million,
 		},
@@ -70,7 +75,7 @@ func TestDeployedReadsTheTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.WebhookMemory == 0 || s.ProcessorMemory == 0 || s.ReconcilerMemory == 0 || s.RequestsPerSecond == 0 || s.ReconcileReads == 0 || s.ListsPerSecond == 0 {
+	if s.WebhookMemory == 0 || s.ProcessorMemory == 0 || s.ReconcilerMemory == 0 || s.RequestsPerSecond == 0 || s.ReconcileReads == 0 || s.ListsPerSecond == 0 || s.Alarms == 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -14,6 +14,9 @@ type Prices struct {
 	LogsGBMonth    float64 // kept, of what is left when it is compressed
 	SecretMonth    float64
 	SecretCall     float64
+	MetricMonth    float64 // CloudWatch, of one's own
+	AlarmMonth     float64
+	DashboardMonth float64
 }
 
 const million = 1e6
@@ -34,6 +37,9 @@ var USEast1 = Prices{
 	LogsGBMonth:    0.03,
 	SecretMonth:    0.40,
 	SecretCall:     0.05 / 10_000,
+	MetricMonth:    0.30,
+	AlarmMonth:     0.10,
+	DashboardMonth: 3.00,
 }
 
 // x86 and infrequentAccess are what the levers of those names change (Lambda on

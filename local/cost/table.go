@@ -31,6 +31,7 @@ func Parts(s Setup, p Prices) (headers []string, rows [][]string, err error) {
 		{"DynamoDB, a month of keeping", func(b Bill) float64 { return b.Storage }},
 		{"logs", func(b Bill) float64 { return b.Logs }},
 		{"secret", func(b Bill) float64 { return b.Secret }},
+		{"metrics, alarms, dashboard", func(b Bill) float64 { return b.Signals }},
 		{"in all", Bill.Total},
 	} {
 		row := []string{part.name}

@@ -32,10 +32,14 @@ const (
 	// document (a test compares them). accessLog is API Gateway's line, systemLog
 	// what Lambda writes about an invocation at level INFO (AWS Lambda, "Telemetry
 	// API event schema reference": start and report).
-	WebhookLog   = 240
-	ProcessorLog = 300
+	WebhookLog   = 480
+	ProcessorLog = 800
 	accessLog    = 400
 	systemLog    = 520
+
+	// DocumentMetrics are those that each document counts (a test compares them). The
+	// reconciler has one more; others are paid for in the hours that have any.
+	DocumentMetrics = 7
 
 	// attributes is what a row has besides the document, in bytes.
 	attributes = 330
@@ -66,6 +70,7 @@ type Setup struct {
 	ReconcileReads, ListsPerSecond float64
 	RetentionDays                  float64 // of logs
 	Backup                         bool    // point-in-time recovery
+	Alarms                         int
 	// SystemLogs are Lambda's own lines about each invocation of the webhook.
 	SystemLogs bool
 	// Gzipped has all documents stored in document_gzip.
@@ -79,8 +84,8 @@ func Deployed(root string) (Setup, error) {
 	if err != nil {
 		return Setup{}, err
 	}
-	s := Setup{Batch: 1, RetentionDays: 30, Backup: true}
-	references := template.References{"DocumentQueue": "-", "DeadLetterQueue": "-", "DocumentTable": "-", "VeryfiSecret": "-"}
+	s := Setup{Batch: 1, RetentionDays: 30, Backup: true, Alarms: len(t.Alarms())}
+	references := template.References{"AWS::StackName": "-", "DocumentQueue": "-", "DeadLetterQueue": "-", "DocumentTable": "-", "VeryfiSecret": "-"}
 	for id, read := range map[string]func(template.Function) error{
 		"WebhookFunction": func(f template.Function) error {
 			s.WebhookMemory = f.MemorySize
@@ -121,11 +126,12 @@ type Bill struct {
 	Storage  float64 // DynamoDB, for a month of keeping what came in it, and its backup
 	Logs     float64
 	Secret   float64
+	Signals  float64 // metrics, alarms and the dashboard
 }
 
 // Total is the sum.
 func (b Bill) Total() float64 {
-	return b.Requests + b.Compute + b.SQS + b.Writes + b.Reads + b.Storage + b.Logs + b.Secret
+	return b.Requests + b.Compute + b.SQS + b.Writes + b.Reads + b.Storage + b.Logs + b.Secret + b.Signals
 }
 
 // PerMillion returns the bill for documents of a size, in bytes of JSON, each
@@ -154,6 +160,7 @@ func PerMillion(size int, s Setup, p Prices) (Bill, error) {
 		Storage: stored * p.TableGBMonth,
 		Logs:    million * logs / gigabyte * (p.LogsGB + p.LogsGBMonth*compressed*s.RetentionDays/30),
 		Secret:  p.SecretMonth + secretCalls*2*p.SecretCall,
+		Signals: p.MetricMonth*(DocumentMetrics+1) + p.AlarmMonth*float64(s.Alarms) + p.DashboardMonth,
 	}
 	if s.Backup {
 		bill.Storage += stored * p.BackupGBMonth

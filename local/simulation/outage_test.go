@@ -115,7 +115,7 @@ func readTemplate(t *testing.T) plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	references := template.References{}
+	references := template.References{"AWS::StackName": "simulation"}
 	for _, id := range []string{"DocumentQueue", "DeadLetterQueue", "DocumentTable", "VeryfiSecret"} {
 		references[id], references[id+".Arn"] = id, id
 	}

@@ -31,7 +31,7 @@ func TestArtifactsOfABuiltTemplate(t *testing.T) {
 		if given != "" {
 			values["Architecture"] = given
 		}
-		template, err := parse([]byte(builtSample), values)
+		template, err := Parse([]byte(builtSample), values)
 		if err != nil {
 			t.Fatal(err)
 		}

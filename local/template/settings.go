@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -11,6 +12,7 @@ const (
 	queueType    = "AWS::SQS::Queue"
 	tableType    = "AWS::DynamoDB::Table"
 	functionType = "AWS::Serverless::Function"
+	alarmType    = "AWS::CloudWatch::Alarm"
 )
 
 // A Queue is an SQS queue's settings.
@@ -167,4 +169,50 @@ func (t *Template) events(id string, function *Function) error {
 		}
 	}
 	return nil
+}
+
+// Dashboard returns the body of a CloudWatch dashboard.
+func (t *Template) Dashboard(id string, references References) (string, error) {
+	var properties struct{ DashboardBody string }
+	err := t.properties(id, "AWS::CloudWatch::Dashboard", references, &properties, "DashboardBody")
+	return properties.DashboardBody, err
+}
+
+// An Alarm is a CloudWatch alarm on one metric, named as in CloudFormation.
+type Alarm struct {
+	AlarmName, AlarmDescription string
+	Namespace, MetricName       string
+	Dimensions                  []Dimension
+	Statistic                   string // Sum or Maximum
+	Period                      int    // seconds
+	EvaluationPeriods           int
+	DatapointsToAlarm           int // 0 is EvaluationPeriods
+	Threshold                   float64
+	ComparisonOperator          string
+	TreatMissingData            string
+	AlarmActions, OKActions     []string
+}
+
+// A Dimension tells the metrics of one name apart.
+type Dimension struct{ Name, Value string }
+
+// Alarms returns the logical ids of the alarms that are created, sorted.
+func (t *Template) Alarms() []string {
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(t.resources)) {
+		if r := t.resources[id]; r.Type == alarmType {
+			if holds, err := (resolver{template: t}).condition(r.Condition); r.Condition == "" || err == nil && holds {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// Alarm returns the settings of an alarm.
+func (t *Template) Alarm(id string, references References) (Alarm, error) {
+	var alarm Alarm
+	err := t.properties(id, alarmType, references, &alarm, "AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic",
+		"Period", "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "AlarmActions", "OKActions")
+	return alarm, err
 }

@@ -43,14 +43,15 @@ func Read(path string, values map[string]string) (*Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the template: %w", err)
 	}
-	t, err := parse(text, values)
+	t, err := Parse(text, values)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
 
-func parse(text []byte, values map[string]string) (*Template, error) {
+// Parse is Read of a template's text.
+func Parse(text []byte, values map[string]string) (*Template, error) {
 	var file struct {
 		Parameters map[string]struct {
 			Type    string  `yaml:"Type"`

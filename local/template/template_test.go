@@ -81,7 +81,7 @@ var references = References{"Work": "http://q", "Work.Arn": "arn:q", "AWS::Regio
 
 func read(t *testing.T, values map[string]string) *Template {
 	t.Helper()
-	template, err := parse([]byte(sample), values)
+	template, err := Parse([]byte(sample), values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		"Rows":      func() error { _, err := template.Queue("Rows"); return err },
 		"!Ref Gone": func() error { _, err := template.Function("Lost", references); return err },
 		"!Ref Work": func() error { _, err := template.Function("Front", nil); return err },
-		"Wrong":     func() error { _, err := parse([]byte(sample), map[string]string{"Wrong": "x"}); return err },
+		"Wrong":     func() error { _, err := Parse([]byte(sample), map[string]string{"Wrong": "x"}); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, which does not name %s", err, want)

@@ -24,9 +24,9 @@ const (
 	// own. The calls themselves are repeated by the SDK.
 	maxRounds  = 4
 	firstPause = 50 * time.Millisecond
-	// maxDelay is how long a message can be kept waiting. SQS allows 12 hours
+	// MaxDelay is how long a message can be kept waiting. SQS allows 12 hours
 	// from the moment of receiving.
-	maxDelay = 11 * time.Hour
+	MaxDelay = 11 * time.Hour
 )
 
 // MaxBody is the longest body, in bytes. It stays below SQS's limit of 1 MiB for
@@ -160,7 +160,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // seconds and cut to 11 hours. It holds when the function that received the
 // message reports it as failed.
 func (q *Queue) Delay(ctx context.Context, receiptHandle string, d time.Duration) error {
-	d = min(max(0, d), maxDelay)
+	d = min(max(0, d), MaxDelay)
 	seconds := int32((d + time.Second - 1) / time.Second)
 	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &q.url, ReceiptHandle: &receiptHandle, VisibilityTimeout: seconds,

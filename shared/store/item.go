@@ -38,6 +38,9 @@ func putItemBody(table string, row Row, seen State, native bool) ([]byte, error)
 	b.time("received_at", row.ReceivedAt)
 	b.time("retrieved_at", row.RetrievedAt)
 	b.time("updated_at", row.UpdatedAt)
+	if !row.ExpiresAt.IsZero() {
+		b.number("expires_at", row.ExpiresAt.Unix()) // as DynamoDB wants it
+	}
 	b.number("attempts", int64(row.Attempts))
 	b.string("request_id", row.RequestID)
 	b.string("data", row.Data)

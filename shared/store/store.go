@@ -45,6 +45,7 @@ type Row struct {
 	ReceivedAt  time.Time
 	RetrievedAt time.Time // zero until it is
 	UpdatedAt   time.Time
+	ExpiresAt   time.Time // when DynamoDB may delete the row, zero for never
 	Attempts    int
 	RequestID   string
 	Data        string             // of Unsupported: the JSON text as received

@@ -177,9 +177,32 @@ func (c *Client) ask(ctx context.Context, credentials secret.Credentials, url *u
 	if err := c.pacer.wait(ctx); err != nil {
 		return err
 	}
+	start := c.now()
 	err := c.send(ctx, credentials, url, limit, read)
 	c.pacer.note(err)
+	if observe, ok := ctx.Value(observerKey{}).(func(int, time.Duration)); ok {
+		observe(statusOf(err), c.now().Sub(start))
+	}
 	return err
+}
+
+type observerKey struct{}
+
+// WithObserver returns a context for requests of which observe is told, each when it
+// has ended: the answer's status, 0 when there was none, and how long it took with
+// its body, the wait for its turn not counted in.
+func WithObserver(ctx context.Context, observe func(status int, took time.Duration)) context.Context {
+	return context.WithValue(ctx, observerKey{}, observe)
+}
+
+func statusOf(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	if answer, ok := errors.AsType[*Error](err); ok {
+		return answer.Status
+	}
+	return 0
 }
 
 func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *url.URL, limit int64, read func(answer io.Reader, length int64) error) error {

@@ -779,3 +779,34 @@ func TestAnswerThatIsNotHTTPIsNotQuoted(t *testing.T) {
 		t.Errorf("a redirect to nowhere: %v", e)
 	}
 }
+
+func TestObserverIsToldOfEveryAnswer(t *testing.T) {
+	t.Parallel()
+	statuses := []int{200, 429, 503}
+	served := 0
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(statuses[served])
+		served++
+		fmt.Fprint(w, "{}")
+	})
+	var observed []int
+	ctx := WithObserver(t.Context(), func(status int, took time.Duration) {
+		observed = append(observed, status)
+		if took <= 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+	for range statuses { // each by a client of its own, since a 429 stops one
+		_, _ = newClient(t, url).Get(ctx, older, Documents, 1)
+	}
+	_, _ = newClient(t, "http://127.0.0.1:1").Get(ctx, older, Documents, 1)
+	if diff := cmp.Diff(append(statuses, 0), observed); diff != "" {
+		t.Error(diff)
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_, _ = newClient(t, url).Get(ended, older, Documents, 1)
+	if len(observed) != 4 {
+		t.Errorf("a request that was not sent was observed: %v", observed)
+	}
+}

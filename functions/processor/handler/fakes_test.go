@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -230,6 +231,7 @@ func newFixture() *fixture {
 	f.Handler = &Handler{
 		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue, DeadLetters: f.deadLetters,
 		MaxReceiveCount: maxReceiveCount,
+		Metrics:         metrics.New("test", time.Now),
 		Now:             time.Now,
 		Random:          func() float64 { return 0 },
 		Log:             slog.New(slog.NewJSONHandler(f.logs, nil)),

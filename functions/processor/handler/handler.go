@@ -17,6 +17,7 @@ import (
 
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -78,7 +79,9 @@ type Handler struct {
 	Table           Table
 	Queue           Queue
 	DeadLetters     DeadLetters
-	MaxReceiveCount int // the queue's: after so many tries SQS gives a message up
+	MaxReceiveCount int           // the queue's: after so many tries SQS gives a message up
+	Retention       time.Duration // how long the table keeps a document, 0 for ever
+	Metrics         metrics.Recorder
 	Now             func() time.Time
 	Random          func() float64 // from 0 to below 1
 	Log             *slog.Logger
@@ -186,8 +189,12 @@ type try struct {
 	seen         store.State // what is known of the row
 	looked       bool        // seen is what the row is now
 	alone        bool        // no other record is processed beside it
+	counted      []metrics.Value
 	log          *slog.Logger
 }
+
+// count adds to what the try's last log line counts.
+func (t *try) count(values ...metrics.Value) { t.counted = append(t.counted, values...) }
 
 func (h *Handler) newTry(r events.SQSMessage) *try {
 	t := &try{body: r.Body, receipt: r.ReceiptHandle, receiveCount: receiveCount(r)}
@@ -252,7 +259,7 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 		return err
 	}
 	if t.settledBy(t.seen) {
-		t.log.InfoContext(ctx, "nothing to do, the document is stored")
+		t.log.InfoContext(ctx, "nothing to do, the document is stored", h.Metrics.Of(t.counted...))
 		return nil
 	}
 	row := t.row()
@@ -266,9 +273,9 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 		err = h.store(ctx, t, row)
 	case event.RetrieveDocument, event.RetrieveBankStatement:
 		row.Status = store.Processed
-		row.Document, row.RetrievedAt, err = h.document(working, t.message)
+		row.Document, row.RetrievedAt, err = h.document(veryfi.WithObserver(working, t.observe), t)
 		if veryfi.ClassOf(err) == veryfi.NotFound && t.isKept() {
-			t.log.InfoContext(ctx, "nothing to do, Veryfi has the document no more, and it is kept", slog.String("row", string(t.seen.Status)))
+			t.log.InfoContext(ctx, "nothing to do, Veryfi has the document no more, and it is kept", slog.String("row", string(t.seen.Status)), h.Metrics.Of(t.counted...))
 			return nil
 		}
 		if err == nil {
@@ -342,15 +349,23 @@ func (t *try) settledBy(row store.State) bool {
 
 // document returns the document and when it was retrieved: out of the message,
 // when an earlier try has put it there, or from Veryfi.
-func (h *Handler) document(ctx context.Context, m event.Message) (d *document.Document, retrievedAt time.Time, err error) {
+func (h *Handler) document(ctx context.Context, t *try) (d *document.Document, retrievedAt time.Time, err error) {
+	m := t.message
 	if len(m.Document) > 0 {
 		if d, err = document.ReadGzip(m.Document, m.ID); err != nil {
 			err = fmt.Errorf("%w: %w", event.ErrMalformed, err)
 		}
 		return d, m.RetrievedAt, err
 	}
-	d, err = h.retrieve(ctx, m)
+	if d, err = h.retrieve(ctx, m); err == nil {
+		t.count(metrics.Retrieved.One())
+	}
 	return d, h.Now(), err
+}
+
+// observe counts an answer of Veryfi.
+func (t *try) observe(status int, took time.Duration) {
+	t.count(metrics.OfStatus(status).One(), metrics.VeryfiLatency.Took(took))
 }
 
 // retrieve gets the document from Veryfi. Credentials that are refused may have

@@ -427,7 +427,7 @@ func TestNoRequestWithoutCredentials(t *testing.T) {
 		change func(*memorySecrets)
 		wait   time.Duration
 	}{
-		"down":       {func(s *memorySecrets) { s.err = errDown }, firstWait},
+		"down":       {func(s *memorySecrets) { s.err = errDown }, FirstWait},
 		"not filled": {func(s *memorySecrets) { s.known.APIKey = "unset" }, credentialsWait},
 	} {
 		f := newFixture()
@@ -618,8 +618,8 @@ func TestWaitsGrowToAnHour(t *testing.T) {
 		h := &Handler{Random: func() float64 { return random }}
 		var total time.Duration
 		for n := 1; n <= 100; n++ {
-			wait := h.backoff(firstWait, n)
-			if wait < firstWait || wait > maxWait*3/2 {
+			wait := h.backoff(FirstWait, n)
+			if wait < FirstWait || wait > MaxWait*3/2 {
 				t.Errorf("wait %d is %v", n, wait)
 			}
 			if n < maxReceiveCount {
@@ -634,7 +634,7 @@ func TestWaitsGrowToAnHour(t *testing.T) {
 
 func TestWaitsDifferByUpToHalf(t *testing.T) {
 	h := &Handler{Random: func() float64 { return 0.5 }}
-	if got, want := h.backoff(firstWait, 3), 4*firstWait*5/4; got != want {
+	if got, want := h.backoff(FirstWait, 3), 4*FirstWait*5/4; got != want {
 		t.Errorf("waits %v, want %v", got, want)
 	}
 }
@@ -647,7 +647,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 			t.Errorf("waits %v", f.delay(ready(7)))
 		}
 	}
-	for class, least := range map[veryfi.Class]time.Duration{veryfi.NotFound: firstWait, veryfi.CredentialsRefused: credentialsWait} {
+	for class, least := range map[veryfi.Class]time.Duration{veryfi.NotFound: FirstWait, veryfi.CredentialsRefused: credentialsWait} {
 		f := newFixture()
 		f.veryfi.answer = answering("", &veryfi.Error{Class: class, RetryAfter: time.Second})
 		if f.deliver(t, 1, ready(7)); f.delay(ready(7)) < least {
@@ -665,7 +665,7 @@ func TestShortRetryAfterDoesNotUseUpTheTries(t *testing.T) {
 	for n := 1; n < maxReceiveCount; n++ {
 		f.deliver(t, n, ready(7))
 		wait := f.delay(ready(7))
-		if n <= exactTries && wait != time.Second {
+		if n <= ExactTries && wait != time.Second {
 			t.Errorf("after try %d it waits %v", n, wait)
 		}
 		total += wait

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/store"
 )
@@ -73,7 +74,8 @@ func (h *Handler) rescue(ctx context.Context, t *try, row store.Row, why error) 
 	if err := h.Queue.Send(brief, t.body); err != nil {
 		return err
 	}
-	t.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()))
+	t.count(metrics.Rescued.One(), metrics.TableFailures.One())
+	t.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()), h.Metrics.Of(t.counted...))
 	row.Status, row.Document, row.RetrievedAt = store.Retrying, nil, time.Time{}
 	row.Error = fmt.Sprintf("%s: %s", classRescued, inQueue(why))
 	if err := h.put(ctx, t, row); err != nil {
@@ -97,7 +99,15 @@ func (t *try) isKept() bool {
 func (h *Handler) store(ctx context.Context, t *try, row store.Row) error {
 	err := h.put(ctx, t, row)
 	if err == nil {
-		t.log.InfoContext(ctx, "stored", slog.String("status", string(row.Status)), slog.Int("attempts", row.Attempts))
+		if row.Status == store.Processed {
+			t.count(metrics.Stored.One())
+			if !row.ReceivedAt.IsZero() {
+				t.count(metrics.TimeToRow.Took(h.Now().Sub(row.ReceivedAt)))
+			}
+		} else {
+			t.count(metrics.Recorded.For(string(row.Status), 1))
+		}
+		t.log.InfoContext(ctx, "stored", slog.String("status", string(row.Status)), slog.Int("attempts", row.Attempts), h.Metrics.Of(t.counted...))
 	}
 	return err
 }
@@ -109,6 +119,9 @@ func (h *Handler) put(ctx context.Context, t *try, row store.Row) error {
 	defer cancel()
 	for {
 		row.UpdatedAt = h.Now()
+		if h.Retention > 0 && row.Status == store.Processed {
+			row.ExpiresAt = row.UpdatedAt.Add(h.Retention)
+		}
 		err := h.Table.Put(ctx, row, t.seen)
 		if !errors.Is(err, store.ErrSuperseded) {
 			return err

@@ -103,7 +103,7 @@ func TestRescueIsSentOnceAndThenDelayed(t *testing.T) {
 		if done := f.deliver(t, n, m); done[0] {
 			t.Fatalf("try %d: done", n)
 		}
-		if f.delay(m) < firstWait {
+		if f.delay(m) < FirstWait {
 			t.Fatalf("try %d: waits %v", n, f.delay(m))
 		}
 		if row := f.table.rows["7"]; row.Status != store.Retrying || !strings.HasPrefix(row.Error, "rescued: ") || row.Attempts != n+1 {

@@ -10,24 +10,25 @@ import (
 
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
 
 const (
-	// firstWait keeps below ten equal failures a minute, which Veryfi answers with
+	// FirstWait keeps below ten equal failures a minute, which Veryfi answers with
 	// 429, and is what a 404 needs at least.
-	firstWait = 10 * time.Second
+	FirstWait = 10 * time.Second
 	// credentialsWait is the first wait when a person has to do something.
 	credentialsWait = time.Minute
-	// maxWait bounds how long after an outage the last document comes. Sixty tries
+	// MaxWait bounds how long after an outage the last document comes. Sixty tries
 	// (the template's maxReceiveCount) then reach past two days.
-	maxWait = time.Hour
-	// exactTries is how often a retry-after is kept to the second. When it has not
+	MaxWait = time.Hour
+	// ExactTries is how often a retry-after is kept to the second. When it has not
 	// helped so often, the waits grow all the same: a short one would use up all
 	// tries within an hour of an outage.
-	exactTries = 10
+	ExactTries = 10
 	// notFoundTries is how often a document may be missing: then it is deleted.
 	notFoundTries = 5
 )
@@ -54,7 +55,7 @@ type verdict struct {
 
 // judge is the one place that decides what an error means.
 func (h *Handler) judge(t *try, err error) verdict {
-	v := verdict{wait: h.backoff(firstWait, t.receiveCount)}
+	v := verdict{wait: h.backoff(FirstWait, t.receiveCount)}
 	var answer *veryfi.Error
 	switch {
 	case errors.Is(err, event.ErrMalformed):
@@ -71,10 +72,10 @@ func (h *Handler) judge(t *try, err error) verdict {
 			v.wait = max(h.backoff(credentialsWait, t.receiveCount), answer.RetryAfter)
 		case veryfi.Unavailable, veryfi.Throttled, veryfi.Unexpected:
 			switch {
-			case answer.RetryAfter > 0 && t.receiveCount <= exactTries:
+			case answer.RetryAfter > 0 && t.receiveCount <= ExactTries:
 				v.wait = answer.RetryAfter
 			case answer.RetryAfter > 0:
-				v.wait = max(answer.RetryAfter, h.backoff(firstWait, t.receiveCount-exactTries))
+				v.wait = max(answer.RetryAfter, h.backoff(FirstWait, t.receiveCount-ExactTries))
 			}
 		}
 	case errors.Is(err, document.ErrInProgress):
@@ -116,12 +117,29 @@ func (t *try) isMissing() bool {
 func (h *Handler) backoff(first time.Duration, receiveCount int) time.Duration {
 	wait := first
 	for range receiveCount - 1 {
-		if wait *= 2; wait >= maxWait {
-			wait = maxWait
+		if wait *= 2; wait >= MaxWait {
+			wait = MaxWait
 			break
 		}
 	}
 	return wait + time.Duration(h.Random()*float64(wait)/2)
+}
+
+func (h *Handler) countFailure(t *try, v verdict, status store.Status) {
+	if status == store.Error {
+		t.count(metrics.GivenUp.For(v.class, 1))
+	} else {
+		t.count(metrics.Retried.For(v.class, 1))
+		if !t.message.ReceivedAt.IsZero() {
+			t.count(metrics.RetryAge.Took(h.Now().Sub(t.message.ReceivedAt)))
+		}
+	}
+	switch v.class {
+	case classTable, classRescued:
+		t.count(metrics.TableFailures.One())
+	case string(veryfi.CredentialsRefused):
+		t.count(metrics.CredentialsRefused.One())
+	}
 }
 
 // settle sees to it that a message which could not be processed is not lost: it
@@ -138,7 +156,8 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 	if lastTry && !v.permanent {
 		text = fmt.Sprintf("%s (given up after %d tries)", text, t.receiveCount)
 	}
-	t.log.Log(ctx, level, "not stored", slog.String("status", string(status)), slog.String("error", text))
+	h.countFailure(t, v, status)
+	t.log.Log(ctx, level, "not stored", slog.String("status", string(status)), slog.String("error", text), h.Metrics.Of(t.counted...))
 
 	written := true
 	// While the table is down the row can wait, but not past the last try.

@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -82,6 +85,7 @@ type Handler struct {
 	// Window is how far a scheduled run looks back, from the end of the grace
 	// period; Grace is the time that a webhook, and the way to the row, may take.
 	Window, Grace time.Duration
+	Metrics       metrics.Recorder
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -102,7 +106,8 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{Handler: h, reserve: reserve, seen: map[int64]bool{}}
+	r := &run{Handler: h, reserve: reserve, seen: map[int64]bool{}, answers: map[metrics.Metric]int{}}
+	ctx = veryfi.WithObserver(ctx, func(status int, _ time.Duration) { r.answers[metrics.OfStatus(status)]++ })
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		r.requestID = lc.AwsRequestID
 	}
@@ -129,6 +134,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	}
 	attrs := []any{
 		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Any("next", r.result.Next),
+		r.count(request, err),
 	}
 	switch {
 	case err != nil:
@@ -149,7 +155,24 @@ type run struct {
 	log       *slog.Logger
 	seen      map[int64]bool  // documents of the list
 	missing   []event.Message // to be sent
+	answers   map[metrics.Metric]int
 	result    Result
+}
+
+// count returns what the run's last log line counts.
+func (r *run) count(request *Request, err error) slog.Attr {
+	who := "scheduled"
+	if request != nil {
+		who = "by hand"
+	}
+	values := []metrics.Value{metrics.Reconciled.For(who, float64(r.result.Enqueued+r.result.Stale))}
+	for _, m := range slices.SortedFunc(maps.Keys(r.answers), func(a, b metrics.Metric) int { return strings.Compare(a.Name, b.Name) }) {
+		values = append(values, m.Is(float64(r.answers[m])))
+	}
+	if veryfi.ClassOf(err) == veryfi.CredentialsRefused {
+		values = append(values, metrics.CredentialsRefused.One())
+	}
+	return r.Metrics.Of(values...)
 }
 
 // scheduled walks over the window up to end, the newest slice first.

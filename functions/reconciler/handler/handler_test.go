@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -135,7 +136,7 @@ func newFixture() *fixture {
 	}
 	f.Handler = &Handler{
 		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue,
-		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: slog.New(slog.NewJSONHandler(f.logs, nil)),
+		Window: 12 * time.Hour, Grace: time.Hour, Metrics: metrics.New("test", time.Now), Now: time.Now, Log: slog.New(slog.NewJSONHandler(f.logs, nil)),
 	}
 	return f
 }

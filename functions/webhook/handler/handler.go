@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
 )
@@ -49,6 +50,7 @@ type Queue interface {
 type Handler struct {
 	Secrets Secrets
 	Queue   Queue
+	Metrics metrics.Recorder
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -59,15 +61,16 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	id := requestID(ctx, req)
-	r := request{APIGatewayV2HTTPRequest: req, id: id, log: h.Log.With(slog.String("request_id", id))}
+	r := request{APIGatewayV2HTTPRequest: req, id: id, metrics: h.Metrics, log: h.Log.With(slog.String("request_id", id))}
 	return h.answer(ctx, r).response(), nil
 }
 
 // A request is one request, and where to write about it.
 type request struct {
 	events.APIGatewayV2HTTPRequest
-	id  string
-	log *slog.Logger
+	id      string
+	metrics metrics.Recorder
+	log     *slog.Logger
 }
 
 // answer is the way of a request: decode it, verify it, read the event, enqueue
@@ -166,7 +169,7 @@ func (h *Handler) enqueue(ctx context.Context, r request, e event.Event) answer 
 	if err := h.Queue.Send(ctx, bodies...); err != nil {
 		return r.fail(ctx, err)
 	}
-	attrs := []any{slog.String("event", e.Name), slog.Int("messages", len(messages))}
+	attrs := []any{slog.String("event", e.Name), slog.Int("messages", len(messages)), h.Metrics.Of(metrics.Received.One(), metrics.Accepted.One())}
 	if len(messages) == 1 {
 		attrs = append(attrs, slog.String("document_id", messages[0].Key()))
 	}
@@ -180,20 +183,41 @@ func (r request) showCode(ctx context.Context, data signature.Data) answer {
 	code := strings.Trim(string(data.Field("secret")), `"`)
 	const maxCode = 256
 	if code == "" || len(code) > maxCode {
-		r.log.WarnContext(ctx, "a subscription came without a verification code")
+		r.log.WarnContext(ctx, "a subscription came without a verification code", r.metrics.Of(metrics.Received.One()))
 		return alive
 	}
-	r.log.InfoContext(ctx, "type this code into Veryfi's portal to confirm the webhook URL", slog.String("verification_code", code))
+	r.log.InfoContext(ctx, "type this code into Veryfi's portal to confirm the webhook URL", slog.String("verification_code", code), r.metrics.Of(metrics.Received.One()))
 	return alive
 }
 
 func (r request) refuse(ctx context.Context, a answer, why error) answer {
-	r.log.WarnContext(ctx, "refused", slog.Int("status", a.status), slog.String("error", why.Error()))
+	r.log.WarnContext(ctx, "refused", slog.Int("status", a.status), slog.String("error", why.Error()),
+		r.metrics.Of(metrics.Received.One(), metrics.Rejected.For(reason(why), 1)))
 	return a
 }
 
+// reason is what a refused request is counted as. One that is signed, but wrongly,
+// is told from what anybody sends to any URL: the client secret may be wrong.
+func reason(why error) string {
+	switch {
+	case errors.Is(why, errTooLarge):
+		return "size"
+	case errors.Is(why, errNotBase64), errors.Is(why, signature.ErrNotObject):
+		return "body"
+	case errors.Is(why, signature.ErrNoSignature), errors.Is(why, signature.ErrNoData):
+		return "unsigned"
+	default:
+		return "signature"
+	}
+}
+
 func (r request) fail(ctx context.Context, why error) answer {
-	r.log.ErrorContext(ctx, "not accepted, Veryfi will try again", slog.Int("status", unavailable.status), slog.String("error", why.Error()))
+	failure := metrics.EnqueueFailures
+	if errors.Is(why, errNoSecret) {
+		failure = metrics.SecretFailures
+	}
+	r.log.ErrorContext(ctx, "not accepted, Veryfi will try again", slog.Int("status", unavailable.status), slog.String("error", why.Error()),
+		r.metrics.Of(metrics.Received.One(), failure.One()))
 	return unavailable
 }
 

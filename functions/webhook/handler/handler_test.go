@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
 )
@@ -97,6 +98,7 @@ func newFixture() *fixture {
 	f.Handler = &Handler{
 		Secrets: f.secrets,
 		Queue:   f.queue,
+		Metrics: metrics.New("test", time.Now),
 		Now:     func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
 		Log:     slog.New(slog.NewJSONHandler(f.logs, nil)),
 	}

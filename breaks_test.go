@@ -1,0 +1,153 @@
+package contract_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestBreaksAreNoticed breaks the template, one promise at a time: a check that
+// cannot fail would show here.
+func TestBreaksAreNoticed(t *testing.T) {
+	t.Parallel()
+	const remove = ""
+	var none [2]string
+	for _, b := range []struct {
+		name, old, new string
+		notice         string    // what a violation says
+		and            [2]string // a second edit
+	}{
+		{"the placeholder has another form", `'{"client_id": "unset", "client`, `'{"client_id":"unset", "client`, "VeryfiSecret", none},
+		{"the secret goes with the stack", "    DeletionPolicy: RetainExceptOnCreate\n", remove, "VeryfiSecret goes", none},
+		{"the table is replaced", "  DocumentTable:\n    Type: AWS::DynamoDB::Table\n    DeletionPolicy: RetainExceptOnCreate\n    UpdateReplacePolicy: Retain\n", "  DocumentTable:\n    Type: AWS::DynamoDB::Table\n    DeletionPolicy: RetainExceptOnCreate\n", "DocumentTable goes", none},
+		{"the table has a name", "      BillingMode: PAY_PER_REQUEST\n", "      BillingMode: PAY_PER_REQUEST\n      TableName: documents\n", "fixed name", none},
+		{"batches fail as a whole", "            FunctionResponseTypes: [ReportBatchItemFailures]\n", remove, "ReportBatchItemFailures", none},
+		{"messages come back too early", "VisibilityTimeout: 361", "VisibilityTimeout: 120", "visibility time-out", none},
+		{"the processor may take longer", "Timeout: 60 #", "Timeout: 90 #", "visibility time-out", none},
+		{"the queue gives up earlier than the code", "maxReceiveCount: 60", "maxReceiveCount: 5", "MAX_RECEIVE_COUNT", none},
+		{"both give up early", "maxReceiveCount: 60", "maxReceiveCount: 7", "outlast", [2]string{`MAX_RECEIVE_COUNT: "60"`, `MAX_RECEIVE_COUNT: "7"`}},
+		{"the queue forgets", "MessageRetentionPeriod: 864000", "MessageRetentionPeriod: 345600", "forgets", none},
+		{"dead letters are forgotten", "MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 864000", "DeadLetterQueue", none},
+		{"the dead letters' queue is another one", "deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn", "deadLetterTargetArn: !GetAtt DocumentQueue.Arn", "where they belong", none},
+		{"a queue is not encrypted", "      SqsManagedSseEnabled: true\n", remove, "not encrypted", none},
+		{"too many requests", "    Default: 11\n", "    Default: 12\n", "Veryfi allows", none},
+		{"too many processors", "    Default: 5\n", "    Default: 6\n", "Veryfi allows", none},
+		{"the reconciler is too fast", `VERYFI_REQUESTS_PER_SECOND: "2"`, `VERYFI_REQUESTS_PER_SECOND: "3"`, "Veryfi allows", none},
+		{"concurrency is reserved", "      RecursiveLoop: Allow\n", "      RecursiveLoop: Allow\n      ReservedConcurrentExecutions: 5\n", "reserves", none},
+		{"loops are cut", "      RecursiveLoop: Allow\n", remove, "RecursiveLoop", none},
+		{"a schedule that cannot be turned off", "            State: !If [ReconcilesBySchedule, ENABLED, DISABLED]\n", remove, "turned off", none},
+		{"a role may do more", "Action: [dynamodb:GetItem,", "Action: [dynamodb:DeleteItem, dynamodb:GetItem,", "dynamodb:DeleteItem", none},
+		{"a role may do less", ", dynamodb:PutItem]", "]", "dynamodb:PutItem", none},
+		{"the poller may not delete", "                  - sqs:DeleteMessage\n", remove, "sqs:DeleteMessage", none},
+		{"messages cannot wait", "                  - sqs:ChangeMessageVisibility # for the wait before the next try\n", remove, "sqs:ChangeMessageVisibility", none},
+		{"documents cannot be rescued", "                  - !GetAtt DocumentQueue.Arn # documents that the table refuses\n", remove, "sqs:SendMessage", none},
+		{"a role for every table", "                Action: dynamodb:Query\n                Resource: !Sub ${DocumentTable.Arn}/index/problems", "                Action: dynamodb:Query\n                Resource: '*'", "wildcard", none},
+		{"an action that SQS does not have", "Action: sqs:SendMessage # SendMessageBatch, too", "Action: sqs:SendMessageBatch", "sqs:SendMessage", none},
+		{"SAM writes the role", "      Role: !GetAtt WebhookRole.Arn\n", remove, "SAM adds", none},
+		{"managed policies", "  WebhookRole:\n    Type: AWS::IAM::Role\n    Properties:\n", "  WebhookRole:\n    Type: AWS::IAM::Role\n    Properties:\n      ManagedPolicyArns: [arn:aws:iam::aws:policy/AmazonSQSFullAccess]\n", "managed", none},
+		{"a variable is missing", "          DEAD_LETTER_QUEUE_URL: !Ref DeadLetterQueue\n", remove, "DEAD_LETTER_QUEUE_URL", none},
+		{"a variable that nobody reads", "          TABLE_NAME: !Ref DocumentTable\n", "          TABLE_NAME: !Ref DocumentTable\n          TABLE_INDEX: problems\n", "TABLE_INDEX", none},
+		{"a variable of another resource", "          DEAD_LETTER_QUEUE_URL: !Ref DeadLetterQueue\n", "          DEAD_LETTER_QUEUE_URL: !Ref DocumentQueue\n", "DEAD_LETTER_QUEUE_URL is DocumentQueue", none},
+		{"metrics of no stack", "        STACK_NAME: !Ref AWS::StackName\n", remove, "STACK_NAME", none},
+		{"a credential in a variable", "VERYFI_API_KEY: !Ref AWS::NoValue", "VERYFI_API_KEY: abc", "deployed with VERYFI_API_KEY", none},
+		{"logs for ever", "      RetentionInDays: !Ref LogRetentionDays\n", remove, "for ever", none},
+		{"logs elsewhere", "        LogGroup: !Ref ProcessorLogGroup\n", remove, "no log group", none},
+		{"metrics below the level", "        LogGroup: !Ref ProcessorLogGroup\n", "        LogGroup: !Ref ProcessorLogGroup\n        ApplicationLogLevel: ERROR\n", "dropped", none},
+		{"an alarm of a metric that is not", "MetricName: RetryAge", "MetricName: RetryingAge", "no metric RetryingAge", none},
+		{"an alarm of another queue", "{ Name: QueueName, Value: !GetAtt DeadLetterQueue.QueueName }", "{ Name: QueueName, Value: !GetAtt DocumentQueue.QueueName }", "no alarm rings", none},
+		{"an alarm of an ARN", "{ Name: QueueName, Value: !GetAtt DeadLetterQueue.QueueName }", "{ Name: QueueName, Value: !GetAtt DeadLetterQueue.Arn }", "no metric AWS/SQS", none},
+		{"an alarm lacks a dimension", "        - { Name: Reason, Value: signature }\n", remove, "dimensions", none},
+		{"an alarm of a reason that is not", "{ Name: Reason, Value: signature }", "{ Name: Reason, Value: forged }", "no function counts", none},
+		{"an alarm that rings while nothing happens", "TreatMissingData: notBreaching", "TreatMissingData: breaching", "while nothing happens", none},
+		{"silence is not noticed", "TreatMissingData: breaching", "TreatMissingData: notBreaching", "SilenceAlarm", none},
+		{"silence rings by itself", "  SilenceAlarmHours:\n    Type: Number\n    Default: 0\n", "  SilenceAlarmHours:\n    Type: Number\n    Default: 1\n", "off by default", none},
+		{"an alarm tells nobody", "      AlarmActions: [!Ref AlarmTopic]\n", remove, "tells nobody", none},
+		{"an average of ages", "Statistic: Maximum", "Statistic: Average", "says nothing", none},
+		{"an alarm looks at too short a time", "      EvaluationPeriods: 2\n      DatapointsToAlarm: 1\n", "      EvaluationPeriods: 1\n", "apart", none},
+		{"a description says nothing", "retrieved. First:", "retrieved. Then:", "CredentialsAlarm does not say", none},
+		{"the dashboard shows another metric", `["VeryfiIntake", "Stored",`, `["VeryfiIntake", "Saved",`, "no metric Saved", none},
+		{"the dashboard shows another stack", `["VeryfiIntake", "Stored", "Stack", "${AWS::StackName}"]`, `["VeryfiIntake", "Stored", "Stack", "prod"]`, "dimensions", none},
+		{"the dashboard is no JSON", `"## Waiting"}},`, `"## Waiting"}}`, "not JSON", none},
+		{"the index holds documents", "NonKeyAttributes: [status,", "NonKeyAttributes: [document, status,", "second time", none},
+		{"the index lacks what is needed", "NonKeyAttributes: [status, error, event,", "NonKeyAttributes: [status, error,", "lacks event", none},
+		{"nothing expires", "AttributeName: expires_at", "AttributeName: expires", "expires_at", none},
+		{"no backup", "        PointInTimeRecoveryEnabled: true\n", "        PointInTimeRecoveryEnabled: false\n", "brought back", none},
+		{"another event than the sample", `"external_id": <$.dynamodb.NewImage.external_id.S>,`, "", "DocumentPipe sends", none},
+		{"an event about a row on its way", `["processed", "failed", "error", "unsupported"]`, `["processed", "retrying"]`, "DocumentPipe tells", none},
+		{"an output is missing", "  TableName:\n", "  Table:\n", "output TableName", none},
+		{"the route has another path", "Path: /webhook/veryfi", "Path: /webhook", "route", none},
+		{"the route takes POST only", "Method: ANY", "Method: POST", "route", none},
+		{"the webhook is cut short", "Timeout: 15 #", "Timeout: 5 #", "time-out", none},
+		{"a flood costs much", "ThrottlingRateLimit: 100", "ThrottlingRateLimit: 10000", "flood", none},
+		{"more memory than is used", "          GOMEMLIMIT: 200MiB\n", "          GOMEMLIMIT: 250MiB\n", "GOMEMLIMIT", none},
+		{"another architecture", "    Default: arm64\n", "    Default: x86_64\n", "Makefile builds", none},
+	} {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			text := deployed(t)
+			broken := strings.Replace(text, b.old, b.new, 1)
+			if broken == text {
+				t.Fatalf("the template has no %q to break", b.old)
+			}
+			broken = strings.Replace(broken, b.and[0], b.and[1], 1)
+			found := violations(t, broken)
+			for _, violation := range found {
+				if strings.Contains(violation, b.notice) {
+					return
+				}
+			}
+			t.Errorf("not noticed: %q", found)
+		})
+	}
+}
+
+// TestNothingIsAddedByTheTransform looks at what CloudFormation makes of the
+// template: SAM writes roles, permissions and more.
+func TestNothingIsAddedByTheTransform(t *testing.T) {
+	t.Parallel()
+	wildcards := transformed(t, deployed(t))
+	// Who may invoke the webhook: its own API, by any stage and method.
+	if len(wildcards) != 1 || !strings.HasPrefix(wildcards["WebhookFunctionVeryfiPermission"], "AWS::Lambda::Permission") {
+		t.Errorf("there are wildcards in %v", wildcards)
+	}
+	broken := strings.Replace(deployed(t), "      Role: !GetAtt WebhookRole.Arn\n", "      Policies: [SQSSendMessagePolicy: {QueueName: x}, {Version: '2012-10-17', Statement: [{Effect: Allow, Action: 'sqs:*', Resource: '*'}]}]\n", 1)
+	if role := transformed(t, broken)["WebhookFunctionRole"]; role == "" {
+		t.Error("a role that SAM writes was not noticed")
+	}
+}
+
+// transformed returns the resources with a wildcard in them after SAM's transform,
+// with their types. A pattern in a log's format is none.
+func transformed(t *testing.T, text string) map[string]string {
+	t.Helper()
+	const python = ".tools/venv/bin/python"
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("SAM's translator is not there: `make test` installs it")
+	}
+	command := exec.CommandContext(t.Context(), python, "local/template/transform.py")
+	command.Stdin = strings.NewReader(text)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	var template struct{ Resources map[string]json.RawMessage }
+	if err := json.Unmarshal(out, &template); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for id, resource := range template.Resources {
+		var kind struct{ Type string }
+		if err := json.Unmarshal(resource, &kind); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(resource, []byte("*")) {
+			found[id] = kind.Type
+		}
+	}
+	return found
+}

@@ -1,0 +1,506 @@
+// Package contract_test keeps the promises that template.yaml makes and that
+// neither a linter nor AWS knows.
+package contract_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"veryfi-intake/functions/processor/handler"
+	"veryfi-intake/local/template"
+	"veryfi-intake/shared/queue"
+)
+
+var functions = map[string]string{"WebhookFunction": "webhook", "ProcessorFunction": "processor", "ReconcilerFunction": "reconciler"}
+
+func TestTemplateKeepsItsContract(t *testing.T) {
+	t.Parallel()
+	for _, violation := range violations(t, deployed(t)) {
+		t.Error(violation)
+	}
+}
+
+func deployed(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// violations returns what a template breaks of the contract.
+func violations(t *testing.T, text string) []string {
+	t.Helper()
+	c := &contract{t: t, text: text}
+	if err := yaml.Unmarshal([]byte(text), &c.file); err != nil {
+		return []string{err.Error()}
+	}
+	var err error
+	if c.template, err = template.Parse([]byte(text), nil); err != nil {
+		return []string{err.Error()}
+	}
+	c.references = template.References{"AWS::StackName": "AWS::StackName", "AWS::Region": "AWS::Region"}
+	for id := range c.file.Resources {
+		c.references[id], c.references[id+".Arn"], c.references[id+".QueueName"] = id, id, id+".QueueName"
+	}
+	for _, check := range []func(){
+		c.secretsPlaceholderNeverChanges, c.dataOutlivesTheStack, c.queuesAgreeWithTheFunctions, c.stackStaysBelowVeryfisLimits,
+		c.reconcilerRunsByScheduleUntilItIsTurnedOff, c.webhookIsReached, c.tableIsAsTheCodeHasIt, c.logsAreKeptForATime,
+		c.rolesNameWhatTheCodeCalls, c.variablesAreThoseThatAreRead, c.samLocalSetsEachVariableThereIs,
+		c.functionsMakeTheMostOfTheirMemory, c.aBareBuildFitsABareDeploy, c.alarmsRing, c.dashboardShowsWhatThereIs,
+		c.eventsTellWhatARowHas, c.outputsAreThoseThatAreUsed, c.parametersAreUsed,
+	} {
+		check()
+	}
+	return c.broken
+}
+
+// A contract is a template under test, and what is wrong with it.
+type contract struct {
+	t    *testing.T
+	text string
+	file struct {
+		Parameters map[string]struct {
+			Default any `yaml:"Default"`
+		} `yaml:"Parameters"`
+		Resources map[string]resource `yaml:"Resources"`
+		Outputs   map[string]any      `yaml:"Outputs"`
+	}
+	template   *template.Template
+	references template.References // of each resource its own name
+	broken     []string
+}
+
+func (c *contract) errorf(format string, values ...any) {
+	c.broken = append(c.broken, fmt.Sprintf(format, values...))
+}
+
+// check reports an error of the template itself.
+func (c *contract) check(err error) bool {
+	if err != nil {
+		c.errorf("%v", err)
+	}
+	return err == nil
+}
+
+// A resource has references as plain text: "DocumentQueue.Arn".
+type resource struct {
+	Type, Condition, DeletionPolicy, UpdateReplacePolicy string
+	Properties                                           map[string]any
+}
+
+// UnmarshalYAML exists because CloudFormation's names begin with a capital.
+func (r *resource) UnmarshalYAML(node *yaml.Node) error {
+	var raw map[string]any
+	if err := node.Decode(&raw); err != nil {
+		return err
+	}
+	text, err := json.Marshal(raw)
+	if err != nil {
+		return err
+	}
+	type plain resource
+	return json.Unmarshal(text, (*plain)(r))
+}
+
+// ids returns the resources of a type, sorted.
+func (c *contract) ids(kind string) (found []string) {
+	for _, id := range slices.Sorted(maps.Keys(c.file.Resources)) {
+		if c.file.Resources[id].Type == kind {
+			found = append(found, id)
+		}
+	}
+	return found
+}
+
+// function returns the settings of a function.
+func (c *contract) function(id string) template.Function {
+	f, err := c.template.Function(id, c.references)
+	c.check(err)
+	return f
+}
+
+// decode reads a part of the template into a struct.
+func (c *contract) decode(from, into any) {
+	text, err := json.Marshal(from)
+	if c.check(err) {
+		c.check(json.Unmarshal(text, into))
+	}
+}
+
+// placeholder is what the secret has been created with in every stack there is.
+const placeholder = `{"client_id": "unset", "client_secret": "unset", "username": "unset", "api_key": "unset"}`
+
+func (c *contract) secretsPlaceholderNeverChanges() {
+	if c.file.Resources["VeryfiSecret"].Properties["SecretString"] != placeholder {
+		c.errorf("VeryfiSecret: CloudFormation writes the placeholder over every filled secret when it changes: put it back")
+	}
+}
+
+func (c *contract) dataOutlivesTheStack() {
+	names := map[string]string{
+		"AWS::SecretsManager::Secret": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::SQS::Queue": "QueueName",
+	}
+	for id, resource := range c.file.Resources {
+		name, holdsData := names[resource.Type]
+		if !holdsData {
+			continue
+		}
+		if resource.DeletionPolicy != "RetainExceptOnCreate" || resource.UpdateReplacePolicy != "Retain" {
+			c.errorf("%s goes with the stack, or when it is replaced", id)
+		}
+		if _, fixed := resource.Properties[name]; fixed {
+			c.errorf("%s has a fixed name: the next stack cannot be created beside what is left of this one", id)
+		}
+		if resource.Condition != "" {
+			c.errorf("%s goes when its condition changes", id)
+		}
+	}
+}
+
+func (c *contract) queuesAgreeWithTheFunctions() {
+	documents, err := c.template.Queue("DocumentQueue")
+	deadLetters, err2 := c.template.Queue("DeadLetterQueue")
+	processor := c.function("ProcessorFunction")
+	if !c.check(err) || !c.check(err2) || processor.Source == nil {
+		c.errorf("ProcessorFunction does not poll a queue")
+		return
+	}
+	if documents.DeadLetterQueue != "DeadLetterQueue" || processor.Source.Queue != "DocumentQueue" {
+		c.errorf("the queues are not where they belong")
+	}
+	if documents.VisibilityTimeout < 6*processor.Timeout+processor.Source.Window {
+		c.errorf("the visibility time-out, %v, is less than six times the processor's time-out plus the window", documents.VisibilityTimeout)
+	}
+	if got := processor.Environment["MAX_RECEIVE_COUNT"]; got != strconv.Itoa(documents.MaxReceiveCount) {
+		c.errorf("MAX_RECEIVE_COUNT is %s, the queue's maxReceiveCount %d", got, documents.MaxReceiveCount)
+	}
+	if waits := longestWaits(documents.MaxReceiveCount) + time.Duration(documents.MaxReceiveCount)*processor.Timeout; documents.Retention <= waits {
+		c.errorf("DocumentQueue forgets a message after %v, and %d tries can take %v", documents.Retention, documents.MaxReceiveCount, waits)
+	}
+	if waits := longestWaits(documents.MaxReceiveCount) - longestRetryAfters; waits < 48*time.Hour {
+		c.errorf("%d tries outlast %v only", documents.MaxReceiveCount, waits)
+	}
+	const toRedrive = 4 * 24 * time.Hour // a message keeps its age when SQS moves it
+	if deadLetters.Retention-documents.Retention < toRedrive {
+		c.errorf("a message may have less than %v left in DeadLetterQueue: %v - %v", toRedrive, deadLetters.Retention, documents.Retention)
+	}
+	if !processor.Source.ReportBatchItemFailures {
+		c.errorf("without ReportBatchItemFailures one failed record fails its whole batch")
+	}
+	if processor.Source.BatchSize < 1 || processor.Source.BatchSize > 10 {
+		c.errorf("batches of %d: the processor reads the rows of ten in one call, and Lambda wants a longer window for more", processor.Source.BatchSize)
+	}
+	// The processor sends documents back to its own queue.
+	if got := c.file.Resources["ProcessorFunction"].Properties["RecursiveLoop"]; got != "Allow" {
+		c.errorf("RecursiveLoop is %v: Lambda drops an event at its 16th round", got)
+	}
+	for _, id := range c.ids("AWS::SQS::Queue") {
+		if c.file.Resources[id].Properties["SqsManagedSseEnabled"] != true {
+			c.errorf("%s is not encrypted", id)
+		}
+	}
+}
+
+// longestRetryAfters is how long the tries can take that keep to retry-after.
+const longestRetryAfters = handler.ExactTries * queue.MaxDelay
+
+// longestWaits returns how long so many tries can take, without the work itself.
+func longestWaits(tries int) time.Duration {
+	all, wait := time.Duration(longestRetryAfters), handler.FirstWait
+	for range tries {
+		all += wait + wait/2 // up to half of it by chance
+		wait = min(2*wait, handler.MaxWait)
+	}
+	return all
+}
+
+func (c *contract) stackStaysBelowVeryfisLimits() {
+	processor, reconciler := c.function("ProcessorFunction"), c.function("ReconcilerFunction")
+	rate, err := strconv.ParseFloat(processor.Environment["VERYFI_REQUESTS_PER_SECOND"], 64)
+	lists, err2 := strconv.ParseFloat(reconciler.Environment["VERYFI_REQUESTS_PER_SECOND"], 64)
+	if !c.check(err) || !c.check(err2) || processor.Source == nil {
+		return
+	}
+	const runs = 2 // a scheduled one, and one by hand
+	all := rate*float64(processor.Source.MaximumConcurrency) + runs*lists
+	if rate <= 0 || lists <= 0 || processor.Source.MaximumConcurrency < 2 || all >= 60 || runs*lists > 5 {
+		c.errorf("%v requests a second, %v of them for the list; Veryfi allows 60 and 5", all, runs*lists)
+	}
+	const newAccount = 10 // executions at once
+	if processor.Source.MaximumConcurrency > newAccount/2 {
+		c.errorf("%d processors leave the webhook less than half of what a new account has", processor.Source.MaximumConcurrency)
+	}
+	for id := range functions {
+		if c.file.Resources[id].Properties["ReservedConcurrentExecutions"] != nil {
+			c.errorf("%s reserves concurrency: a new account has none to give away", id)
+		}
+	}
+}
+
+func (c *contract) reconcilerRunsByScheduleUntilItIsTurnedOff() {
+	if s := c.function("ReconcilerFunction").Schedule; s == nil || !s.Enabled || s.Expression != "rate(1 hour)" {
+		c.errorf("the schedule of the reconciler is %+v", s)
+	}
+	off, err := template.Parse([]byte(c.text), map[string]string{"ReconcileEnabled": "false"})
+	if !c.check(err) {
+		return
+	}
+	reconciler, err := off.Function("ReconcilerFunction", c.references)
+	if !c.check(err) {
+		return
+	}
+	if s := reconciler.Schedule; s == nil || s.Enabled {
+		c.errorf("turned off, the schedule is %+v", s)
+	}
+	hours, err := strconv.Atoi(reconciler.Environment["RECONCILE_WINDOW_HOURS"])
+	if err != nil || hours < 6 {
+		c.errorf("RECONCILE_WINDOW_HOURS: windows of %d hours overlap too little to outlast runs that fail", hours)
+	}
+	if minutes, err := strconv.Atoi(reconciler.Environment["RECONCILE_GRACE_MINUTES"]); err != nil || minutes < 30 {
+		c.errorf("RECONCILE_GRACE_MINUTES: a webhook has %d minutes to arrive", minutes)
+	}
+	if reconciler.Timeout > 15*time.Minute {
+		c.errorf("ReconcilerFunction has %v; Lambda allows 15 minutes", reconciler.Timeout)
+	}
+}
+
+func (c *contract) webhookIsReached() {
+	webhook := c.function("WebhookFunction")
+	if webhook.Route == nil || *webhook.Route != (template.Route{Method: "ANY", Path: "/webhook/veryfi"}) {
+		c.errorf("WebhookFunction has the route %+v", webhook.Route)
+	}
+	// Its own limit for an answer is 9 s.
+	if webhook.Timeout <= 9*time.Second || webhook.Timeout >= 30*time.Second {
+		c.errorf("WebhookFunction has a time-out of %v: it must be longer than its answers take, and API Gateway gives up after 30 s", webhook.Timeout)
+	}
+	var properties struct {
+		Events map[string]struct{ Properties map[string]any }
+	}
+	c.decode(c.file.Resources["WebhookFunction"].Properties, &properties)
+	for name, event := range properties.Events {
+		if event.Properties["PayloadFormatVersion"] != "2.0" || event.Properties["Auth"] != nil || event.Properties["ApiId"] != "HttpApi" {
+			c.errorf("WebhookFunction: the event %s is %v", name, event.Properties)
+		}
+	}
+	var api struct {
+		DefaultRouteSettings struct{ ThrottlingRateLimit, ThrottlingBurstLimit float64 }
+	}
+	c.decode(c.file.Resources["HttpApi"].Properties, &api)
+	if s := api.DefaultRouteSettings; s.ThrottlingRateLimit < 60 || s.ThrottlingRateLimit > 1000 || s.ThrottlingBurstLimit < s.ThrottlingRateLimit {
+		c.errorf("HttpApi lets %v requests a second pass: Veryfi may send sixty, and a flood must cost little", s.ThrottlingRateLimit)
+	}
+}
+
+func (c *contract) tableIsAsTheCodeHasIt() {
+	table, err := c.template.Table("DocumentTable")
+	if !c.check(err) {
+		return
+	}
+	if len(table.KeySchema) != 1 || table.KeySchema[0] != (template.Key{AttributeName: "id", KeyType: "HASH"}) {
+		c.errorf("DocumentTable has the key %v", table.KeySchema)
+	}
+	if table.TimeToLiveSpecification.AttributeName != "expires_at" || !table.TimeToLiveSpecification.Enabled {
+		c.errorf("DocumentTable deletes by %+v, and rows have expires_at", table.TimeToLiveSpecification)
+	}
+	var properties struct {
+		PointInTimeRecoverySpecification struct{ PointInTimeRecoveryEnabled bool }
+	}
+	c.decode(c.file.Resources["DocumentTable"].Properties, &properties)
+	if !properties.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled {
+		c.errorf("DocumentTable cannot be brought back")
+	}
+	if len(table.GlobalSecondaryIndexes) != 1 {
+		c.errorf("DocumentTable has %d indexes", len(table.GlobalSecondaryIndexes))
+		return
+	}
+	index := table.GlobalSecondaryIndexes[0]
+	want := []template.Key{{AttributeName: "problem", KeyType: "HASH"}, {AttributeName: "updated_at", KeyType: "RANGE"}}
+	if index.IndexName != "problems" || index.Projection.ProjectionType != "INCLUDE" || !slices.Equal(index.KeySchema, want) {
+		c.errorf("DocumentTable: the index %s projects %s by %v", index.IndexName, index.Projection.ProjectionType, index.KeySchema)
+	}
+	for _, large := range []string{"document", "document_gzip", "data"} {
+		if slices.Contains(index.Projection.NonKeyAttributes, large) {
+			c.errorf("DocumentTable: the index holds %s a second time", large)
+		}
+	}
+	for _, needed := range []string{"status", "error", "event", "created", "received_at", "attempts", "request_id", "parent_id"} {
+		if !slices.Contains(index.Projection.NonKeyAttributes, needed) {
+			c.errorf("DocumentTable: the index lacks %s, which the reconciler makes messages of", needed)
+		}
+	}
+}
+
+func (c *contract) logsAreKeptForATime() {
+	groups := c.ids("AWS::Logs::LogGroup")
+	for _, id := range groups {
+		if c.file.Resources[id].Properties["RetentionInDays"] != "LogRetentionDays" {
+			c.errorf("%s keeps its lines for ever", id)
+		}
+	}
+	for id := range functions {
+		var properties struct {
+			LoggingConfig struct{ LogFormat, LogGroup, ApplicationLogLevel, SystemLogLevel string }
+		}
+		c.decode(c.file.Resources[id].Properties, &properties)
+		config := properties.LoggingConfig
+		if config.LogFormat != "JSON" || !slices.Contains(groups, config.LogGroup) {
+			c.errorf("%s logs %s to %q, which is no log group of the template", id, config.LogFormat, config.LogGroup)
+		}
+		if config.ApplicationLogLevel != "" && config.ApplicationLogLevel != "INFO" {
+			c.errorf("%s: lines below %s are dropped, and the metrics with them", id, config.ApplicationLogLevel)
+		}
+		if id == "WebhookFunction" && config.SystemLogLevel != "WARN" {
+			c.errorf("%s has Lambda write two lines more for each request (docs/performance.md)", id)
+		}
+	}
+	var api struct {
+		AccessLogSettings struct{ DestinationArn, Format string }
+	}
+	c.decode(c.file.Resources["HttpApi"].Properties, &api)
+	if group, _ := strings.CutSuffix(api.AccessLogSettings.DestinationArn, ".Arn"); !slices.Contains(groups, group) {
+		c.errorf("HttpApi logs to %q", api.AccessLogSettings.DestinationArn)
+	}
+	if !strings.Contains(api.AccessLogSettings.Format, `"request_id":"$context.requestId"`) {
+		c.errorf("HttpApi: its log cannot be joined with the functions'")
+	}
+}
+
+// samLocalSetsEachVariableThereIs holds because `sam local` says nothing of a value
+// for a name that template.yaml does not have, and leaves a name with no value
+// empty.
+func (c *contract) samLocalSetsEachVariableThereIs() {
+	text, err := os.ReadFile("local/env.json")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var local map[string]map[string]string
+	if err := json.Unmarshal(text, &local); err != nil {
+		c.t.Fatal(err)
+	}
+	// Plain values and parameters, which `sam local` resolves by itself.
+	resolved := []string{
+		"GOMEMLIMIT", "MAX_RECEIVE_COUNT", "DOCUMENT_RETENTION_DAYS", "VERYFI_REQUESTS_PER_SECOND", "RECONCILE_WINDOW_HOURS", "RECONCILE_GRACE_MINUTES",
+	}
+	for id := range functions {
+		for name := range c.variables(id) {
+			if _, has := local[id][name]; !has && !slices.Contains(resolved, name) {
+				c.errorf("local/env.json has no value of %s for %s", name, id)
+			}
+		}
+		for name := range local[id] {
+			if _, declared := c.variables(id)[name]; !declared {
+				c.errorf("%s has no %s, which local/env.json sets", id, name)
+			}
+		}
+	}
+}
+
+// variables returns the variables of a function's own, with those that are not set
+// when it is deployed.
+func (c *contract) variables(id string) map[string]any {
+	var properties struct {
+		Environment struct{ Variables map[string]any }
+	}
+	c.decode(c.file.Resources[id].Properties, &properties)
+	return properties.Environment.Variables
+}
+
+// functionsMakeTheMostOfTheirMemory keeps what docs/performance.md measured.
+func (c *contract) functionsMakeTheMostOfTheirMemory() {
+	const oneCPU = 1769 // MB with which a function has a whole one
+	for id := range functions {
+		f := c.function(id)
+		limit, err := strconv.Atoi(strings.TrimSuffix(f.Environment["GOMEMLIMIT"], "MiB"))
+		if err != nil || limit < f.MemorySize*3/4 || limit > f.MemorySize*4/5 {
+			c.errorf("%s: GOMEMLIMIT is %s with %d MB: three to four fifths leave room for what Go does not count", id, f.Environment["GOMEMLIMIT"], f.MemorySize)
+		}
+		if f.Environment["GOMAXPROCS"] != "1" || f.MemorySize >= oneCPU {
+			c.errorf("%s: GOMAXPROCS is %q with %d MB", id, f.Environment["GOMAXPROCS"], f.MemorySize)
+		}
+		if collect, err := strconv.Atoi(f.Environment["GOGC"]); err != nil || collect < 400 {
+			c.errorf("%s: GOGC is %q", id, f.Environment["GOGC"])
+		}
+		// Go takes an empty one for none.
+		if folder := f.Environment["SSL_CERT_DIR"]; !filepath.IsAbs(folder) || exists(folder) {
+			c.errorf("%s: SSL_CERT_DIR is %q, which must be a path and not exist", id, folder)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (c *contract) aBareBuildFitsABareDeploy() {
+	artifacts, err := c.template.Artifacts()
+	if !c.check(err) {
+		return
+	}
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	built := regexp.MustCompile(`(?m)^ARCH *\?= *(\w+)$`).FindSubmatch(makefile)
+	for _, artifact := range artifacts {
+		if built == nil || artifact.Architecture != string(built[1]) {
+			c.errorf("%s is deployed as %s, but the Makefile builds %q", artifact.Function, artifact.Architecture, built)
+		}
+	}
+}
+
+// outputsAreThoseThatAreUsed looks into README, docs/ and the operator's command.
+func (c *contract) outputsAreThoseThatAreUsed() {
+	for _, name := range []string{"WebhookUrl", "TableName", "QueueUrl", "DeadLetterQueueUrl", "SecretId"} {
+		if c.file.Outputs[name] == nil {
+			c.errorf("the output %s is missing, which others rely on", name)
+		}
+	}
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, page := range append(pages, "README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for _, named := range regexp.MustCompile(`\boutput ([A-Z]\w+)`).FindAllSubmatch(text, -1) {
+			if c.file.Outputs[string(named[1])] == nil {
+				c.errorf("%s names the output %s, which is missing", page, named[1])
+			}
+		}
+	}
+}
+
+func (c *contract) parametersAreUsed() {
+	for name := range c.file.Parameters {
+		if !regexp.MustCompile(`(!Ref |!Ref, |\[!Ref |\$\{)` + name + `\b`).MatchString(c.text) {
+			c.errorf("the parameter %s changes nothing", name)
+		}
+	}
+}
+
+func readJSON(t *testing.T, path string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}

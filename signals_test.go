@@ -1,0 +1,295 @@
+package contract_test
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"veryfi-intake/functions/processor/handler"
+	"veryfi-intake/shared/metrics"
+)
+
+// ofAWS are the metrics of AWS that are used, by namespace: their one dimension, and
+// what its value must be of.
+var ofAWS = map[string]struct {
+	dimension, kind, suffix string
+	names                   []string
+}{
+	"AWS/SQS": {"QueueName", "AWS::SQS::Queue", ".QueueName", []string{
+		"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateAgeOfOldestMessage",
+	}},
+	"AWS/Lambda":     {"FunctionName", "AWS::Serverless::Function", "", []string{"Errors", "Throttles", "RecursiveInvocationsDropped"}},
+	"AWS/ApiGateway": {"ApiId", "AWS::Serverless::HttpApi", "", []string{"5xx"}},
+}
+
+// metric checks that somebody writes the metric with just these dimensions.
+func (c *contract) metric(where, namespace, name string, dimensions map[string]string) {
+	if namespace != metrics.Namespace {
+		known := ofAWS[namespace]
+		id, ok := strings.CutSuffix(dimensions[known.dimension], known.suffix)
+		if !slices.Contains(known.names, name) || len(dimensions) != 1 || !ok || c.file.Resources[id].Type != known.kind {
+			c.errorf("%s: AWS has no metric %s %s of %v", where, namespace, name, dimensions)
+		}
+		return
+	}
+	i := slices.IndexFunc(metrics.All(), func(m metrics.Metric) bool { return m.Name == name })
+	if i < 0 {
+		c.errorf("%s: there is no metric %s", where, name)
+		return
+	}
+	m := metrics.All()[i]
+	value, both := dimensions[m.By]
+	if dimensions[metrics.Stack] != "AWS::StackName" || m.By != "" && !both || len(dimensions) != map[bool]int{true: 2, false: 1}[m.By != ""] {
+		c.errorf("%s: %s has the dimensions Stack and %q, not %v", where, name, m.By, dimensions)
+	}
+	emitted := false
+	for _, function := range functions {
+		code := codeOf(c.t, "./functions/"+function)
+		used := code.metrics[name] || strings.HasPrefix(name, "Veryfi") && code.metrics["OfStatus"]
+		emitted = emitted || used && (value == "" || code.literals[value])
+	}
+	if !emitted {
+		c.errorf("%s: no function counts %s of %q", where, name, value)
+	}
+}
+
+type alarm struct {
+	AlarmName, AlarmDescription, Namespace, MetricName, Statistic, ComparisonOperator, TreatMissingData string
+	Dimensions                                                                                          []struct{ Name, Value string }
+	Period, DatapointsToAlarm                                                                           int
+	EvaluationPeriods                                                                                   any // a number, or a parameter
+	Threshold                                                                                           float64
+	AlarmActions                                                                                        []string
+	ActionsEnabled                                                                                      *bool
+}
+
+// rings are the metrics that somebody must be told of.
+var rings = []string{
+	"ApproximateNumberOfMessagesVisible DeadLetterQueue.QueueName",
+	"ApproximateAgeOfOldestMessage DocumentQueue.QueueName",
+	"ApproximateNumberOfMessagesNotVisible DocumentQueue.QueueName",
+	"RetryAge AWS::StackName",
+	"5xx HttpApi",
+	"Rejected AWS::StackName signature",
+	"CredentialsRefused AWS::StackName",
+	"Veryfi429 AWS::StackName",
+	"TableFailures AWS::StackName",
+	"Errors ProcessorFunction",
+	"Errors ReconcilerFunction",
+	"Reconciled AWS::StackName scheduled",
+	"RecursiveInvocationsDropped ProcessorFunction",
+	"Accepted AWS::StackName",
+}
+
+func (c *contract) alarmsRing() {
+	var ringing []string
+	for _, id := range c.ids("AWS::CloudWatch::Alarm") {
+		var a alarm
+		c.decode(c.file.Resources[id].Properties, &a)
+		dimensions, what := map[string]string{}, a.MetricName
+		for _, d := range a.Dimensions {
+			dimensions[d.Name] = d.Value
+			what += " " + d.Value
+		}
+		ringing = append(ringing, what)
+		c.metric(id, a.Namespace, a.MetricName, dimensions)
+		c.alarm(id, a)
+	}
+	for _, needed := range rings {
+		if !slices.Contains(ringing, needed) {
+			c.errorf("no alarm rings for %s", needed)
+		}
+	}
+	if email := c.file.Resources["AlarmSubscription"]; email.Condition != "TellsSomebody" || email.Properties["TopicArn"] != "AlarmTopic" || email.Properties["Endpoint"] != "AlarmEmail" {
+		c.errorf("AlarmSubscription is %+v", email)
+	}
+}
+
+func (c *contract) alarm(id string, a alarm) {
+	if !strings.HasPrefix(a.AlarmName, "${AWS::StackName}-") {
+		c.errorf("%s is named %q, as that of another stack", id, a.AlarmName)
+	}
+	if len(a.AlarmDescription) > 1024 || !strings.Contains(a.AlarmDescription, "First: ") {
+		c.errorf("%s does not say what to do first", id)
+	}
+	if !slices.Equal(a.AlarmActions, []string{"AlarmTopic"}) || a.ActionsEnabled != nil {
+		c.errorf("%s tells nobody", id)
+	}
+	periods, isNumber := a.EvaluationPeriods.(float64)
+	lookBack := time.Duration(a.Period) * time.Duration(periods) * time.Second
+	silence := a.ComparisonOperator == "LessThanThreshold"
+	switch {
+	case silence:
+		if a.TreatMissingData != "breaching" || a.Threshold != 1 || a.EvaluationPeriods != "SilenceAlarmHours" || a.Period != 3600 || c.file.Resources[id].Condition != "RingsWhenSilent" {
+			c.errorf("%s does not ring when nothing comes: %+v", id, a)
+		}
+		if c.file.Parameters["SilenceAlarmHours"].Default != 0 {
+			c.errorf("%s is not off by default", id)
+		}
+	case a.TreatMissingData != "notBreaching":
+		c.errorf("%s takes no data for %q: while nothing happens there is none", id, a.TreatMissingData)
+	case a.ComparisonOperator != "GreaterThanOrEqualToThreshold" || a.Threshold < 1:
+		c.errorf("%s rings for %s %v", id, a.ComparisonOperator, a.Threshold)
+	case !isNumber || periods < 1 || a.DatapointsToAlarm > int(periods):
+		c.errorf("%s looks at %v periods", id, a.EvaluationPeriods)
+	case a.Period%60 != 0 || a.Period < 60 || lookBack > 24*time.Hour:
+		c.errorf("%s has periods of %d s, and looks back %v", id, a.Period, lookBack)
+	}
+	gauges := []string{"RetryAge"}
+	if strings.HasPrefix(a.MetricName, "Approximate") || slices.Contains(gauges, a.MetricName) {
+		if a.Statistic != "Maximum" {
+			c.errorf("%s: the %s of %s says nothing", id, a.Statistic, a.MetricName)
+		}
+	} else if a.Statistic != "Sum" {
+		c.errorf("%s: the %s of %s says nothing", id, a.Statistic, a.MetricName)
+	}
+	// Between two tries there is no data.
+	if a.MetricName == metrics.RetryAge.Name && (lookBack < handler.MaxWait*3/2 || a.DatapointsToAlarm != 1) {
+		c.errorf("%s looks back %v, and tries are up to %v apart", id, lookBack, handler.MaxWait*3/2)
+	}
+}
+
+// search is what CloudWatch's SEARCH is given.
+var search = regexp.MustCompile(`^SEARCH\('\{(\w+),(\w+),(\w+)\} MetricName="(\w+)" Stack="([^"]+)"', 'Sum', \d+\)$`)
+
+func (c *contract) dashboardShowsWhatThereIs() {
+	body, err := c.template.Dashboard("Dashboard", c.references)
+	if !c.check(err) {
+		return
+	}
+	var dashboard struct {
+		Widgets []struct {
+			Type       string
+			Y          int
+			Properties struct {
+				Markdown, Region string
+				Metrics          [][]any
+				Alarms           []string
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &dashboard); err != nil {
+		c.errorf("Dashboard is not JSON: %v", err)
+		return
+	}
+	var rows []string
+	shown := map[string]bool{}
+	for _, w := range dashboard.Widgets {
+		switch w.Type {
+		case "text":
+			rows = append(rows, strings.TrimPrefix(w.Properties.Markdown, "## "))
+		case "alarm":
+			for _, id := range c.ids("AWS::CloudWatch::Alarm") {
+				if c.file.Resources[id].Condition == "" && !slices.Contains(w.Properties.Alarms, id) {
+					c.errorf("Dashboard does not show %s", id)
+				}
+			}
+		case "metric":
+			for _, m := range w.Properties.Metrics {
+				shown[c.shown(m)] = true
+			}
+		}
+		if w.Type == "metric" && w.Properties.Region != "AWS::Region" {
+			c.errorf("Dashboard shows the region %q", w.Properties.Region)
+		}
+	}
+	if want := []string{"Arriving", "Waiting", "Stored", "Wrong"}; !slices.Equal(rows, want) {
+		c.errorf("Dashboard has the rows %v", rows)
+	}
+	for _, m := range metrics.All() {
+		if !shown[m.Name] {
+			c.errorf("Dashboard does not show %s", m.Name)
+		}
+	}
+}
+
+// shown checks one line of a widget, and returns the metric's name.
+func (c *contract) shown(line []any) string {
+	if options, ok := line[0].(map[string]any); ok {
+		match := search.FindStringSubmatch(asText(options["expression"]))
+		if match == nil {
+			c.errorf("Dashboard: the expression %v cannot be read", options["expression"])
+			return ""
+		}
+		i := slices.IndexFunc(metrics.All(), func(m metrics.Metric) bool { return m.Name == match[4] })
+		if i < 0 || match[1] != metrics.Namespace || match[2] != metrics.Stack || match[3] != metrics.All()[i].By || match[5] != "AWS::StackName" {
+			c.errorf("Dashboard: nothing is found by %s", match[0])
+		}
+		return match[4]
+	}
+	var texts []string
+	for _, part := range line {
+		if text, ok := part.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	dimensions := map[string]string{}
+	for pair := range slices.Chunk(texts[2:], 2) {
+		dimensions[pair[0]] = pair[len(pair)-1]
+	}
+	c.metric("Dashboard", texts[0], texts[1], dimensions)
+	return texts[1]
+}
+
+// eventsTellWhatARowHas holds the pipe to the table.
+func (c *contract) eventsTellWhatARowHas() {
+	if c.file.Parameters["DocumentEvents"].Default != "off" || c.file.Resources["DocumentPipe"].Condition != "SendsEvents" {
+		c.errorf("DocumentPipe is not off by default")
+	}
+	var pipe struct {
+		SourceParameters struct {
+			DynamoDBStreamParameters map[string]any
+			FilterCriteria           struct{ Filters []struct{ Pattern string } }
+		}
+		TargetParameters struct {
+			InputTemplate                 string
+			EventBridgeEventBusParameters map[string]any
+		}
+	}
+	c.decode(c.file.Resources["DocumentPipe"].Properties, &pipe)
+	if len(pipe.SourceParameters.FilterCriteria.Filters) != 1 {
+		c.errorf("DocumentPipe has %d filters", len(pipe.SourceParameters.FilterCriteria.Filters))
+		return
+	}
+	var pattern struct {
+		DynamoDB struct {
+			NewImage struct{ Status struct{ S []string } }
+		}
+	}
+	if err := json.Unmarshal([]byte(pipe.SourceParameters.FilterCriteria.Filters[0].Pattern), &pattern); err != nil {
+		c.errorf("DocumentPipe: the filter is not JSON: %v", err)
+	}
+	statuses := slices.Sorted(slices.Values(pattern.DynamoDB.NewImage.Status.S))
+	if want := []string{"error", "failed", "processed", "unsupported"}; !slices.Equal(statuses, want) {
+		c.errorf("DocumentPipe tells of %v, and rows that stay so are %v", statuses, want)
+	}
+	// What the template makes of a row must be what the sample event shows.
+	paths := regexp.MustCompile(`<\$\.dynamodb\.NewImage\.(\w+)\.S>`)
+	var event map[string]any
+	text := paths.ReplaceAllString(pipe.TargetParameters.InputTemplate, `"$1"`)
+	if err := json.Unmarshal([]byte(text), &event); err != nil {
+		c.errorf("DocumentPipe: the event is not JSON: %v", err)
+		return
+	}
+	for name, value := range event {
+		if attribute := asText(value); attribute != name && name != "stack" && name != "table" {
+			c.errorf("DocumentPipe: %s is the attribute %s", name, attribute)
+		}
+	}
+	var sample struct {
+		Source     string         `json:"source"`
+		DetailType string         `json:"detail-type"`
+		Detail     map[string]any `json:"detail"`
+	}
+	readJSON(c.t, "events/eventbridge-document-status-change.json", &sample)
+	if !maps.EqualFunc(event, sample.Detail, func(any, any) bool { return true }) {
+		c.errorf("DocumentPipe sends %v, and events/eventbridge-document-status-change.json has %v", slices.Sorted(maps.Keys(event)), slices.Sorted(maps.Keys(sample.Detail)))
+	}
+	bus := pipe.TargetParameters.EventBridgeEventBusParameters
+	if bus["Source"] != sample.Source || bus["DetailType"] != sample.DetailType {
+		c.errorf("DocumentPipe sends %v, and the sample is of %s, %s", bus, sample.Source, sample.DetailType)
+	}
+}
