@@ -1,4 +1,4 @@
-package contract_test
+package intake_test
 
 import (
 	"bytes"

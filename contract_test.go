@@ -1,6 +1,6 @@
-// Package contract_test keeps the promises that template.yaml makes and that
+// Package intake_test keeps the promises that template.yaml makes and that
 // neither a linter nor AWS knows.
-package contract_test
+package intake_test
 
 import (
 	"encoding/json"

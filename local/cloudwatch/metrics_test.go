@@ -49,12 +49,14 @@ func TestAlarms(t *testing.T) {
 		change func(*template.Alarm)
 		want   string
 	}{
-		"the sum of the last period":         {func(*template.Alarm) {}, Ringing},
-		"a maximum":                          {func(a *template.Alarm) { a.Statistic = "Maximum" }, Quiet},
-		"both periods":                       {func(a *template.Alarm) { a.EvaluationPeriods = 2 }, Quiet},
-		"one of two":                         {func(a *template.Alarm) { a.EvaluationPeriods, a.DatapointsToAlarm = 2, 1 }, Ringing},
-		"both are over two":                  {func(a *template.Alarm) { a.EvaluationPeriods, a.Threshold = 2, 2 }, Ringing},
-		"and not more than two":              {func(a *template.Alarm) { a.EvaluationPeriods, a.Threshold, a.ComparisonOperator = 2, 2, "GreaterThanThreshold" }, Quiet},
+		"the sum of the last period": {func(*template.Alarm) {}, Ringing},
+		"a maximum":                  {func(a *template.Alarm) { a.Statistic = "Maximum" }, Quiet},
+		"both periods":               {func(a *template.Alarm) { a.EvaluationPeriods = 2 }, Quiet},
+		"one of two":                 {func(a *template.Alarm) { a.EvaluationPeriods, a.DatapointsToAlarm = 2, 1 }, Ringing},
+		"both are over two":          {func(a *template.Alarm) { a.EvaluationPeriods, a.Threshold = 2, 2 }, Ringing},
+		"and not more than two": {func(a *template.Alarm) {
+			a.EvaluationPeriods, a.Threshold, a.ComparisonOperator = 2, 2, "GreaterThanThreshold"
+		}, Quiet},
 		"less than four":                     {func(a *template.Alarm) { a.Threshold, a.ComparisonOperator = 4, "LessThanThreshold" }, Ringing},
 		"less than three":                    {func(a *template.Alarm) { a.ComparisonOperator = "LessThanThreshold" }, Quiet},
 		"another metric, no data":            {func(a *template.Alarm) { a.MetricName = "O" }, Quiet},

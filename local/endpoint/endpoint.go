@@ -1,5 +1,5 @@
 // Package endpoint makes one AWS endpoint of several: it passes each request on
-// to the service that the request's X-Amz-Target names.
+// to the service that the request's X-Amz-Target names, or else its signature.
 package endpoint
 
 import (
@@ -20,13 +20,21 @@ const (
 	DynamoDB       Service = "DynamoDB_"
 	SQS            Service = "AmazonSQS."
 	SecretsManager Service = "secretsmanager."
+	Logs           Service = "Logs_20140328."
+)
+
+// The services that have no X-Amz-Target, named as they are signed for.
+const (
+	CloudFormation Service = "cloudformation"
+	CloudWatch     Service = "monitoring"
+	Lambda         Service = "lambda"
 )
 
 // keptConnections is enough for a webhook's batches, sent side by side.
 const keptConnections = 100
 
-// An Endpoint is the handler of all services. A request without X-Amz-Target
-// goes to SQS: only its query protocol has none.
+// An Endpoint is the handler of all services. A request that names none goes to SQS:
+// its query protocol has no X-Amz-Target, and `curl` no signature.
 type Endpoint struct {
 	handlers map[Service]http.Handler
 
@@ -83,7 +91,7 @@ func Throttle(service Service, w http.ResponseWriter) {
 // ServeHTTP answers 400 to a target that no service has.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
-	service := serviceOf(target)
+	service := serviceOf(target, r.Header.Get("Authorization"))
 	e.mu.Lock()
 	down, intercept := e.down[service], e.intercept
 	e.mu.Unlock()
@@ -100,9 +108,15 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func serviceOf(target string) Service {
-	for _, service := range []Service{DynamoDB, SQS, SecretsManager} {
+func serviceOf(target, authorization string) Service {
+	for _, service := range []Service{DynamoDB, SQS, SecretsManager, Logs} {
 		if strings.HasPrefix(target, string(service)) {
+			return service
+		}
+	}
+	for _, service := range []Service{CloudFormation, CloudWatch, Lambda} {
+		// Credential=KEY/DATE/REGION/SERVICE/aws4_request
+		if target == "" && strings.Contains(authorization, "/"+string(service)+"/aws4_request") {
 			return service
 		}
 	}

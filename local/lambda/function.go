@@ -39,6 +39,9 @@ type Config struct {
 	// Initialized is called when an environment has ended its init, with the id of
 	// its process, before it is given an event. Nil is not called.
 	Initialized func(pid int)
+	// Ended is called when an invocation has ended, with its error. It may be called
+	// by several environments at once. Nil is not called.
+	Ended func(error)
 	// Log is given each line that the function writes to stdout or stderr. It
 	// may be called by several environments at once.
 	Log func(line string)
@@ -80,7 +83,11 @@ func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	done := make(chan outcome, 1)
 	go func() {
 		defer func() { <-f.slots }()
-		done <- f.run(event)
+		ended := f.run(event)
+		if f.config.Ended != nil {
+			f.config.Ended(ended.err)
+		}
+		done <- ended
 	}()
 	select {
 	case outcome := <-done:

@@ -1,11 +1,12 @@
 // Package secrets stands in for AWS Secrets Manager: one secret with its
-// current and its previous value, and the one call GetSecretValue.
+// current and its previous value, and the calls that are made for it.
 package secrets
 
 import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,8 +17,9 @@ const (
 	Previous = "AWSPREVIOUS"
 )
 
-// A Server answers GetSecretValue for one secret. Its methods may be called by
-// any number of goroutines.
+// A Server answers GetSecretValue, PutSecretValue, DescribeSecret and
+// UpdateSecretVersionStage for one secret. Its methods may be called by any number of
+// goroutines.
 type Server struct {
 	id string
 
@@ -76,13 +78,11 @@ func (s *Server) Calls() int {
 // ServeHTTP speaks JSON 1.1 as Secrets Manager does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if target := r.Header.Get("X-Amz-Target"); target != "secretsmanager.GetSecretValue" {
-		fail(w, http.StatusBadRequest, "UnknownOperationException", "the stand-in knows GetSecretValue only, not "+target)
-		return
-	}
 	var input struct {
-		SecretID     string `json:"SecretId"`
-		VersionStage string
+		SecretID            string `json:"SecretId"`
+		VersionStage        string
+		SecretString        string
+		RemoveFromVersionID string `json:"RemoveFromVersionId"`
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&input); err != nil {
 		fail(w, http.StatusBadRequest, "SerializationException", err.Error())
@@ -96,23 +96,49 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	down := s.down
 	version, ok := s.values[input.VersionStage]
 	s.mu.Unlock()
+	answer := map[string]any{"ARN": "arn:aws:secretsmanager:us-east-1:000000000000:secret:" + s.id, "Name": s.id}
+	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
 	switch {
 	case down:
 		fail(w, http.StatusInternalServerError, "InternalServiceError", "the stand-in was told to be down")
+		return
 	case input.SecretID != s.id:
 		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-	case !ok:
+		return
+	case operation == "GetSecretValue" && !ok:
 		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: "+input.VersionStage)
+		return
+	case operation == "GetSecretValue":
+		answer["VersionId"], answer["SecretString"] = version.id, version.value
+		answer["VersionStages"] = []string{input.VersionStage}
+		answer["CreatedDate"] = float64(version.created.UnixMilli()) / 1000
+	case operation == "PutSecretValue":
+		s.Put(input.SecretString)
+		answer["VersionStages"] = []string{Current}
+	case operation == "DescribeSecret":
+		answer["VersionIdsToStages"] = s.stages()
+	case operation == "UpdateSecretVersionStage":
+		if !ok || input.RemoveFromVersionID != version.id {
+			fail(w, http.StatusBadRequest, "InvalidParameterException", "The staging label "+input.VersionStage+" isn't attached to that version.")
+			return
+		}
+		s.Remove(input.VersionStage)
 	default:
-		_ = json.NewEncoder(w).Encode(map[string]any{
-			"ARN":           "arn:aws:secretsmanager:us-east-1:000000000000:secret:" + s.id,
-			"Name":          s.id,
-			"VersionId":     version.id,
-			"SecretString":  version.value,
-			"VersionStages": []string{input.VersionStage},
-			"CreatedDate":   float64(version.created.UnixMilli()) / 1000,
-		})
+		fail(w, http.StatusBadRequest, "UnknownOperationException", "the stand-in does not know "+operation)
+		return
 	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// stages returns the stages of each version.
+func (s *Server) stages() map[string][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stages := map[string][]string{}
+	for stage, v := range s.values {
+		stages[v.id] = append(stages[v.id], stage)
+	}
+	return stages
 }
 
 func fail(w http.ResponseWriter, status int, kind, message string) {

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -27,6 +28,8 @@ const (
 	region    = "us-east-1"
 	account   = "000000000000" // ElasticMQ's
 	accessKey = "local"
+	// Name is the stack's, for whoever asks for it by CloudFormation.
+	Name = "local"
 	// accountConcurrency is what a new AWS account has: ten executions at once.
 	accountConcurrency = 10
 )
@@ -37,20 +40,22 @@ var localKeys = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentia
 
 func queueARN(queue string) string { return "arn:aws:sqs:" + region + ":" + account + ":" + queue }
 
-// references is what the functions' variables may refer to.
+// references is what the functions' variables, the alarms and the outputs may refer
+// to.
 func (s *Stack) references() template.References {
-	return template.References{
+	references := s.template.Names()
+	maps.Copy(references, template.References{
 		documentQueue:            s.QueueURL,
 		documentQueue + ".Arn":   queueARN(documentQueue),
 		deadLetterQueue:          s.DeadLetterQueueURL,
 		deadLetterQueue + ".Arn": queueARN(deadLetterQueue),
-		documentTable:            s.TableName,
-		veryfiSecret:             veryfiSecret,
 		"AWS::Region":            region,
 		"AWS::AccountId":         account,
 		"AWS::Partition":         "aws",
-		"AWS::StackName":         "local",
-	}
+		"AWS::URLSuffix":         "amazonaws.com",
+		"AWS::StackName":         Name,
+	})
+	return references
 }
 
 func (s *Stack) queues() ([]emulator.Queue, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"time"
 
 	"veryfi-intake/local/httpapi"
 	"veryfi-intake/local/lambda"
@@ -18,9 +19,6 @@ func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string)
 	webhook, err := s.template.Function(webhookFunction, s.references())
 	if err != nil {
 		return err
-	}
-	if webhook.Route == nil {
-		return fmt.Errorf("%s has no route of an HTTP API in template.yaml", webhookFunction)
 	}
 	processor, err := s.template.Function(processorFunction, s.references())
 	if err != nil {
@@ -47,8 +45,7 @@ func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string)
 		cancel()
 		s.stopPoller(atOnce)
 	})
-	s.WebhookURL = "http://" + front.Addr().String() + webhook.Route.Path
-	s.serve(front, httpapi.Front{Method: webhook.Route.Method, Path: webhook.Route.Path, Invoke: s.Webhook.Invoke})
+	s.serve(front, s.countingErrors(httpapi.Front{Method: webhook.Route.Method, Path: webhook.Route.Path, Invoke: s.Webhook.Invoke}))
 	return nil
 }
 
@@ -68,8 +65,14 @@ func (s *Stack) newFunction(id string, settings template.Function, bootstraps ma
 		Environment:    variables,
 		Region:         region,
 		MaxConcurrency: concurrency,
-		Log:            func(line string) { s.options.Log(id, line) },
+		Log: func(line string) {
+			s.Metrics.AddLine(line)
+			s.logs.Add(logGroupOf(id), line, time.Now())
+			s.options.Log(id, line)
+		},
+		Ended: func(err error) { s.countInvocation(id, err) },
 	})
+	s.api[id] = function
 	s.onStop(function.Close)
 	return function
 }
@@ -87,4 +90,18 @@ func (s *Stack) newSource(source template.Source) poller.Config {
 		Invoke:                  s.Processor.Invoke,
 		Problem:                 func(problem string) { s.options.Log("EventSource", problem) },
 	}
+}
+
+// nameWebhook says where webhooks go.
+func (s *Stack) nameWebhook(address string) error {
+	webhook, err := s.template.Function(webhookFunction, s.references())
+	if err != nil {
+		return err
+	}
+	if webhook.Route == nil {
+		return fmt.Errorf("%s has no route of an HTTP API in template.yaml", webhookFunction)
+	}
+	s.WebhookURL = "http://" + address + webhook.Route.Path
+	s.deliverSubmitted()
+	return nil
 }

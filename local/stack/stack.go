@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"veryfi-intake/local/cloudwatch"
 	"veryfi-intake/local/endpoint"
 	"veryfi-intake/local/lambda"
 	"veryfi-intake/local/poller"
@@ -60,6 +61,8 @@ type Stack struct {
 	VeryfiURL string
 	// Secrets holds the credentials.
 	Secrets *secrets.Server
+	// Metrics are what the functions count, and what AWS would.
+	Metrics *cloudwatch.Metrics
 	// AWS can take away a service from the functions. The clients below and
 	// the poller still have it.
 	AWS      *endpoint.Endpoint
@@ -71,6 +74,8 @@ type Stack struct {
 	options  Options
 	template *template.Template
 	source   poller.Config
+	logs     *cloudwatch.Logs
+	api      lambda.API
 
 	mu       sync.Mutex
 	cleanups []func()
@@ -97,7 +102,7 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 	if options.Progress == nil {
 		options.Progress = func(string) {}
 	}
-	s := &Stack{options: options}
+	s := &Stack{options: options, Metrics: &cloudwatch.Metrics{}, logs: &cloudwatch.Logs{}, api: lambda.API{}}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"veryfi-intake/local/build"
+	"veryfi-intake/local/cloudwatch"
 	"veryfi-intake/local/emulator"
 	"veryfi-intake/local/endpoint"
 	"veryfi-intake/local/secrets"
@@ -49,9 +50,11 @@ func (s *Stack) start(ctx context.Context) error {
 	s.QueueURL = s.AWSURL + "/" + account + "/" + documentQueue
 	s.DeadLetterQueueURL = s.AWSURL + "/" + account + "/" + deadLetterQueue
 	s.TableName = documentTable
-
 	started, err := s.startParts(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.nameWebhook(front.Addr().String()); err != nil {
 		return err
 	}
 	if err := s.startAWS(aws, started); err != nil {
@@ -60,7 +63,11 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.createTable(ctx); err != nil {
 		return err
 	}
-	return s.startFunctions(front, started.bootstraps) //nolint:contextcheck // the poller ends with Stop
+	if err := s.startFunctions(front, started.bootstraps); err != nil { //nolint:contextcheck // the poller ends with Stop
+		return err
+	}
+	s.watchQueues() //nolint:contextcheck // ends with Stop
+	return nil
 }
 
 // parts is what takes time to start.
@@ -157,10 +164,18 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 	if err != nil {
 		return err
 	}
+	stack, alarms, err := s.described()
+	if err != nil {
+		return err
+	}
 	s.AWS = endpoint.New(map[endpoint.Service]http.Handler{
 		endpoint.DynamoDB:       dynamoDB,
 		endpoint.SQS:            elasticMQ,
 		endpoint.SecretsManager: s.Secrets,
+		endpoint.Logs:           s.logs,
+		endpoint.CloudFormation: stack,
+		endpoint.CloudWatch:     &cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms},
+		endpoint.Lambda:         s.api,
 	})
 	s.serve(listener, s.AWS)
 	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: localKeys})

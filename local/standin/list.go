@@ -82,7 +82,11 @@ func (s *Server) takeList() (b Behaviour) {
 // in the order that is asked for.
 func (s *Server) list(query map[string][]string) ([]json.RawMessage, error) {
 	passes := func(time.Time) bool { return true }
+	var externalID string
 	for name, values := range query {
+		if name == "external_id" {
+			externalID = values[0]
+		}
 		comparison, ok := strings.CutPrefix(name, "created__")
 		if !ok {
 			continue
@@ -106,7 +110,7 @@ func (s *Server) list(query map[string][]string) ([]json.RawMessage, error) {
 	var entries []entry
 	for key, d := range s.documents {
 		d.created = d.created.Truncate(time.Second)
-		if key.kind == Documents && d.body != nil && passes(d.created) {
+		if key.kind == Documents && d.body != nil && passes(d.created) && (externalID == "" || hasExternalID(d, externalID)) {
 			entries = append(entries, entry{key.id, d})
 		}
 	}
@@ -124,6 +128,13 @@ func (s *Server) list(query map[string][]string) ([]json.RawMessage, error) {
 		listed = append(listed, withCreated(e.document))
 	}
 	return listed, nil
+}
+
+func hasExternalID(d document, id string) bool {
+	var members struct {
+		ExternalID string `json:"external_id"`
+	}
+	return json.Unmarshal(d.body, &members) == nil && members.ExternalID == id
 }
 
 // withCreated returns a document as the list shows it: with the time that the

@@ -32,8 +32,9 @@ type Request struct {
 }
 
 // A Server answers GET /api/v8/partner/documents/{id}/,
-// /api/v8/partner/bank-statements/{id}/ and the list /api/v8/partner/documents. Its methods may be called by any
-// number of goroutines.
+// /api/v8/partner/bank-statements/{id}/ and the list /api/v8/partner/documents, where
+// documents can also be submitted. Its methods may be called by any number of
+// goroutines.
 type Server struct {
 	mu          sync.Mutex
 	credentials secret.Credentials
@@ -45,6 +46,8 @@ type Server struct {
 	requests    []Request
 	listQueue   []Behaviour
 	lists       []time.Time
+	submitted   int64
+	onReady     func(Webhook)
 }
 
 type key struct {
@@ -135,9 +138,15 @@ func (s *Server) RequestsFor(kind Kind, id int64) (requests []Request) {
 // ServeHTTP answers 401 to wrong credentials and 404 to what it does not have,
 // as Veryfi does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.TrimSuffix(r.URL.Path, "/") == listPath && r.Method == http.MethodGet {
-		s.serveList(w, r)
-		return
+	if strings.TrimSuffix(r.URL.Path, "/") == listPath {
+		switch r.Method {
+		case http.MethodGet:
+			s.serveList(w, r)
+			return
+		case http.MethodPost:
+			s.serveSubmission(w, r)
+			return
+		}
 	}
 	kind, id, ok := parsePath(r.URL.Path)
 	if !ok || r.Method != http.MethodGet {

@@ -24,7 +24,7 @@ func (t *Template) Artifacts() ([]Artifact, error) {
 			CodeURI       string `json:"CodeUri"`
 			Architectures []string
 		}
-		if err := t.properties(id, functionType, t.names(), &properties, "CodeUri", "Architectures"); err != nil {
+		if err := t.properties(id, functionType, t.Names(), &properties, "CodeUri", "Architectures"); err != nil {
 			return nil, err
 		}
 		if properties.Architectures == nil {

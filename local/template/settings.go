@@ -35,7 +35,7 @@ func (t *Template) Queue(id string) (Queue, error) {
 			MaxReceiveCount     int    `json:"maxReceiveCount"`
 		}
 	}{VisibilityTimeout: 30, MessageRetentionPeriod: 345600}
-	err := t.properties(id, queueType, t.names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy")
+	err := t.properties(id, queueType, t.Names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy")
 	return Queue{
 		VisibilityTimeout: time.Duration(properties.VisibilityTimeout) * time.Second,
 		Retention:         time.Duration(properties.MessageRetentionPeriod) * time.Second,
@@ -70,7 +70,7 @@ type Key struct{ AttributeName, KeyType string }
 // Table returns the settings of a table.
 func (t *Template) Table(id string) (Table, error) {
 	var table Table
-	err := t.properties(id, tableType, t.names(), &table,
+	err := t.properties(id, tableType, t.Names(), &table,
 		"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "TimeToLiveSpecification")
 	return table, err
 }
@@ -143,7 +143,7 @@ func (t *Template) events(id string, function *Function) error {
 			}
 		}
 	}
-	if err := t.properties(id, functionType, t.names(), &properties, "Events"); err != nil {
+	if err := t.properties(id, functionType, t.Names(), &properties, "Events"); err != nil {
 		return err
 	}
 	for name, event := range properties.Events {
@@ -215,4 +215,26 @@ func (t *Template) Alarm(id string, references References) (Alarm, error) {
 	err := t.properties(id, alarmType, references, &alarm, "AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic",
 		"Period", "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "AlarmActions", "OKActions")
 	return alarm, err
+}
+
+// Outputs returns what the template tells of a stack.
+func (t *Template) Outputs(references References) (map[string]string, error) {
+	outputs := map[string]string{}
+	for name, output := range t.outputs {
+		value, err := resolver{t, references}.value(&output.Value)
+		if err != nil {
+			return nil, fmt.Errorf("the output %s: %w", name, err)
+		}
+		outputs[name] = fmt.Sprint(value)
+	}
+	return outputs, nil
+}
+
+// Parameters returns the parameters' values.
+func (t *Template) Parameters() map[string]string {
+	values := map[string]string{}
+	for name, value := range t.parameters {
+		values[name] = fmt.Sprint(value)
+	}
+	return values
 }

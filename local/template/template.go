@@ -28,6 +28,11 @@ type Template struct {
 	conditions map[string]yaml.Node
 	globals    *yaml.Node
 	resources  map[string]resource
+	outputs    map[string]output
+}
+
+type output struct {
+	Value yaml.Node `yaml:"Value"`
 }
 
 type resource struct {
@@ -62,11 +67,12 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 			Function yaml.Node `yaml:"Function"`
 		} `yaml:"Globals"`
 		Resources map[string]resource `yaml:"Resources"`
+		Outputs   map[string]output   `yaml:"Outputs"`
 	}
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		return nil, err
 	}
-	t := &Template{parameters: map[string]any{}, conditions: file.Conditions, globals: &file.Globals.Function, resources: file.Resources}
+	t := &Template{parameters: map[string]any{}, conditions: file.Conditions, globals: &file.Globals.Function, resources: file.Resources, outputs: file.Outputs}
 	for name, p := range file.Parameters {
 		value, given := values[name]
 		switch {
@@ -142,12 +148,12 @@ func merge(global, own map[string]any) map[string]any {
 	return merged
 }
 
-// names lets a reference to any resource give the resource's own name.
-func (t *Template) names() References {
+// Names lets a reference to any resource, or to its ARN, give the resource's logical
+// id.
+func (t *Template) Names() References {
 	names := References{}
 	for id := range t.resources {
-		names[id] = id
-		names[id+".Arn"] = id
+		names[id], names[id+".Arn"], names[id+".QueueName"] = id, id, id
 	}
 	return names
 }

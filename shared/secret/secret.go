@@ -107,7 +107,7 @@ type Source struct {
 
 // Fixed returns a source of credentials that never change.
 func Fixed(c Credentials) *Source {
-	return &Source{lock: make(chan struct{}, 1), secret: newSecret(c.trimmed(), nil)}
+	return &Source{lock: make(chan struct{}, 1), secret: newSecret(c.Trimmed(), nil)}
 }
 
 // New returns a source that reads the secret with that ARN or name: the JSON of
@@ -227,13 +227,13 @@ func (s *Source) version(ctx context.Context, stage string) (*Credentials, error
 	if json.Unmarshal([]byte(aws.ToString(out.SecretString)), &c) != nil {
 		return nil, errForm
 	}
-	c = c.trimmed()
+	c = c.Trimmed()
 	return &c, nil
 }
 
-// trimmed returns the credentials with placeholders and the spaces that pasting
+// Trimmed returns the credentials with placeholders and the spaces that pasting
 // brings taken away.
-func (c Credentials) trimmed() Credentials {
+func (c Credentials) Trimmed() Credentials {
 	for _, value := range []*string{&c.ClientID, &c.ClientSecret, &c.Username, &c.APIKey} {
 		if *value = strings.TrimSpace(*value); *value == placeholder {
 			*value = ""

@@ -93,33 +93,17 @@ func (r *Reader) statuses(ctx context.Context, ids []string, statuses map[string
 // oldest first, at most limit of them. The rows have what the index problems holds:
 // no document.
 func (r *Reader) Stale(ctx context.Context, before time.Time, limit int) ([]Row, error) {
-	query := &dynamodb.QueryInput{
-		TableName:              &r.table,
-		IndexName:              aws.String(problemsIndex),
+	return r.indexed(ctx, &dynamodb.QueryInput{
 		KeyConditionExpression: aws.String("problem = :retrying AND updated_at < :before"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":retrying": &types.AttributeValueMemberS{Value: string(Retrying)},
 			":before":   &types.AttributeValueMemberS{Value: before.UTC().Format(TimeFormat)},
 		},
-	}
-	var rows []Row
-	for {
-		query.Limit = aws.Int32(int32(limit - len(rows))) //nolint:gosec // limit is small
-		out, err := r.client.Query(ctx, query)
-		if err != nil {
-			return nil, fmt.Errorf("look for rows that wait too long: %w", err)
-		}
-		for _, item := range out.Items {
-			rows = append(rows, indexed(item))
-		}
-		if query.ExclusiveStartKey = out.LastEvaluatedKey; len(out.LastEvaluatedKey) == 0 || len(rows) >= limit {
-			return rows, nil
-		}
-	}
+	}, limit)
 }
 
-// indexed reads a row as the index problems holds it.
-func indexed(item map[string]types.AttributeValue) Row {
+// ofIndex reads a row as the index problems holds it.
+func ofIndex(item map[string]types.AttributeValue) Row {
 	received, _ := time.Parse(TimeFormat, text(item, "received_at")) // written by Put only
 	updated, _ := time.Parse(TimeFormat, text(item, "updated_at"))
 	return Row{
@@ -151,4 +135,33 @@ func number(item map[string]types.AttributeValue, name string) int64 {
 		return i
 	}
 	return 0
+}
+
+// Problems returns rows that need attention because of a status, the latest first, at
+// most limit of them. They have what the index problems holds: no document.
+func (r *Reader) Problems(ctx context.Context, status Status, limit int) ([]Row, error) {
+	return r.indexed(ctx, &dynamodb.QueryInput{
+		KeyConditionExpression:    aws.String("problem = :status"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":status": &types.AttributeValueMemberS{Value: string(status)}},
+		ScanIndexForward:          aws.Bool(false),
+	}, limit)
+}
+
+// indexed returns rows of the index problems.
+func (r *Reader) indexed(ctx context.Context, query *dynamodb.QueryInput, limit int) ([]Row, error) {
+	query.TableName, query.IndexName = &r.table, aws.String(problemsIndex)
+	var rows []Row
+	for {
+		query.Limit = aws.Int32(int32(limit - len(rows))) //nolint:gosec // limit is small
+		out, err := r.client.Query(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("look for rows that need attention: %w", err)
+		}
+		for _, item := range out.Items {
+			rows = append(rows, ofIndex(item))
+		}
+		if query.ExclusiveStartKey = out.LastEvaluatedKey; len(out.LastEvaluatedKey) == 0 || len(rows) >= limit {
+			return rows, nil
+		}
+	}
 }

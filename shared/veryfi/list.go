@@ -44,14 +44,18 @@ type Page struct {
 //
 // Veryfi writes times without a zone; they are taken as UTC.
 func (c *Client) List(ctx context.Context, credentials secret.Credentials, since, until time.Time, page int) (Page, error) {
-	list := c.base.JoinPath(root, string(Documents))
-	list.RawQuery = url.Values{
+	return c.list(ctx, credentials, url.Values{
 		"created__gte": {since.UTC().Format(time.DateTime)},
 		"created__lt":  {until.UTC().Format(time.DateTime)},
 		"order_by":     {"created"},
-		"page":         {strconv.Itoa(page)},
-		"page_size":    {strconv.Itoa(PageSize)},
-	}.Encode()
+	}, page)
+}
+
+func (c *Client) list(ctx context.Context, credentials secret.Credentials, query url.Values, page int) (Page, error) {
+	query.Set("page", strconv.Itoa(page))
+	query.Set("page_size", strconv.Itoa(PageSize))
+	list := c.base.JoinPath(root, string(Documents))
+	list.RawQuery = query.Encode()
 	var body []byte
 	err := c.ask(ctx, credentials, list, maxPage, func(answer io.Reader, _ int64) (err error) {
 		body, err = io.ReadAll(answer)

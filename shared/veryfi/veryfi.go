@@ -25,6 +25,8 @@ const DefaultBaseURL = "https://api.veryfi.com"
 const (
 	// requestTimeout bounds one request. Veryfi answers within a second as a rule.
 	requestTimeout = 20 * time.Second
+	// submitTimeout bounds the upload of one file, of 20 MB at most.
+	submitTimeout = 2 * time.Minute
 	// maxRetryAfter is the most that Retry-After is taken for. A message cannot wait
 	// longer anyway.
 	maxRetryAfter = 24 * time.Hour
@@ -44,12 +46,15 @@ const (
 	BankStatements Resource = "bank-statements"
 )
 
-// authorization returns the value of the header Authorization.
-func authorization(c secret.Credentials) string {
+// authorize shows the credentials.
+func authorize(req *http.Request, c secret.Credentials) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Client-Id", c.ClientID)
 	if c.IsBearer() {
-		return "Bearer " + c.APIKey
+		req.Header.Set("Authorization", "Bearer "+c.APIKey)
+	} else {
+		req.Header.Set("Authorization", "apikey "+c.Username+":"+c.APIKey)
 	}
-	return "apikey " + c.Username + ":" + c.APIKey
 }
 
 // A Class says what an unsuccessful request means for the document.
@@ -213,9 +218,7 @@ func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Client-Id", credentials.ClientID)
-	req.Header.Set("Authorization", authorization(credentials))
+	authorize(req, credentials)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return broken(ctx, 0, err)

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+)
+
+// errUnwell means that what is wrong was printed.
+var errUnwell = errors.New("not all is well")
+
+// printJSON prints a result for machines.
+func (a *app) printJSON(value any) error {
+	encoder := json.NewEncoder(a.out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+// say prints a line for people.
+func (a *app) say(format string, values ...any) { fmt.Fprintf(a.out, format+"\n", values...) }
+
+// note prints a line for people that is not the result.
+func (a *app) note(format string, values ...any) { fmt.Fprintf(a.err, format+"\n", values...) }
+
+// confirm asks before what cannot be undone.
+func (a *app) confirm(question string, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !isatty.IsTerminal(a.in.Fd()) {
+		return errors.New("this cannot be undone, and nobody is there to ask: confirm it with --yes")
+	}
+	fmt.Fprintf(a.err, "%s Type yes to go on: ", question)
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// progress shows how far long work is, on a terminal. Total is -1 when it is not
+// known.
+func (a *app) progress(total int64, what string) *progressbar.ProgressBar {
+	if f, ok := a.err.(*os.File); !ok || a.JSON || !isatty.IsTerminal(f.Fd()) {
+		return progressbar.DefaultSilent(total, what)
+	}
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(a.err),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+	)
+}
+
+// pause waits, and reports whether it was not interrupted.
+func (a *app) pause(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-a.Done():
+		return false
+	}
+}
+
+// ago says how long ago something was, for people.
+func ago(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f seconds ago", max(0, d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f minutes ago", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f hours ago", d.Hours())
+	default:
+		return fmt.Sprintf("%.0f days ago", d.Hours()/24)
+	}
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/store"
+)
+
+type redriveCommand struct {
+	ID    []string `arg:"" optional:"" help:"Ids of documents, or keys of rows."`
+	Class string   `placeholder:"CLASS" help:"Dead letters whose row has this class of error; 'intake problems' lists them."`
+	All   bool     `help:"All dead letters."`
+}
+
+// Help is shown by --help.
+func (redriveCommand) Help() string {
+	return `Mend the cause first. Each document is processed as new, and its row counts on. With --all SQS itself moves the messages. SQS cannot choose, so for ids and classes each message is received, sent to the queue, and only then deleted; the others come back at the end.`
+}
+
+// Run moves dead letters.
+func (c redriveCommand) Run(a *app) error {
+	chosen := 0
+	for _, is := range []bool{c.ID != nil, c.Class != "", c.All} {
+		if is {
+			chosen++
+		}
+	}
+	if chosen != 1 {
+		return errors.New("say which dead letters: --all, --class CLASS, or ids")
+	}
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	r := redrive{app: a, deployment: d, queue: sqs.NewFromConfig(d.aws), from: d.outputs[deadLetterQueueURL], to: d.outputs[queueURL]}
+	if c.All {
+		err = r.all()
+	} else {
+		err = r.some(c)
+	}
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.printJSON(map[string]int{"moved": r.moved, "left": r.left})
+	}
+	a.say("%d moved into the queue, %d left among the dead letters.", r.moved, r.left)
+	return nil
+}
+
+// A redrive moves messages from one queue to another.
+type redrive struct {
+	*app
+	deployment  *deployment
+	queue       *sqs.Client
+	from, to    string // URLs
+	moved, left int
+}
+
+// waiting returns how many messages a queue has, and its ARN.
+func waiting(ctx context.Context, queue *sqs.Client, url string) (visible, hidden int, arn string, err error) {
+	out, err := queue.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	if err != nil {
+		return 0, 0, "", err
+	}
+	visible, err = strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"])
+	if err == nil {
+		hidden, err = strconv.Atoi(out.Attributes["ApproximateNumberOfMessagesNotVisible"])
+	}
+	return visible, hidden, out.Attributes["QueueArn"], err
+}
+
+// all has SQS move everything, and waits until it has.
+func (r *redrive) all() error {
+	total, _, from, err := waiting(r, r.queue, r.from)
+	if err != nil || total == 0 {
+		return err
+	}
+	_, _, to, err := waiting(r, r.queue, r.to)
+	if err != nil {
+		return err
+	}
+	// The destination must be named: what the processor has put there itself does not
+	// know where it came from.
+	task, err := r.queue.StartMessageMoveTask(r, &sqs.StartMessageMoveTaskInput{SourceArn: &from, DestinationArn: &to})
+	if err != nil {
+		return err
+	}
+	bar := r.progress(int64(total), "moving dead letters")
+	defer bar.Exit()
+	for {
+		list, err := r.queue.ListMessageMoveTasks(r, &sqs.ListMessageMoveTasksInput{SourceArn: &from})
+		if err != nil {
+			return err
+		}
+		for _, t := range list.Results {
+			// A task that has ended has no handle any more; the latest comes first.
+			if status := aws.ToString(t.Status); status == "FAILED" {
+				return fmt.Errorf("SQS has moved %d messages and then failed: %s", t.ApproximateNumberOfMessagesMoved, aws.ToString(t.FailureReason))
+			} else if status == "COMPLETED" || status == "CANCELLED" {
+				r.moved = int(t.ApproximateNumberOfMessagesMoved)
+				r.left, _, _, err = waiting(r, r.queue, r.from)
+				return err
+			}
+			_ = bar.Set64(t.ApproximateNumberOfMessagesMoved)
+			break
+		}
+		if !r.pause(time.Second) {
+			return fmt.Errorf("SQS goes on moving: stop it with `aws sqs cancel-message-move-task --task-handle %s`", aws.ToString(task.TaskHandle))
+		}
+	}
+}
+
+const (
+	// hold is how long messages that are received stay hidden, in seconds: longer than
+	// a command may run over many of them.
+	hold = 30 * 60
+	// emptyReceives is how often in a row nothing may come before the queue is taken for
+	// seen: SQS asks only some of its servers at a time.
+	emptyReceives = 3
+)
+
+// some moves what is chosen, message by message, and lets the others come back.
+func (r *redrive) some(c redriveCommand) error {
+	total, _, _, err := waiting(r, r.queue, r.from)
+	if err != nil {
+		return err
+	}
+	bar := r.progress(int64(total), "looking at dead letters")
+	defer bar.Exit()
+	var kept []types.Message
+	defer func() { r.release(kept) }()
+	seen := map[string]bool{}
+	for empty := 0; empty < emptyReceives; {
+		out, err := r.queue.ReceiveMessage(r, &sqs.ReceiveMessageInput{
+			QueueUrl: &r.from, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: hold,
+		})
+		if err != nil {
+			return err
+		}
+		if empty++; len(out.Messages) > 0 {
+			empty = 0
+		}
+		chosen, err := r.choose(c, out.Messages)
+		if err != nil {
+			kept = append(kept, out.Messages...)
+			return err
+		}
+		for i, m := range out.Messages {
+			if !chosen[i] {
+				kept = append(kept, m)
+			} else if err := r.move(m); err != nil {
+				kept = append(kept, out.Messages[i:]...)
+				return err
+			}
+			if id := aws.ToString(m.MessageId); !seen[id] {
+				seen[id] = true
+				_ = bar.Add(1)
+			}
+		}
+	}
+	r.left = len(kept)
+	return nil
+}
+
+// choose says which messages are asked for.
+func (r *redrive) choose(c redriveCommand, messages []types.Message) ([]bool, error) {
+	chosen := make([]bool, len(messages))
+	for i, m := range messages {
+		decoded, err := event.DecodeMessage(aws.ToString(m.Body))
+		key := ""
+		if err == nil {
+			key = decoded.Key()
+		}
+		if c.ID != nil {
+			chosen[i] = slices.Contains(c.ID, key) || decoded.ID > 0 && slices.Contains(c.ID, strconv.FormatInt(decoded.ID, 10))
+			continue
+		}
+		if key == "" {
+			chosen[i] = c.Class == "malformed"
+			continue
+		}
+		state, err := store.New(dynamodb.NewFromConfig(r.deployment.aws), r.deployment.outputs[tableName]).Get(r, key)
+		if err != nil {
+			return nil, err
+		}
+		chosen[i] = classOf(state.Status, state.Error) == c.Class
+	}
+	return chosen, nil
+}
+
+// move deletes a message only after the queue has it.
+func (r *redrive) move(m types.Message) error {
+	if _, err := r.queue.SendMessage(r, &sqs.SendMessageInput{QueueUrl: &r.to, MessageBody: m.Body}); err != nil {
+		return err
+	}
+	r.moved++
+	_, err := r.queue.DeleteMessage(r, &sqs.DeleteMessageInput{QueueUrl: &r.from, ReceiptHandle: m.ReceiptHandle})
+	return err
+}
+
+// release lets messages come back at once, also when the command was stopped.
+func (r *redrive) release(messages []types.Message) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r), 30*time.Second)
+	defer cancel()
+	for batch := range slices.Chunk(messages, 10) {
+		var entries []types.ChangeMessageVisibilityBatchRequestEntry
+		for i, m := range batch {
+			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle})
+		}
+		if _, err := r.queue.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &r.from, Entries: entries}); err != nil {
+			r.note("%d dead letters that were not chosen are hidden for %d minutes: %v", len(messages), hold/60, err)
+			return
+		}
+	}
+}

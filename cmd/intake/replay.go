@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"veryfi-intake/local/standin"
+)
+
+type replayCommand struct {
+	File string `arg:"" type:"existingfile" help:"A webhook's body, {\"event\": …, \"data\": …}, or an event of API Gateway with one, as in events/."`
+	URL  string `placeholder:"URL" help:"Where to send it, if not to the stack's webhook."`
+}
+
+// Help is shown by --help.
+func (replayCommand) Help() string {
+	return `Signs the data with the stack's client secret, so that the webhook takes it for Veryfi's. A replay of a document that is stored changes nothing.`
+}
+
+// Run sends the webhook once.
+func (c replayCommand) Run(a *app) error {
+	webhook, err := readWebhook(c.File)
+	if err != nil {
+		return err
+	}
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	known, err := d.credentials(a)
+	if err == nil {
+		err = known.Verifies()
+	}
+	if err != nil {
+		return notFilled(err)
+	}
+	if webhook, err = standin.Sign(webhook.Event, webhook.Data, known.ClientSecret); err != nil {
+		return err
+	}
+	if c.URL == "" {
+		c.URL = d.outputs[webhookURL]
+	}
+	answer := standin.NewSender(time.Second).Post(a, c.URL, webhook)
+	if answer.Err != nil {
+		return fmt.Errorf("%s does not answer: %w", c.URL, answer.Err)
+	}
+	if a.JSON {
+		err = a.printJSON(map[string]any{"event": webhook.Event, "status": answer.Status, "took_ms": answer.Took.Milliseconds()})
+	} else {
+		a.say("%s was answered with %d after %d ms.", webhook.Event, answer.Status, answer.Took.Milliseconds())
+	}
+	if err == nil && answer.Status != http.StatusOK {
+		return fmt.Errorf("the webhook did not take it: `intake doctor` looks for the reason")
+	}
+	return err
+}
+
+// readWebhook reads a body, or the body of API Gateway's event.
+func readWebhook(path string) (standin.Webhook, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return standin.Webhook{}, err
+	}
+	var gateway events.APIGatewayV2HTTPRequest
+	if json.Unmarshal(text, &gateway) == nil && gateway.Body != "" {
+		text = []byte(gateway.Body)
+	}
+	var body struct {
+		Event string          `json:"event"`
+		Data  json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(text, &body) != nil || body.Data == nil {
+		return standin.Webhook{}, errors.New(path + ` is no webhook: it needs {"event": "document.created", "data": {…}}`)
+	}
+	return standin.Webhook{Event: body.Event, Data: string(body.Data)}, nil
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
+
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/veryfi"
+)
+
+type secretCommands struct {
+	Set    secretSetCommand    `cmd:"" help:"Write Veryfi's credentials into the secret, after Veryfi has accepted them."`
+	Revoke secretRevokeCommand `cmd:"" help:"Forget the previous credentials: a leaked client secret verifies no webhook any more."`
+}
+
+type secretSetCommand struct {
+	NoCheck bool `help:"Write without asking Veryfi whether the credentials are right."`
+}
+
+// Help is shown by --help.
+func (secretSetCommand) Help() string {
+	return `Asks for the four values of Veryfi's Settings > Keys and does not show what you type; Enter alone keeps a value as it is. From a pipe it reads JSON: {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}; a name that is left out keeps its value. An API key that begins with vrfk_ needs no username.
+
+Nothing is written when nothing has changed: a second write would lose the previous values, with which webhooks are verified that were signed before a rotation.`
+}
+
+// Run writes the secret.
+func (c secretSetCommand) Run(a *app) error {
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	before, err := d.credentials(a)
+	if err != nil {
+		return err
+	}
+	after, err := a.readCredentials(before)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(after.Verifies(), after.Retrieves()); err != nil {
+		return errors.New("a value is missing: client_id, client_secret and api_key are needed, and username unless the API key begins with vrfk_. Nothing was written")
+	}
+	if after == before {
+		return a.told(map[string]bool{"written": false}, "Nothing has changed, and nothing was written.")
+	}
+	if !c.NoCheck {
+		if err := d.accepts(a, after); err != nil {
+			return fmt.Errorf("%w. Nothing was written", err)
+		}
+	}
+	text, err := json.Marshal(after)
+	if err != nil {
+		return err
+	}
+	_, err = secretsmanager.NewFromConfig(d.aws).PutSecretValue(a, &secretsmanager.PutSecretValueInput{
+		SecretId: aws.String(d.outputs[secretID]), SecretString: aws.String(string(text)),
+	})
+	if err != nil {
+		return err
+	}
+	message := "Written. The functions use it at once when the values before are refused, and within five minutes otherwise."
+	if before.ClientSecret != "" && before.ClientSecret != after.ClientSecret {
+		message += "\nWebhooks that were signed with the client secret before still verify. `intake secret revoke` ends that."
+	}
+	return a.told(map[string]bool{"written": true}, message)
+}
+
+// told prints a result.
+func (a *app) told(result any, message string) error {
+	if a.JSON {
+		return a.printJSON(result)
+	}
+	a.say("%s", message)
+	return nil
+}
+
+// accepts asks Veryfi for a list that is as good as empty. It cannot tell whether the
+// client secret is right: no request shows it.
+func (d *deployment) accepts(ctx context.Context, c secret.Credentials) error {
+	client, err := d.veryfi()
+	if err != nil {
+		return err
+	}
+	_, err = client.List(ctx, c, time.Now().Add(-time.Second), time.Now(), 1)
+	switch veryfi.ClassOf(err) {
+	case veryfi.CredentialsRefused:
+		return errors.New("Veryfi refuses these credentials: compare client id, username and API key with Settings > Keys")
+	case "":
+		return err
+	default:
+		return fmt.Errorf("Veryfi could not be asked whether the credentials are right: %w. Try again, or write them unasked with --no-check", err)
+	}
+}
+
+// readCredentials returns what is typed, or the JSON on the standard input, over
+// what is there.
+func (a *app) readCredentials(before secret.Credentials) (secret.Credentials, error) {
+	after := before
+	if !isatty.IsTerminal(a.in.Fd()) {
+		decoder := json.NewDecoder(io.LimitReader(a.in, 64<<10))
+		decoder.DisallowUnknownFields()
+		// The decoder's own error could quote the input.
+		if decoder.Decode(&after) != nil || decoder.More() {
+			return after, errors.New(`the input is not JSON of the form {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}. Nothing was written`)
+		}
+		return after.Trimmed(), nil
+	}
+	a.note("The values are in Veryfi's portal, Settings > Keys. What you type is not shown.")
+	for _, value := range []struct {
+		name string
+		of   *string
+	}{
+		{"client id", &after.ClientID}, {"client secret", &after.ClientSecret}, {"API key", &after.APIKey}, {"username", &after.Username},
+	} {
+		if value.of == &after.Username && after.IsBearer() {
+			continue
+		}
+		hint := ""
+		if *value.of != "" {
+			hint = " (Enter keeps it)"
+		}
+		fmt.Fprintf(a.err, "%s%s: ", value.name, hint)
+		typed, err := term.ReadPassword(int(a.in.Fd())) //nolint:gosec // a file descriptor
+		fmt.Fprintln(a.err)
+		if err != nil {
+			return after, err
+		}
+		if text := strings.TrimSpace(string(typed)); text != "" {
+			*value.of = text
+		}
+	}
+	return after.Trimmed(), nil
+}
+
+type secretRevokeCommand struct {
+	Yes bool `help:"Do not ask."`
+}
+
+// Help is shown by --help.
+func (secretRevokeCommand) Help() string {
+	return `After 'secret set' both client secrets verify webhooks, so that none is lost that was signed before. When the one before has leaked, take it away: at the latest five minutes later nothing that is signed with it is accepted. The value itself stays in Secrets Manager for a while, without a stage.`
+}
+
+// Run takes the stage AWSPREVIOUS away.
+func (c secretRevokeCommand) Run(a *app) error {
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	client := secretsmanager.NewFromConfig(d.aws)
+	id := d.outputs[secretID]
+	described, err := client.DescribeSecret(a, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	if err != nil {
+		return err
+	}
+	const previous = "AWSPREVIOUS"
+	for version, stages := range described.VersionIdsToStages {
+		if !slices.Contains(stages, previous) {
+			continue
+		}
+		if err := a.confirm("Webhooks that were signed with the previous client secret will be refused.", c.Yes); err != nil {
+			return err
+		}
+		_, err := client.UpdateSecretVersionStage(a, &secretsmanager.UpdateSecretVersionStageInput{
+			SecretId: &id, VersionStage: aws.String(previous), RemoveFromVersionId: &version,
+		})
+		if err != nil {
+			return err
+		}
+		return a.told(map[string]bool{"revoked": true}, "Revoked. Within five minutes the functions forget the previous client secret.")
+	}
+	return a.told(map[string]bool{"revoked": false}, "There is no previous client secret.")
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
+
+	"veryfi-intake/local/stack"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/veryfi"
+)
+
+// localEndpoint is where `make dev` has all AWS services.
+const localEndpoint = "http://127.0.0.1:8081"
+
+// A deployment is a stack that is there.
+type deployment struct {
+	aws                 aws.Config
+	name, status        string
+	outputs, parameters map[string]string
+}
+
+// The outputs of template.yaml that are needed.
+const (
+	webhookURL         = "WebhookUrl"
+	secretID           = "SecretId"
+	tableName          = "TableName"
+	queueURL           = "QueueUrl"
+	deadLetterQueueURL = "DeadLetterQueueUrl"
+	reconcilerName     = "ReconcilerName"
+	webhookLog         = "WebhookLogGroupName"
+	processorLog       = "ProcessorLogGroupName"
+	reconcilerLog      = "ReconcilerLogGroupName"
+	dashboardURL       = "DashboardUrl"
+)
+
+var neededOutputs = []string{
+	webhookURL, secretID, tableName, queueURL, deadLetterQueueURL, reconcilerName, webhookLog, processorLog, reconcilerLog, dashboardURL,
+}
+
+// errIncomplete means that a stack lacks an output: an older version made it.
+var errIncomplete = errors.New("the stack was deployed by another version")
+
+// deployment finds the stack.
+func (a *app) deployment() (*deployment, error) {
+	cfg, err := a.awsConfig()
+	if err != nil {
+		return nil, err
+	}
+	d := &deployment{aws: cfg, name: a.Stack, outputs: map[string]string{}, parameters: map[string]string{}}
+	if a.Local {
+		d.name = stack.Name
+	}
+	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(a, &cloudformation.DescribeStacksInput{StackName: &d.name})
+	if err != nil {
+		return nil, err
+	}
+	found := out.Stacks[0]
+	d.status = string(found.StackStatus)
+	for _, o := range found.Outputs {
+		d.outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+	}
+	for _, p := range found.Parameters {
+		d.parameters[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+	}
+	for _, name := range neededOutputs {
+		if d.outputs[name] == "" {
+			return nil, fmt.Errorf("%w: %s (%s) has no output %s. Deploy this version with `make deploy`, or use the command of that one", errIncomplete, d.name, d.status, name)
+		}
+	}
+	return d, nil
+}
+
+func (a *app) awsConfig() (aws.Config, error) {
+	if a.Local {
+		endpoint := os.Getenv("AWS_ENDPOINT_URL")
+		if endpoint == "" {
+			endpoint = localEndpoint
+		}
+		return config.LoadDefaultConfig(a,
+			config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil), // none of the user's are for this machine
+			config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint), config.WithRetryMaxAttempts(1),
+			config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")),
+			config.WithLogger(logging.Nop{}),
+		)
+	}
+	options := []func(*config.LoadOptions) error{config.WithSharedConfigProfile(a.Profile), config.WithLogger(logging.Nop{})}
+	if a.Region != "" {
+		options = append(options, config.WithRegion(a.Region))
+	}
+	cfg, err := config.LoadDefaultConfig(a, options...)
+	if err == nil && cfg.Region == "" {
+		err = errors.New("no AWS region is set: name one with --region or AWS_REGION, or put it into the profile with `aws configure`")
+	}
+	return cfg, err
+}
+
+// explain says of an error of AWS what to do about it.
+func explain(err error, g globals) error {
+	var profile config.SharedConfigProfileNotExistError
+	var api smithy.APIError
+	var refused *net.OpError
+	switch {
+	case errors.As(err, &profile):
+		return fmt.Errorf("there is no profile %s: `aws configure list-profiles` shows those there are", profile.Profile)
+	case g.Local && errors.As(err, &refused):
+		return fmt.Errorf("no local stack answers: start it with `make dev`, in another terminal (%w)", refused)
+	case errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), "does not exist"):
+		return fmt.Errorf("there is no stack %s in this account and region: name yours with --stack, --profile and --region, or deploy it with `make deploy`", g.Stack)
+	case errors.As(err, &api) && isDenied(api.ErrorCode()):
+		return fmt.Errorf("AWS does not let you do this: %s. Use a --profile that may", api.ErrorMessage())
+	case errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "ExpiredToken"):
+		return errors.New("your AWS session has ended: sign in again, as with `aws sso login`")
+	case strings.Contains(err.Error(), "failed to refresh cached credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
+		return errors.New("no AWS credentials are found: set a profile up with `aws configure`, and name it with --profile or AWS_PROFILE")
+	}
+	return err
+}
+
+func isDenied(code string) bool {
+	return strings.HasPrefix(code, "AccessDenied") || strings.HasPrefix(code, "UnauthorizedOperation")
+}
+
+// credentials returns Veryfi's, as the secret has them now; those that are not filled
+// are empty.
+func (d *deployment) credentials(ctx context.Context) (secret.Credentials, error) {
+	known, err := secret.New(secretsmanager.NewFromConfig(d.aws), d.outputs[secretID], time.Now).Get(ctx)
+	if err != nil {
+		return secret.Credentials{}, err
+	}
+	return known.Credentials, nil
+}
+
+// veryfi returns a client of Veryfi's API as the stack uses it, at a pace that leaves
+// the stack its own.
+var pace = 2.0
+
+func (d *deployment) veryfi() (*veryfi.Client, error) {
+	base := d.parameters["VeryfiBaseUrl"]
+	if base == "" {
+		base = veryfi.DefaultBaseURL
+	}
+	return veryfi.NewClient(base, pace, time.Now, veryfi.NewTransport())
+}
+
+// filled returns credentials with which Veryfi can be asked, and a client.
+func (d *deployment) filled(ctx context.Context) (secret.Credentials, *veryfi.Client, error) {
+	known, err := d.credentials(ctx)
+	if err == nil {
+		err = known.Retrieves()
+	}
+	if err != nil {
+		return known, nil, notFilled(err)
+	}
+	client, err := d.veryfi()
+	return known, client, err
+}
+
+func notFilled(err error) error {
+	if errors.Is(err, secret.ErrNotFilled) {
+		return errors.New("the secret is not filled: `intake secret set` asks for the four values of Veryfi's Settings > Keys")
+	}
+	return err
+}
+
+// sideBySide runs all and waits for their ends.
+func sideBySide(all ...func()) {
+	var group sync.WaitGroup
+	for _, f := range all {
+		group.Go(f)
+	}
+	group.Wait()
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+type submitCommand struct {
+	Files      []string      `arg:"" name:"file" help:"Files of 250 bytes to 20 MB, or addresses that begin with https://."`
+	ExternalID string        `placeholder:"ID" help:"The external_id of the document, to find it by; of several, with -1, -2, … behind it."`
+	Tag        []string      `placeholder:"TAG" help:"Tags of the documents."`
+	AutoDelete bool          `help:"Have Veryfi delete the documents after they were retrieved."`
+	Wait       bool          `help:"Wait until each document has a row that is final."`
+	Timeout    time.Duration `default:"10m" help:"How long to wait (${default})."`
+}
+
+// A submitted is what has become of a file.
+type submitted struct {
+	File       string       `json:"file"`
+	ID         int64        `json:"id"`
+	ExternalID string       `json:"external_id,omitempty"`
+	Status     store.Status `json:"status,omitempty"`
+	Error      string       `json:"error,omitempty"`
+}
+
+// Run submits files, one after the other.
+func (c submitCommand) Run(a *app) error {
+	submissions := make([]veryfi.Submission, len(c.Files))
+	for i, file := range c.Files { // before any is sent
+		var err error
+		if submissions[i], err = c.submission(i, file); err != nil {
+			return err
+		}
+	}
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	credentials, client, err := d.filled(a)
+	if err != nil {
+		return err
+	}
+	bar := a.progress(int64(len(c.Files)), "submitting")
+	var done []*submitted
+	for i, s := range submissions {
+		if s.FileURL == "" {
+			if s.FileData, err = os.ReadFile(c.Files[i]); err != nil {
+				break
+			}
+		}
+		var id int64
+		if id, err = client.Submit(a, credentials, s); err != nil {
+			// Not sent again: Veryfi may have it.
+			err = fmt.Errorf("%s was not submitted, nor what follows it: %w", c.Files[i], err)
+			break
+		}
+		done = append(done, &submitted{File: c.Files[i], ID: id, ExternalID: s.ExternalID})
+		_ = bar.Add(1)
+	}
+	_ = bar.Exit()
+	if c.Wait && len(done) > 0 {
+		err = errors.Join(err, c.wait(a, d, done))
+	}
+	return errors.Join(c.print(a, done), err)
+}
+
+// submission checks a file before it is sent.
+func (c submitCommand) submission(i int, file string) (veryfi.Submission, error) {
+	s := veryfi.Submission{Tags: c.Tag, AutoDelete: c.AutoDelete, ExternalID: c.ExternalID}
+	if c.ExternalID != "" && len(c.Files) > 1 {
+		s.ExternalID += "-" + strconv.Itoa(i+1)
+	}
+	if strings.HasPrefix(file, "https://") || strings.HasPrefix(file, "http://") {
+		if _, err := url.Parse(file); err != nil {
+			return s, fmt.Errorf("%s is no address", file)
+		}
+		s.FileURL = file
+		return s, nil
+	}
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return s, fmt.Errorf("%s cannot be read: %w", file, err)
+	case !info.Mode().IsRegular():
+		return s, fmt.Errorf("%s is no file", file)
+	case info.Size() < veryfi.MinFile || info.Size() > veryfi.MaxFile:
+		return s, fmt.Errorf("%s has %d bytes: Veryfi takes files of %d bytes to 20 MB", file, info.Size(), veryfi.MinFile)
+	}
+	s.FileName = filepath.Base(file)
+	return s, nil
+}
+
+// wait looks at the rows until all are final.
+func (c submitCommand) wait(a *app, d *deployment, documents []*submitted) error {
+	bar := a.progress(int64(len(documents)), "waiting for rows")
+	defer bar.Exit()
+	end := time.Now().Add(c.Timeout)
+	for {
+		left := 0
+		for _, s := range documents {
+			if isFinal(s.Status) {
+				continue
+			}
+			row, err := d.row(a, strconv.FormatInt(s.ID, 10))
+			if err != nil {
+				return err
+			}
+			if s.Status = row.status(); s.Status != "" {
+				s.Error, _ = row.plain()["error"].(string)
+			}
+			if isFinal(s.Status) {
+				_ = bar.Add(1)
+			} else {
+				left++
+			}
+		}
+		switch {
+		case left == 0:
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("after %v %d documents have no final row yet: `intake tail` shows whether their webhooks have come", c.Timeout, left)
+		case !a.pause(time.Second):
+			return a.Err()
+		}
+	}
+}
+
+// isFinal reports whether a row stays as it is by itself.
+func isFinal(status store.Status) bool { return status != "" && status != store.Retrying }
+
+func (c submitCommand) print(a *app, documents []*submitted) error {
+	if a.JSON {
+		if documents == nil {
+			documents = []*submitted{}
+		}
+		return a.printJSON(documents)
+	}
+	for _, s := range documents {
+		line := fmt.Sprintf("%d  %s", s.ID, s.File)
+		if s.ExternalID != "" {
+			line += "  external_id " + s.ExternalID
+		}
+		if s.Status != "" {
+			line += "  " + string(s.Status)
+		}
+		if s.Error != "" {
+			line += ": " + s.Error
+		}
+		a.say("%s", line)
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+)
+
+type tailCommand struct {
+	Document string        `placeholder:"ID" help:"Only what is about this document."`
+	Since    time.Duration `default:"10m" help:"How far to look back (${default})."`
+	NoFollow bool          `help:"Print what there is, and end."`
+}
+
+const (
+	// pollInterval is the time between two looks at the logs. CloudWatch allows five
+	// requests a second for FilterLogEvents, and there are three groups.
+	pollInterval = 2 * time.Second
+	// lateness is how long a line may take to come to the logs.
+	lateness = 20 * time.Second
+)
+
+// Run prints lines until it is stopped.
+func (c tailCommand) Run(a *app) error {
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	follower := newFollower(d, "", time.Now().Add(-c.Since), webhookLog, processorLog, reconcilerLog)
+	story := story{only: c.Document, requests: map[string]bool{}}
+	for {
+		lines, err := follower.next(a)
+		if err != nil {
+			if a.Err() != nil {
+				return nil // it was stopped, as it is meant to be
+			}
+			return err
+		}
+		for _, line := range lines {
+			if !story.has(line) {
+				continue
+			}
+			if a.JSON {
+				if _, err := fmt.Fprintln(a.out, line.text); err != nil {
+					return err
+				}
+				continue
+			}
+			a.say("%s", line)
+		}
+		if c.NoFollow || !a.pause(pollInterval) {
+			return nil
+		}
+	}
+}
+
+// A logLine is one line of a function's log.
+type logLine struct {
+	at       time.Time
+	function string
+	text     string
+	members  map[string]any // nil when it is not JSON
+}
+
+// A follower reads log groups from a time on, each line once.
+type follower struct {
+	client  *cloudwatchlogs.Client
+	pattern string
+	groups  map[string]string // names by function
+	from    time.Time
+	seen    map[string]time.Time
+}
+
+// newFollower returns a follower of the groups that these outputs name.
+func newFollower(d *deployment, pattern string, from time.Time, outputs ...string) *follower {
+	f := &follower{client: cloudwatchlogs.NewFromConfig(d.aws), pattern: pattern, groups: map[string]string{}, from: from, seen: map[string]time.Time{}}
+	for _, output := range outputs {
+		f.groups[strings.ToLower(strings.TrimSuffix(output, "LogGroupName"))] = d.outputs[output]
+	}
+	return f
+}
+
+// next returns the lines that have come since, in order.
+func (f *follower) next(ctx context.Context) ([]logLine, error) {
+	start := time.Now()
+	var lines []logLine
+	for function, group := range f.groups {
+		input := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(f.from.UnixMilli())}
+		if f.pattern != "" {
+			input.FilterPattern = &f.pattern
+		}
+		pages := cloudwatchlogs.NewFilterLogEventsPaginator(f.client, input)
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range page.Events {
+				id, at := function+aws.ToString(e.EventId), time.UnixMilli(aws.ToInt64(e.Timestamp))
+				if _, known := f.seen[id]; known {
+					continue
+				}
+				f.seen[id] = at
+				line := logLine{at: at, function: function, text: strings.TrimSpace(aws.ToString(e.Message))}
+				_ = json.Unmarshal([]byte(line.text), &line.members) // Lambda's own may be text
+				lines = append(lines, line)
+			}
+		}
+	}
+	if late := start.Add(-lateness); late.After(f.from) {
+		f.from = late
+	}
+	for id, at := range f.seen {
+		if at.Before(f.from) {
+			delete(f.seen, id)
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b logLine) int { return a.at.Compare(b.at) })
+	return lines, nil
+}
+
+func (l logLine) member(name string) string {
+	switch v := l.members[name].(type) {
+	case string:
+		return v
+	case float64:
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+// String is the line for people.
+func (l logLine) String() string {
+	head := fmt.Sprintf("%s  %-10s", l.at.Local().Format("15:04:05.000"), l.function)
+	if l.members == nil || l.member("message") == "" {
+		return head + "  " + shorten(l.text, 200)
+	}
+	text := head + "  "
+	if id := l.member("document_id"); id != "" {
+		text += id + "  "
+	}
+	text += l.member("message")
+	for _, name := range []string{"event", "messages", "status", "attempts", "receive_count", "listed", "enqueued", "verification_code", "error", "request_id"} {
+		if value := l.member(name); value != "" {
+			text += "  " + name + "=" + value
+		}
+	}
+	return text
+}
+
+// A story is all lines, or those about one document: what names it, and what has the
+// request's id with them.
+type story struct {
+	only     string
+	requests map[string]bool
+}
+
+func (s story) has(l logLine) bool {
+	if s.only == "" {
+		return true
+	}
+	request := l.member("request_id")
+	if l.member("document_id") == s.only {
+		if request != "" {
+			s.requests[request] = true
+		}
+		return true
+	}
+	return l.member("document_id") == "" && s.requests[request]
+}
+
+type codeCommand struct {
+	Since   time.Duration `default:"15m" help:"How far to look back (${default})."`
+	Timeout time.Duration `default:"10m" help:"How long to wait (${default})."`
+}
+
+// Help is shown by --help.
+func (codeCommand) Help() string {
+	return `Paste the URL ('intake url') into Veryfi's Settings > Keys. Veryfi sends a code to it at once; type that into the portal, or the URL is not saved.`
+}
+
+// Run waits for the code.
+func (c codeCommand) Run(a *app) error {
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	follower := newFollower(d, "verification_code", time.Now().Add(-c.Since), webhookLog)
+	a.note("Waiting for Veryfi's code. Paste the URL into Settings > Keys now: %s", d.outputs[webhookURL])
+	for end := time.Now().Add(c.Timeout); ; {
+		lines, err := follower.next(a)
+		if err != nil {
+			return err
+		}
+		for _, line := range slices.Backward(lines) { // the last one counts
+			if code := line.member("verification_code"); code != "" {
+				return a.told(map[string]any{"verification_code": code, "received_at": line.at.UTC()}, code)
+			}
+		}
+		switch {
+		case time.Now().After(end):
+			return errors.New("no code has come: `intake doctor` checks that the URL answers; then save it in the portal once more")
+		case !a.pause(pollInterval):
+			return a.Err()
+		}
+	}
+}
+
+type urlCommand struct{}
+
+// Run prints the URL.
+func (urlCommand) Run(a *app) error {
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.printJSON(map[string]string{"url": d.outputs[webhookURL]})
+	}
+	a.say("%s", d.outputs[webhookURL])
+	a.note("\nPaste it into Veryfi's portal: Settings > Keys > Webhook URL, and save. Veryfi sends a code\nto it at once; `intake verification-code` prints that. Type it into the portal.")
+	return nil
+}

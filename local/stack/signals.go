@@ -1,0 +1,132 @@
+package stack
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"veryfi-intake/local/cloudformation"
+	"veryfi-intake/local/standin"
+	"veryfi-intake/local/template"
+)
+
+// What AWS itself would tell of the stack: that it is there, and its metrics.
+
+// described returns what CloudFormation tells of the stack, and its alarms.
+func (s *Stack) described() (cloudformation.Stack, []template.Alarm, error) {
+	// CloudWatch knows queues by their names.
+	references := s.references()
+	outputs, err := s.template.Outputs(references)
+	if err != nil {
+		return cloudformation.Stack{}, nil, err
+	}
+	outputs["WebhookUrl"] = s.WebhookURL // no API Gateway makes one
+	var alarms []template.Alarm
+	for _, id := range s.template.Alarms() {
+		alarm, err := s.template.Alarm(id, references)
+		if err != nil {
+			return cloudformation.Stack{}, nil, err
+		}
+		alarms = append(alarms, alarm)
+	}
+	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: s.template.Parameters(), Created: time.Now()}, alarms, nil
+}
+
+// logGroupOf returns the name of a function's log group: its logical id.
+func logGroupOf(function string) string {
+	return strings.TrimSuffix(function, "Function") + "LogGroup"
+}
+
+func (s *Stack) countInvocation(function string, err error) {
+	failed := 0.0
+	if err != nil {
+		failed = 1
+	}
+	s.Metrics.Add("AWS/Lambda", "Errors", map[string]string{"FunctionName": function}, time.Now(), failed)
+}
+
+// countingErrors counts answers of 500 and more as API Gateway does.
+func (s *Stack) countingErrors(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(answer, r)
+		failed := 0.0
+		if answer.status >= http.StatusInternalServerError {
+			failed = 1
+		}
+		s.Metrics.Add("AWS/ApiGateway", "5xx", map[string]string{"ApiId": "HttpApi"}, time.Now(), failed)
+	})
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// watchQueues measures the queues each second until the stack stops.
+func (s *Stack) watchQueues() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	s.onStop(func() {
+		cancel()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		waitingSince := map[string]time.Time{}
+		for ctx.Err() == nil {
+			for queue, url := range map[string]string{documentQueue: s.QueueURL, deadLetterQueue: s.DeadLetterQueueURL} {
+				s.watchQueue(ctx, queue, url, waitingSince)
+			}
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}()
+}
+
+// watchQueue measures a queue. How old the oldest message is, ElasticMQ does not
+// tell: at most as old as the time since the queue was seen empty.
+func (s *Stack) watchQueue(ctx context.Context, queue, url string, waitingSince map[string]time.Time) {
+	out, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	if err != nil {
+		return // the next second comes
+	}
+	now := time.Now()
+	add := func(name string, value float64) {
+		s.Metrics.Add("AWS/SQS", name, map[string]string{"QueueName": queue}, now, value)
+	}
+	visible, _ := strconv.ParseFloat(out.Attributes["ApproximateNumberOfMessages"], 64)
+	hidden, _ := strconv.ParseFloat(out.Attributes["ApproximateNumberOfMessagesNotVisible"], 64)
+	if since, waiting := waitingSince[queue]; visible == 0 {
+		delete(waitingSince, queue)
+	} else if !waiting {
+		waitingSince[queue] = now
+	} else {
+		add("ApproximateAgeOfOldestMessage", now.Sub(since).Seconds())
+	}
+	add("ApproximateNumberOfMessagesVisible", visible)
+	add("ApproximateNumberOfMessagesNotVisible", hidden)
+}
+
+// deliverSubmitted has Veryfi's stand-in call the webhook for what is submitted to it.
+func (s *Stack) deliverSubmitted() {
+	if s.Veryfi == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.onStop(cancel)
+	sender := standin.NewSender(time.Second)
+	s.Veryfi.OnReady(func(webhook standin.Webhook) { sender.Deliver(ctx, s.WebhookURL, webhook) })
+}
