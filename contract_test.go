@@ -51,7 +51,10 @@ func violations(t *testing.T, text string) []string {
 	if c.template, err = template.Parse([]byte(text), nil); err != nil {
 		return []string{err.Error()}
 	}
-	c.references = template.References{"AWS::StackName": "AWS::StackName", "AWS::Region": "AWS::Region"}
+	c.references = template.References{}
+	for _, name := range []string{"AWS::StackName", "AWS::Region", "AWS::AccountId", "AWS::Partition"} {
+		c.references[name] = name
+	}
 	for id := range c.file.Resources {
 		c.references[id], c.references[id+".Arn"], c.references[id+".QueueName"] = id, id, id+".QueueName"
 	}
@@ -219,7 +222,7 @@ const longestRetryAfters = handler.ExactTries * queue.MaxDelay
 
 // longestWaits returns how long so many tries can take, without the work itself.
 func longestWaits(tries int) time.Duration {
-	all, wait := time.Duration(longestRetryAfters), handler.FirstWait
+	all, wait := longestRetryAfters, handler.FirstWait
 	for range tries {
 		all += wait + wait/2 // up to half of it by chance
 		wait = min(2*wait, handler.MaxWait)
@@ -462,27 +465,36 @@ func (c *contract) aBareBuildFitsABareDeploy() {
 	}
 }
 
-// outputsAreThoseThatAreUsed looks into README, docs/ and the operator's command.
+// outputsAreThoseThatAreUsed compares with what design and README promise; what the
+// operator's command needs, its own test knows.
 func (c *contract) outputsAreThoseThatAreUsed() {
 	for _, name := range []string{"WebhookUrl", "TableName", "QueueUrl", "DeadLetterQueueUrl", "SecretId"} {
 		if c.file.Outputs[name] == nil {
 			c.errorf("the output %s is missing, which others rely on", name)
 		}
 	}
-	pages, err := filepath.Glob("docs/*.md")
+	c.readmeNames("Outputs", slices.Sorted(maps.Keys(c.file.Outputs)))
+	c.readmeNames("Settings", slices.Sorted(maps.Keys(c.file.Parameters)))
+}
+
+// readmeNames compares names with those in the first column of the table in a section
+// of README.
+func (c *contract) readmeNames(section string, names []string) {
+	text, err := os.ReadFile("README.md")
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for _, page := range append(pages, "README.md") {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			c.t.Fatal(err)
+	_, rest, _ := strings.Cut(string(text), "\n### "+section+"\n")
+	rest, _, _ = strings.Cut(rest, "\n#")
+	var named []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]+) \\|").FindAllStringSubmatch(rest, -1) {
+		for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {
+			named = append(named, name[1])
 		}
-		for _, named := range regexp.MustCompile(`\boutput ([A-Z]\w+)`).FindAllSubmatch(text, -1) {
-			if c.file.Outputs[string(named[1])] == nil {
-				c.errorf("%s names the output %s, which is missing", page, named[1])
-			}
-		}
+	}
+	slices.Sort(named)
+	if !slices.Equal(named, names) {
+		c.errorf("README has the %s %v, the template %v", strings.ToLower(section), named, names)
 	}
 }
 

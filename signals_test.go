@@ -183,7 +183,8 @@ func (c *contract) dashboardShowsWhatThereIs() {
 			rows = append(rows, strings.TrimPrefix(w.Properties.Markdown, "## "))
 		case "alarm":
 			for _, id := range c.ids("AWS::CloudWatch::Alarm") {
-				if c.file.Resources[id].Condition == "" && !slices.Contains(w.Properties.Alarms, id) {
+				arn := "arn:AWS::Partition:cloudwatch:AWS::Region:AWS::AccountId:alarm:" + strings.ReplaceAll(asText(c.file.Resources[id].Properties["AlarmName"]), "${AWS::StackName}", "AWS::StackName")
+				if c.file.Resources[id].Condition == "" && !slices.Contains(w.Properties.Alarms, arn) {
 					c.errorf("Dashboard does not show %s", id)
 				}
 			}

@@ -163,9 +163,9 @@ func (d doctor) secret() ([]finding, error) {
 		return nil, err
 	case known == secret.Credentials{}:
 		return wrong("it is not filled: %s", fill), nil
-	case known.Verifies() != nil:
+	case known.ClientSecret == "":
 		return wrong("it has no client_secret, so that every webhook is answered 503: %s", fill), nil
-	case known.Retrieves() != nil:
+	case !retrieves(known):
 		return wrong("it lacks client_id, api_key or username, so that no document can be retrieved: %s", fill), nil
 	}
 	return fine("filled"), nil
@@ -176,7 +176,7 @@ func (d doctor) asksVeryfi() ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	if known.Retrieves() != nil {
+	if !retrieves(known) {
 		return wrong("it cannot be asked before the secret is filled"), nil
 	}
 	if err := d.accepts(d, known); err != nil {
@@ -184,6 +184,8 @@ func (d doctor) asksVeryfi() ([]finding, error) {
 	}
 	return fine("it accepts the credentials"), nil
 }
+
+func retrieves(c secret.Credentials) bool { return c.Retrieves() == nil }
 
 // probeTimeout bounds a request to the webhook.
 const probeTimeout = 15 * time.Second
@@ -231,7 +233,7 @@ func (d doctor) webhookRefuses() ([]finding, error) {
 func (d doctor) queues() ([]finding, error) {
 	client := sqs.NewFromConfig(d.aws)
 	for id, url := range map[string]string{"DocumentQueue": d.outputs[queueURL], "DeadLetterQueue": d.outputs[deadLetterQueueURL]} {
-		want, err := d.deployment.settings(d.template, id)
+		want, err := d.settings(d.template, id)
 		if err != nil {
 			return nil, err
 		}

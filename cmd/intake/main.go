@@ -46,7 +46,7 @@ type globals struct {
 
 // An app is one run of the command.
 type app struct {
-	context.Context
+	context.Context //nolint:containedctx // it ends with the run
 	globals
 
 	in       *os.File

@@ -43,7 +43,7 @@ func (c reconcileCommand) Run(a *app) error {
 		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = 16 * time.Minute })
 	})
 	bar := a.progress(-1, "documents listed")
-	defer bar.Exit()
+	defer func() { _ = bar.Exit() }()
 	var all handler.Result
 	for {
 		out, err := client.Invoke(a, &lambda.InvokeInput{FunctionName: aws.String(d.outputs[reconcilerName]), Payload: payload})

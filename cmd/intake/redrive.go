@@ -98,7 +98,7 @@ func (r *redrive) all() error {
 		return err
 	}
 	bar := r.progress(int64(total), "moving dead letters")
-	defer bar.Exit()
+	defer func() { _ = bar.Exit() }()
 	for {
 		list, err := r.queue.ListMessageMoveTasks(r, &sqs.ListMessageMoveTasksInput{SourceArn: &from})
 		if err != nil {
@@ -138,7 +138,7 @@ func (r *redrive) some(c redriveCommand) error {
 		return err
 	}
 	bar := r.progress(int64(total), "looking at dead letters")
-	defer bar.Exit()
+	defer func() { _ = bar.Exit() }()
 	var kept []types.Message
 	defer func() { r.release(kept) }()
 	seen := map[string]bool{}

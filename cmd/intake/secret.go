@@ -60,7 +60,7 @@ func (c secretSetCommand) Run(a *app) error {
 			return fmt.Errorf("%w. Nothing was written", err)
 		}
 	}
-	text, err := json.Marshal(after)
+	text, err := json.Marshal(after) //nolint:gosec // for the secret itself
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (c secretSetCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	message := "Written. The functions use it at once when the values before are refused, and within five minutes otherwise."
+	message := "Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes."
 	if before.ClientSecret != "" && before.ClientSecret != after.ClientSecret {
 		message += "\nWebhooks that were signed with the client secret before still verify. `intake secret revoke` ends that."
 	}
@@ -132,7 +132,7 @@ func (a *app) readCredentials(before secret.Credentials) (secret.Credentials, er
 			hint = " (Enter keeps it)"
 		}
 		fmt.Fprintf(a.err, "%s%s: ", value.name, hint)
-		typed, err := term.ReadPassword(int(a.in.Fd())) //nolint:gosec // a file descriptor
+		typed, err := term.ReadPassword(int(a.in.Fd()))
 		fmt.Fprintln(a.err)
 		if err != nil {
 			return after, err

@@ -65,6 +65,9 @@ func (a *app) deployment() (*deployment, error) {
 		d.name = stack.Name
 	}
 	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(a, &cloudformation.DescribeStacksInput{StackName: &d.name})
+	if _, refused := errors.AsType[*net.OpError](err); refused && a.Local {
+		return nil, fmt.Errorf("no local stack answers at %s: start it with `make dev`, in another terminal", aws.ToString(cfg.BaseEndpoint))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +115,9 @@ func (a *app) awsConfig() (aws.Config, error) {
 func explain(err error, g globals) error {
 	var profile config.SharedConfigProfileNotExistError
 	var api smithy.APIError
-	var refused *net.OpError
 	switch {
 	case errors.As(err, &profile):
 		return fmt.Errorf("there is no profile %s: `aws configure list-profiles` shows those there are", profile.Profile)
-	case g.Local && errors.As(err, &refused):
-		return fmt.Errorf("no local stack answers: start it with `make dev`, in another terminal (%w)", refused)
 	case errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), "does not exist"):
 		return fmt.Errorf("there is no stack %s in this account and region: name yours with --stack, --profile and --region, or deploy it with `make deploy`", g.Stack)
 	case errors.As(err, &api) && isDenied(api.ErrorCode()):

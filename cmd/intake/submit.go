@@ -102,7 +102,7 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 // wait looks at the rows until all are final.
 func (c submitCommand) wait(a *app, d *deployment, documents []*submitted) error {
 	bar := a.progress(int64(len(documents)), "waiting for rows")
-	defer bar.Exit()
+	defer func() { _ = bar.Exit() }()
 	end := time.Now().Add(c.Timeout)
 	for {
 		left := 0

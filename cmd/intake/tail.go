@@ -38,10 +38,7 @@ func (c tailCommand) Run(a *app) error {
 	for {
 		lines, err := follower.next(a)
 		if err != nil {
-			if a.Err() != nil {
-				return nil // it was stopped, as it is meant to be
-			}
-			return err
+			return a.unlessStopped(err)
 		}
 		for _, line := range lines {
 			if !story.has(line) {
@@ -59,6 +56,14 @@ func (c tailCommand) Run(a *app) error {
 			return nil
 		}
 	}
+}
+
+// unlessStopped is for what is meant to be stopped.
+func (a *app) unlessStopped(err error) error {
+	if a.Err() != nil {
+		err = nil
+	}
+	return err
 }
 
 // A logLine is one line of a function's log.
@@ -142,17 +147,17 @@ func (l logLine) String() string {
 	if l.members == nil || l.member("message") == "" {
 		return head + "  " + shorten(l.text, 200)
 	}
-	text := head + "  "
+	parts := []string{head}
 	if id := l.member("document_id"); id != "" {
-		text += id + "  "
+		parts = append(parts, id)
 	}
-	text += l.member("message")
+	parts = append(parts, l.member("message"))
 	for _, name := range []string{"event", "messages", "status", "attempts", "receive_count", "listed", "enqueued", "verification_code", "error", "request_id"} {
 		if value := l.member(name); value != "" {
-			text += "  " + name + "=" + value
+			parts = append(parts, name+"="+value)
 		}
 	}
-	return text
+	return strings.Join(parts, "  ")
 }
 
 // A story is all lines, or those about one document: what names it, and what has the

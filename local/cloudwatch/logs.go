@@ -36,11 +36,10 @@ func (l *Logs) Add(group, text string, at time.Time) {
 		l.groups = map[string][]line{}
 	}
 	l.number++
-	lines := append(l.groups[group], line{strconv.Itoa(l.number), at, text})
-	if extra := len(lines) - maxLines; extra > 0 {
-		lines = slices.Delete(lines, 0, extra)
+	l.groups[group] = append(l.groups[group], line{strconv.Itoa(l.number), at, text})
+	if extra := len(l.groups[group]) - maxLines; extra > 0 {
+		l.groups[group] = slices.Delete(l.groups[group], 0, extra)
 	}
-	l.groups[group] = lines
 }
 
 // ServeHTTP answers FilterLogEvents. A filter pattern is one text that a line must

@@ -205,14 +205,14 @@ func Counted(lines string) map[string]float64 {
 	sums := map[string]float64{}
 	for k, points := range m.series {
 		parts := strings.Split(k, "\x00")
-		name := parts[1]
+		words := []string{parts[1]}
 		for i := 3; i < len(parts); i += 2 {
 			if parts[i-1] != metrics.Stack {
-				name += " " + parts[i]
+				words = append(words, parts[i])
 			}
 		}
 		for _, p := range points {
-			sums[name] += p.sum
+			sums[strings.Join(words, " ")] += p.sum
 		}
 	}
 	return sums

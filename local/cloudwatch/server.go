@@ -68,8 +68,8 @@ func (s *Server) describeAlarms(input cbor.Map) cbor.Map {
 			"Namespace":          cbor.String(a.Namespace),
 			"MetricName":         cbor.String(a.MetricName),
 			"Threshold":          cbor.Float64(a.Threshold),
-			"Period":             cbor.Uint(a.Period),            //nolint:gosec // seconds
-			"EvaluationPeriods":  cbor.Uint(a.EvaluationPeriods), //nolint:gosec // a few
+			"Period":             cbor.Uint(a.Period),
+			"EvaluationPeriods":  cbor.Uint(a.EvaluationPeriods),
 			"ComparisonOperator": cbor.String(a.ComparisonOperator),
 			"TreatMissingData":   cbor.String(a.TreatMissingData),
 			"ActionsEnabled":     cbor.Bool(true),

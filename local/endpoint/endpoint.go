@@ -115,7 +115,7 @@ func serviceOf(target, authorization string) Service {
 		}
 	}
 	for _, service := range []Service{CloudFormation, CloudWatch, Lambda} {
-		// Credential=KEY/DATE/REGION/SERVICE/aws4_request
+		// A credential's scope ends in the service and this.
 		if target == "" && strings.Contains(authorization, "/"+string(service)+"/aws4_request") {
 			return service
 		}

@@ -54,7 +54,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.nameWebhook(front.Addr().String()); err != nil {
+	if err := s.nameWebhook(front.Addr().String()); err != nil { //nolint:contextcheck // what is submitted comes later
 		return err
 	}
 	if err := s.startAWS(aws, started); err != nil {

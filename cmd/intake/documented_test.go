@@ -1,0 +1,97 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	intake "veryfi-intake"
+	"veryfi-intake/local/template"
+)
+
+func TestOutputsThatAreNeededAreThere(t *testing.T) {
+	t.Parallel()
+	deployed, err := template.Parse(intake.Template, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	references := deployed.Names()
+	for _, name := range []string{"AWS::Region", "AWS::StackName", "AWS::AccountId", "AWS::Partition", "AWS::URLSuffix"} {
+		references[name] = name
+	}
+	outputs, err := deployed.Outputs(references)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range neededOutputs {
+		if outputs[name] == "" {
+			t.Errorf("the template has no output %s", name)
+		}
+	}
+}
+
+// said is a command as README, the docs, the template and this command's own texts
+// write it: in backticks, or on a line of its own.
+var said = regexp.MustCompile("`intake ([a-z][^`]*)`|(?m)^\\s*intake ([a-z-][^\\n]*)$")
+
+// TestEveryCommandThatIsSaidExists parses what people are told to type.
+func TestEveryCommandThatIsSaidExists(t *testing.T) {
+	paths, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths = append(append(paths, "../../README.md", "../../template.yaml"), sources...)
+	commandsSaid := 0
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined := string(text)
+		if strings.HasSuffix(path, ".yaml") { // folded lines
+			joined = regexp.MustCompile(`\n +`).ReplaceAllString(joined, " ")
+		}
+		for _, match := range said.FindAllStringSubmatch(joined, -1) {
+			line, _, _ := strings.Cut(match[1]+match[2], "#")
+			commandsSaid++
+			if err := parses(t, words(line)); err != nil {
+				t.Errorf("%s: intake %s: %v", path, line, err)
+			}
+		}
+	}
+	if commandsSaid < 40 {
+		t.Errorf("%d commands were found", commandsSaid)
+	}
+	if parses(t, []string{"redrive", "--everything"}) == nil {
+		t.Error("a flag that does not exist was not noticed")
+	}
+}
+
+func parses(t *testing.T, arguments []string) error {
+	t.Helper()
+	var c commands
+	parser, err := kong.New(&c, kong.Name("intake"), kong.Exit(func(int) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse(arguments)
+	return err
+}
+
+// words splits a line as a shell does, as far as the lines here go.
+func words(line string) []string {
+	var found []string
+	for _, match := range regexp.MustCompile(`"([^"]*)"|(\S+)`).FindAllStringSubmatch(line, -1) {
+		found = append(found, match[1]+match[2])
+	}
+	return slices.DeleteFunc(found, func(word string) bool { return word == "" })
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"veryfi-intake/local/demo"
+	"veryfi-intake/local/endpoint"
+	"veryfi-intake/local/stack"
+	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"intake": func() { os.Exit(run()) }})
+}
+
+// TestScripts runs the stories in testdata, each with a stack of its own on this
+// machine. Besides testscript's commands they have:
+//
+//	stack              start the stack, and have `intake --local` find it
+//	stack unfilled     with a secret as template.yaml writes it
+//	deliver [-old] EVENT DATA [STATUS]
+//	                   send a webhook as Veryfi would, again and again until that
+//	                   answer comes (200); -old signs it with the client secret
+//	                   before the last rotation
+//	document ID        have Veryfi hold a document
+//	veryfi STATUS      have Veryfi answer all requests so; `veryfi well` ends that
+//	rotate             have Veryfi take other credentials, as in rotated.json
+//	table denied       have DynamoDB refuse to write rows; `table well` ends that
+//	row ID STATUS      wait until the row has the status
+//	killed             have the processor die in the middle of a document
+//	logged TEXT [N]    wait until the functions have written that, in N lines
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("EVENTS", absolute("../../events"))
+			env.Setenv("HOME", env.WorkDir)                      // no configuration of the user's
+			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")      // nor of the machine's
+			env.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9") // and nobody there
+			env.Values[worldKey{}] = &world{ctx: t.Context(), env: env}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"stack": inWorld((*world).start), "deliver": inWorld((*world).deliver), "document": inWorld((*world).document),
+			"veryfi": inWorld((*world).veryfi), "rotate": inWorld((*world).rotate), "table": inWorld((*world).table), "row": inWorld((*world).row),
+			"killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
+		},
+	})
+}
+
+func absolute(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+type worldKey struct{}
+
+// A world is the stack of one script.
+type world struct {
+	ctx         context.Context //nolint:containedctx // it lives as long as the script
+	env         *testscript.Env
+	stack       *stack.Stack
+	credentials secret.Credentials
+	before      secret.Credentials
+	logs        demo.Logs
+}
+
+// inWorld makes a command of the script of a method.
+func inWorld(do func(*world, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, arguments []string) {
+		ts.Check(do(ts.Value(worldKey{}).(*world), ts, arguments))
+	}
+}
+
+var sample = secret.Credentials{ClientID: "sample-client", ClientSecret: "sample-client-secret", Username: "sample.user", APIKey: "sample-api-key"}
+
+func (w *world) start(ts *testscript.TestScript, arguments []string) error {
+	w.credentials = sample
+	started, err := stack.Start(w.ctx, stack.Options{Root: absolute("../.."), Credentials: sample, Log: w.logs.Add})
+	if err != nil {
+		return err
+	}
+	w.stack = started
+	w.env.Defer(started.Stop)
+	ts.Setenv("AWS_ENDPOINT_URL", started.AWSURL)
+	ts.Setenv("WEBHOOK", started.WebhookURL)
+	if len(arguments) > 0 {
+		const placeholder = `{"client_id": "unset", "client_secret": "unset", "username": "unset", "api_key": "unset"}`
+		started.Secrets.Put(placeholder)
+		started.Secrets.Remove("AWSPREVIOUS")
+	}
+	return nil
+}
+
+func (w *world) deliver(_ *testscript.TestScript, arguments []string) error {
+	clientSecret, want := w.credentials.ClientSecret, 200
+	if arguments[0] == "-old" {
+		clientSecret, arguments = w.before.ClientSecret, arguments[1:]
+	}
+	if len(arguments) == 3 {
+		var err error
+		if want, err = strconv.Atoi(arguments[2]); err != nil {
+			return err
+		}
+	}
+	webhook := standin.Webhook{Event: arguments[0], Data: arguments[1]}
+	if webhook.Event != "subscription" {
+		var err error
+		if webhook, err = standin.Sign(arguments[0], arguments[1], clientSecret); err != nil {
+			return err
+		}
+	}
+	var answer standin.Answer
+	for end := time.Now().Add(15 * time.Second); answer.Status != want && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		answer = standin.NewSender(time.Second).Post(w.ctx, w.stack.WebhookURL, webhook)
+	}
+	if answer.Err == nil && answer.Status != want {
+		return fmt.Errorf("the webhook answers %d %s, not %d", answer.Status, answer.Body, want)
+	}
+	return answer.Err
+}
+
+func (w *world) document(_ *testscript.TestScript, arguments []string) error {
+	id, err := strconv.ParseInt(arguments[0], 10, 64)
+	if err != nil {
+		return err
+	}
+	w.stack.Veryfi.PutCreated(id, time.Now().Add(-2*time.Hour), standin.Invoice(id))
+	return nil
+}
+
+func (w *world) veryfi(_ *testscript.TestScript, arguments []string) error {
+	if arguments[0] == "well" {
+		w.stack.Veryfi.Always(nil)
+		return nil
+	}
+	status, err := strconv.Atoi(arguments[0])
+	w.stack.Veryfi.Always(standin.Status(status))
+	return err
+}
+
+func (w *world) rotate(ts *testscript.TestScript, _ []string) error {
+	w.before = w.credentials
+	w.credentials = secret.Credentials{ClientID: "rotated-client", ClientSecret: "rotated-client-secret", APIKey: "vrfk_rotated-api-key"}
+	w.stack.Veryfi.SetCredentials(w.credentials)
+	return os.WriteFile(ts.MkAbs("rotated.json"), fmt.Appendf(nil, `{"client_id": %q, "client_secret": %q, "username": "", "api_key": %q}`,
+		w.credentials.ClientID, w.credentials.ClientSecret, w.credentials.APIKey), 0o600)
+}
+
+// table lets whoever asks read, and nobody write.
+func (w *world) table(_ *testscript.TestScript, arguments []string) error {
+	if arguments[0] == "well" {
+		w.stack.AWS.SetIntercept(nil)
+		return nil
+	}
+	w.stack.AWS.SetIntercept(func(_ endpoint.Service, next http.Handler, rw http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutItem") {
+			next.ServeHTTP(rw, r)
+			return
+		}
+		rw.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		rw.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(rw, `{"__type":"AccessDeniedException","message":"User is not authorized to perform: dynamodb:PutItem"}`)
+	})
+	return nil
+}
+
+func (w *world) row(_ *testscript.TestScript, arguments []string) error {
+	var rows map[string]stack.Row
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		var err error
+		if rows, err = w.stack.Rows(w.ctx); err != nil {
+			return err
+		}
+		if rows[arguments[0]].Status == arguments[1] {
+			return nil
+		}
+	}
+	return fmt.Errorf("the row %s is %q, not %s: %s", arguments[0], rows[arguments[0]].Status, arguments[1], rows[arguments[0]].Error)
+}
+
+func (w *world) logged(_ *testscript.TestScript, arguments []string) error {
+	times := 1
+	if len(arguments) > 1 {
+		var err error
+		if times, err = strconv.Atoi(arguments[1]); err != nil {
+			return err
+		}
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if len(w.logs.Containing(arguments[0])) >= times {
+			return nil
+		}
+	}
+	return fmt.Errorf("no function has written %q", arguments[0])
+}
+
+func (w *world) killed(_ *testscript.TestScript, _ []string) error {
+	hanging := make(chan struct{}, 10)
+	w.stack.Veryfi.ThenAll(func(_ http.ResponseWriter, r *http.Request, _ []byte) {
+		hanging <- struct{}{}
+		<-r.Context().Done()
+	})
+	if err := w.deliver(nil, []string{"document.created", `{"id": 79, "created": "2026-01-02 03:04:05"}`}); err != nil {
+		return err
+	}
+	select {
+	case <-hanging:
+	case <-time.After(time.Minute):
+		return errors.New("the processor does not ask for the document")
+	}
+	w.stack.Processor.Kill()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if w.stack.Metrics.Sum("AWS/Lambda", "Errors", map[string]string{"FunctionName": "ProcessorFunction"}) > 0 {
+			return nil
+		}
+	}
+	return errors.New("nobody counts that the processor has died")
+}

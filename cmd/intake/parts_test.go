@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/store"
+)
+
+func TestNumbersAreShownToTheDigit(t *testing.T) {
+	t.Parallel()
+	row := item{"document": &types.AttributeValueMemberM{Value: item{
+		"id":    &types.AttributeValueMemberN{Value: "9223372036854775807"},
+		"rate":  &types.AttributeValueMemberN{Value: "1.2345678901234567890123456789012345678"},
+		"paid":  &types.AttributeValueMemberBOOL{Value: true},
+		"logo":  &types.AttributeValueMemberNULL{Value: true},
+		"lines": &types.AttributeValueMemberL{Value: []types.AttributeValue{&types.AttributeValueMemberS{Value: "<ñ> & 'x'"}}},
+	}}}
+	got, err := row.document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"id":9223372036854775807,"lines":["<ñ> & 'x'"],"logo":null,"paid":true,"rate":1.2345678901234567890123456789012345678}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestGzippedDocumentIsShownAsReceived(t *testing.T) {
+	t.Parallel()
+	const received = `{"id": 7, "status": "processed", "n": 1e400}`
+	d, err := document.Read([]byte(received), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zipped, err := d.Gzip()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := item{"document_gzip": &types.AttributeValueMemberB{Value: zipped}}.document()
+	if err != nil || string(got) != received {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := (item{"document_gzip": &types.AttributeValueMemberB{Value: []byte("x")}}).document(); err == nil {
+		t.Error("what cannot be read is no document")
+	}
+	if got, err := (item{}).document(); got != nil || err != nil {
+		t.Errorf("a row without a document has %s, %v", got, err)
+	}
+}
+
+func TestClassIsWhatTheErrorBeginsWith(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status      store.Status
+		text, class string
+	}{
+		{store.Error, "not found: Veryfi answered 404", "not found"},
+		{store.Retrying, "rescued: the document: is in the queue", "rescued"},
+		{store.Failed, "Error: what Veryfi says", ""},
+		{store.Error, "no class", ""},
+	} {
+		if got := classOf(test.status, test.text); got != test.class {
+			t.Errorf("%s is of class %q", test.text, got)
+		}
+	}
+}
+
+func TestReconcilerIsAskedForWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		command reconcileCommand
+		want    string
+	}{
+		{reconcileCommand{}, `{}`},
+		{reconcileCommand{ID: []string{"7", "8"}}, `{"ids":[7,8]}`},
+		{reconcileCommand{Since: "2026-01-01"}, `{"since":"2026-01-01"}`},
+		{reconcileCommand{Since: "36h", Until: "2h"}, `{"since":"2026-01-01T00:00:00Z","until":"2026-01-02T10:00:00Z"}`},
+		{reconcileCommand{ID: []string{"7"}, Since: "2h"}, ``},
+		{reconcileCommand{ID: []string{"0"}}, ``},
+		{reconcileCommand{Until: "2h"}, ``},
+	} {
+		got, err := test.command.payload(now)
+		if string(got) != test.want || (err == nil) != json.Valid([]byte(test.want)) {
+			t.Errorf("%+v: %s, %v", test.command, got, err)
+		}
+	}
+}
+
+func TestErrorsOfAWSSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"there is no stack s": &smithy.GenericAPIError{Code: "ValidationError", Message: "Stack with id s does not exist"},
+		"Use a --profile":     &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User x is not authorized"},
+		"sign in again":       &smithy.GenericAPIError{Code: "ExpiredTokenException", Message: "expired"},
+		"something else":      errors.New("something else"),
+	} {
+		if got := explain(err, globals{Stack: "s"}); !strings.Contains(got.Error(), want) {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+}
+
+func TestTimesAreForPeople(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 seconds ago", 90 * time.Second: "90 seconds ago", 10 * time.Minute: "10 minutes ago", 5 * time.Hour: "5 hours ago", 72 * time.Hour: "3 days ago",
+	} {
+		if got := ago(d); got != want {
+			t.Errorf("%v is %q", d, got)
+		}
+	}
+}
+
+func TestAStoryHasTheLinesOfItsRequest(t *testing.T) {
+	t.Parallel()
+	s := story{only: "7", requests: map[string]bool{}}
+	line := func(members map[string]any) logLine { return logLine{members: members} }
+	for _, test := range []struct {
+		line logLine
+		has  bool
+	}{
+		{line(map[string]any{"document_id": "8", "request_id": "b"}), false},
+		{line(map[string]any{"document_id": "7", "request_id": "a"}), true},
+		{line(map[string]any{"request_id": "a", "message": "about the request"}), true},
+		{line(map[string]any{"document_id": "9", "request_id": "a"}), false},
+		{line(nil), false},
+	} {
+		if got := s.has(test.line); got != test.has {
+			t.Errorf("%v: %v", test.line.members, got)
+		}
+	}
+}
