@@ -6,9 +6,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"veryfi-intake/functions/processor/handler"
+	"veryfi-intake/local/cloudwatch"
+	"veryfi-intake/local/template"
 	"veryfi-intake/shared/metrics"
 )
 
@@ -53,6 +56,34 @@ func (c *contract) metric(where, namespace, name string, dimensions map[string]s
 	}
 	if !emitted {
 		c.errorf("%s: no function counts %s of %q", where, name, value)
+	}
+}
+
+// TestAnIdleStackIsQuiet has no data of any metric, as a stack on a day without
+// documents.
+func TestAnIdleStackIsQuiet(t *testing.T) {
+	t.Parallel()
+	for hours, want := range map[string][]string{"0": nil, "24": {"SilenceAlarm"}} {
+		stack, err := template.Read("template.yaml", map[string]string{"SilenceAlarmHours": hours})
+		if err != nil {
+			t.Fatal(err)
+		}
+		references := stack.Names()
+		references["AWS::StackName"] = "idle"
+		var none cloudwatch.Metrics
+		var ringing []string
+		for _, id := range stack.Alarms() {
+			a, err := stack.Alarm(id, references)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if none.State(a, time.Now()) != cloudwatch.Quiet {
+				ringing = append(ringing, id)
+			}
+		}
+		if !slices.Equal(ringing, want) {
+			t.Errorf("SilenceAlarmHours=%s: %v", hours, ringing)
+		}
 	}
 }
 

@@ -73,6 +73,8 @@ func introduce(s *stack.Stack, clientSecret, shownSecret string, out *console.Co
 	out.Line("\nDeliver a webhook:")
 	out.Line(fmt.Sprintf("curl -i %s -H 'content-type: application/json' -H 'x-veryfi-signature: %s' -d '%s'", s.WebhookURL, webhook.Signature, webhook.Body()))
 	out.Line("\nList the rows:")
-	out.Line(fmt.Sprintf("AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws dynamodb scan --region us-east-1 --endpoint-url %s --table-name %s --query 'Items[].[id.S, status.S, error.S]' --output table\n", s.AWSURL, s.TableName))
+	out.Line(fmt.Sprintf("AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws dynamodb scan --region us-east-1 --endpoint-url %s --table-name %s --query 'Items[].[id.S, status.S, error.S]' --output table", s.AWSURL, s.TableName))
+	out.Line("\nThe operator's command works here, too:")
+	out.Line(fmt.Sprintf("AWS_ENDPOINT_URL=%s go run ./cmd/intake doctor --local\n", s.AWSURL))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -52,13 +53,14 @@ func (a *app) confirm(question string, yes bool) error {
 // progress shows how far long work is, on a terminal. Total is -1 when it is not
 // known.
 func (a *app) progress(total int64, what string) *progressbar.ProgressBar {
-	if f, ok := a.err.(*os.File); !ok || a.JSON || !isatty.IsTerminal(f.Fd()) {
-		return progressbar.DefaultSilent(total, what)
+	out := io.Discard
+	if f, ok := a.err.(*os.File); ok && !a.JSON && isatty.IsTerminal(f.Fd()) {
+		out = a.err
 	}
 	return progressbar.NewOptions64(total,
-		progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(a.err),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(),
-		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(out),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetSpinnerChangeInterval(0), // the bar's own goroutine races with Set
 	)
 }
 

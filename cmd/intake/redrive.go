@@ -139,12 +139,13 @@ func (r *redrive) some(c redriveCommand) error {
 	}
 	bar := r.progress(int64(total), "looking at dead letters")
 	defer func() { _ = bar.Exit() }()
+	start := time.Now()
 	var kept []types.Message
 	defer func() { r.release(kept) }()
-	seen := map[string]bool{}
 	for empty := 0; empty < emptyReceives; {
 		out, err := r.queue.ReceiveMessage(r, &sqs.ReceiveMessageInput{
 			QueueUrl: &r.from, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: hold,
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
 		})
 		if err != nil {
 			return err
@@ -158,20 +159,25 @@ func (r *redrive) some(c redriveCommand) error {
 			return err
 		}
 		for i, m := range out.Messages {
-			if !chosen[i] {
+			if !chosen[i] || isLater(m, start) {
 				kept = append(kept, m)
 			} else if err := r.move(m); err != nil {
 				kept = append(kept, out.Messages[i:]...)
 				return err
 			}
-			if id := aws.ToString(m.MessageId); !seen[id] {
-				seen[id] = true
-				_ = bar.Add(1)
-			}
+			_ = bar.Add(1)
 		}
 	}
 	r.left = len(kept)
 	return nil
+}
+
+// isLater reports whether a message came after the start: one that was moved and has
+// failed again. Otherwise it could go round for ever. Where this machine's clock is
+// ahead of SQS's, it goes round for so long.
+func isLater(m types.Message, start time.Time) bool {
+	sent, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
+	return err == nil && sent >= start.UnixMilli()
 }
 
 // choose says which messages are asked for.

@@ -14,23 +14,27 @@ import (
 // get asks the server through the SDK, once.
 func get(t *testing.T, s *Server, id, stage string) (string, error) {
 	t.Helper()
+	input := &secretsmanager.GetSecretValueInput{SecretId: &id}
+	if stage != "" {
+		input.VersionStage = &stage
+	}
+	output, err := client(t, s).GetSecretValue(t.Context(), input)
+	if err != nil {
+		return "", err
+	}
+	return *output.SecretString, nil
+}
+
+func client(t *testing.T, s *Server) *secretsmanager.Client {
+	t.Helper()
 	server := httptest.NewServer(s)
-	defer server.Close()
-	client := secretsmanager.New(secretsmanager.Options{
+	t.Cleanup(server.Close)
+	return secretsmanager.New(secretsmanager.Options{
 		Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
 		}),
 	})
-	input := &secretsmanager.GetSecretValueInput{SecretId: &id}
-	if stage != "" {
-		input.VersionStage = &stage
-	}
-	output, err := client.GetSecretValue(t.Context(), input)
-	if err != nil {
-		return "", err
-	}
-	return *output.SecretString, nil
 }
 
 func want(t *testing.T, s *Server, stage, value string) {
@@ -74,4 +78,33 @@ func TestDownIsAServerErrorUntilItIsUp(t *testing.T) {
 	}
 	s.SetDown(false)
 	want(t, s, "", "one")
+}
+
+// TestOperatorRotatesAndRevokes makes the calls of `intake secret`.
+func TestOperatorRotatesAndRevokes(t *testing.T) {
+	t.Parallel()
+	s := New("VeryfiSecret", "one")
+	c, id := client(t, s), aws.String("VeryfiSecret")
+	if _, err := c.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: id, SecretString: aws.String("two")}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, s, Current, "two")
+	want(t, s, Previous, "one")
+	described, err := c.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: id})
+	if err != nil || len(described.VersionIdsToStages) != 2 {
+		t.Fatalf("%+v, %v", described, err)
+	}
+	for version, stages := range described.VersionIdsToStages {
+		_, err := c.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
+			SecretId: id, VersionStage: aws.String(Previous), RemoveFromVersionId: &version,
+		})
+		if isPrevious := stages[0] == Previous; isPrevious != (err == nil) {
+			t.Errorf("the stage was taken from %v: %v", stages, err)
+		}
+	}
+	want(t, s, Previous, "")
+	want(t, s, Current, "two")
+	if _, err := c.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{}); err == nil {
+		t.Error("another call has no error")
+	}
 }

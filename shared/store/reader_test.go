@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,8 @@ type manyRows struct {
 	statuses map[string]Status
 	answers  int
 	calls    []int // keys of each call
+	problems int
+	queries  []*dynamodb.QueryInput
 	err      error
 }
 
@@ -48,8 +51,59 @@ func (m *manyRows) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemIn
 	return out, nil
 }
 
-func (m *manyRows) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	return nil, errors.New("not asked for")
+// Query answers with the rows 1 to problems, two at a time.
+func (m *manyRows) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	m.queries = append(m.queries, in)
+	if m.err != nil {
+		return nil, m.err
+	}
+	first := 1
+	if start := in.ExclusiveStartKey; start != nil {
+		last, _ := strconv.Atoi(text(start, "id"))
+		first = last + 1
+	}
+	out := &dynamodb.QueryOutput{}
+	for n := first; n <= m.problems && len(out.Items) < min(2, int(*in.Limit)); n++ {
+		out.Items = append(out.Items, map[string]types.AttributeValue{
+			"id":         &types.AttributeValueMemberS{Value: strconv.Itoa(n)},
+			"updated_at": &types.AttributeValueMemberS{Value: "2026-01-02T03:04:05.000Z"},
+			"attempts":   &types.AttributeValueMemberN{Value: "3"},
+		})
+	}
+	if last := first + len(out.Items) - 1; last < m.problems {
+		out.LastEvaluatedKey = map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: strconv.Itoa(last)}}
+	}
+	return out, nil
+}
+
+func TestProblemsAreReadPageByPage(t *testing.T) {
+	for _, test := range []struct{ problems, limit, rows, calls int }{
+		{0, 10, 0, 1}, {1, 10, 1, 1}, {5, 10, 5, 3}, {5, 3, 3, 2}, {5, 4, 4, 2}, {4, 4, 4, 2},
+	} {
+		m := &manyRows{problems: test.problems}
+		rows, err := NewReader(m, "table").Problems(t.Context(), Error, test.limit)
+		if err != nil || len(rows) != test.rows || len(m.queries) != test.calls {
+			t.Errorf("%+v: %d rows in %d calls, %v", test, len(rows), len(m.queries), err)
+		}
+		for i, row := range rows {
+			want := Row{ID: strconv.Itoa(i + 1), Attempts: 3, UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+			if diff := cmp.Diff(want, row); diff != "" {
+				t.Error(diff)
+			}
+		}
+		for _, query := range m.queries {
+			if *query.IndexName != "problems" || *query.ScanIndexForward || text(query.ExpressionAttributeValues, ":status") != "error" {
+				t.Errorf("%+v", query)
+			}
+		}
+	}
+	m := &manyRows{problems: 5}
+	if rows, err := NewReader(m, "table").Stale(t.Context(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), 10); err != nil || len(rows) != 5 {
+		t.Errorf("%d stale rows, %v", len(rows), err)
+	}
+	if before := text(m.queries[0].ExpressionAttributeValues, ":before"); before != "2026-01-01T00:00:00.000Z" {
+		t.Errorf("stale before %s", before)
+	}
 }
 
 func TestStatusesOfManyRows(t *testing.T) {
@@ -102,7 +156,7 @@ func TestTableThatCannotBeReadIsAnError(t *testing.T) {
 	if _, err := NewReader(&manyRows{err: down}, "table").Statuses(t.Context(), []string{"1"}); !errors.Is(err, down) {
 		t.Error(err)
 	}
-	if _, err := NewReader(&manyRows{}, "table").Stale(t.Context(), time.Now(), 1); err == nil {
-		t.Error("no error")
+	if _, err := NewReader(&manyRows{err: down}, "table").Stale(t.Context(), time.Now(), 1); !errors.Is(err, down) {
+		t.Error(err)
 	}
 }

@@ -626,3 +626,24 @@ func TestRowsAreWrittenSideBySide(t *testing.T) {
 		}
 	}
 }
+
+func TestRowsExpireWhenTheyAreToldTo(t *testing.T) {
+	t.Parallel()
+	for _, expires := range []time.Time{{}, time.Date(2026, 3, 4, 5, 6, 7, 800, time.UTC)} {
+		table, service := newTable(t)
+		row := processed(t, small)
+		row.ExpiresAt = expires
+		if err := table.Put(t.Context(), row, State{}); err != nil {
+			t.Fatal(err)
+		}
+		body, _ := parsed(t, service.calls[0].body).(map[string]any)
+		is, _ := body["Item"].(map[string]any)
+		var want any
+		if !expires.IsZero() {
+			want = map[string]any{"N": "1772600767"} // seconds, as DynamoDB's time to live has them
+		}
+		if diff := cmp.Diff(want, is["expires_at"]); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
