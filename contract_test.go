@@ -20,6 +20,7 @@ import (
 	"veryfi-intake/functions/processor/handler"
 	"veryfi-intake/local/template"
 	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/veryfi"
 )
 
 var functions = map[string]string{"WebhookFunction": "webhook", "ProcessorFunction": "processor", "ReconcilerFunction": "reconciler"}
@@ -52,7 +53,7 @@ func violations(t *testing.T, text string) []string {
 		return []string{err.Error()}
 	}
 	c.references = template.References{}
-	for _, name := range []string{"AWS::StackName", "AWS::Region", "AWS::AccountId", "AWS::Partition"} {
+	for _, name := range []string{"AWS::StackName", "AWS::Region", "AWS::AccountId", "AWS::Partition", "AWS::URLSuffix"} {
 		c.references[name] = name
 	}
 	for id := range c.file.Resources {
@@ -64,6 +65,7 @@ func violations(t *testing.T, text string) []string {
 		c.rolesNameWhatTheCodeCalls, c.variablesAreThoseThatAreRead, c.samLocalSetsEachVariableThereIs,
 		c.functionsMakeTheMostOfTheirMemory, c.aBareBuildFitsABareDeploy, c.alarmsRing, c.dashboardShowsWhatThereIs,
 		c.eventsTellWhatARowHas, c.outputsAreThoseThatAreUsed, c.parametersAreUsed,
+		c.nothingIsSetThatNobodyThoughtOf, c.conditionsMeanWhatTheySay, c.noCredentialIsAParameter,
 	} {
 		check()
 	}
@@ -78,6 +80,9 @@ type contract struct {
 		Parameters map[string]struct {
 			Default any `yaml:"Default"`
 		} `yaml:"Parameters"`
+		Globals struct {
+			Function map[string]any `yaml:"Function"`
+		} `yaml:"Globals"`
 		Resources map[string]resource `yaml:"Resources"`
 		Outputs   map[string]any      `yaml:"Outputs"`
 	}
@@ -473,6 +478,19 @@ func (c *contract) outputsAreThoseThatAreUsed() {
 			c.errorf("the output %s is missing, which others rely on", name)
 		}
 	}
+	values, err := c.template.Outputs(c.references)
+	c.check(err)
+	for name, want := range map[string]string{
+		"SecretId": "VeryfiSecret", "TableName": "DocumentTable", "QueueUrl": "DocumentQueue", "DeadLetterQueueUrl": "DeadLetterQueue",
+		"ReconcilerName": "ReconcilerFunction", "AlarmTopicArn": "AlarmTopic",
+		"WebhookLogGroupName": "WebhookLogGroup", "ProcessorLogGroupName": "ProcessorLogGroup", "ReconcilerLogGroupName": "ReconcilerLogGroup",
+		"WebhookUrl":   "https://HttpApi.execute-api.AWS::Region.AWS::URLSuffix/webhook/veryfi",
+		"DashboardUrl": "https://AWS::Region.console.aws.amazon.com/cloudwatch/home?region=AWS::Region#dashboards/dashboard/Dashboard",
+	} {
+		if values[name] != want {
+			c.errorf("the output %s is %q, not %q", name, values[name], want)
+		}
+	}
 	c.readmeNames("Outputs", slices.Sorted(maps.Keys(c.file.Outputs)))
 	c.readmeNames("Settings", slices.Sorted(maps.Keys(c.file.Parameters)))
 }
@@ -503,6 +521,109 @@ func (c *contract) parametersAreUsed() {
 		if !regexp.MustCompile(`(!Ref |!Ref, |\[!Ref |\$\{)` + name + `\b`).MatchString(c.text) {
 			c.errorf("the parameter %s changes nothing", name)
 		}
+	}
+}
+
+// thoughtOf are the properties that resources have, by type. A new one is added here
+// with a thought of what it can break: a filter on a queue's messages loses documents,
+// a VPC has no way to Veryfi, a key of one's own needs permissions.
+var thoughtOf = map[string][]string{
+	"AWS::SecretsManager::Secret":   {"Description", "SecretString"},
+	"AWS::SQS::Queue":               {"SqsManagedSseEnabled", "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy"},
+	"AWS::DynamoDB::Table":          {"BillingMode", "PointInTimeRecoverySpecification", "TimeToLiveSpecification", "StreamSpecification", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"},
+	"AWS::Logs::LogGroup":           {"LogGroupName", "RetentionInDays"},
+	"AWS::IAM::Role":                {"AssumeRolePolicyDocument", "Policies"},
+	"AWS::Serverless::HttpApi":      {"Description", "DefaultRouteSettings", "AccessLogSettings"},
+	"AWS::Serverless::Function":     {"Description", "Role", "MemorySize", "Timeout", "RecursiveLoop", "LoggingConfig", "Environment", "Events"},
+	"AWS::SNS::Topic":               {"DisplayName"},
+	"AWS::SNS::Subscription":        {"TopicArn", "Protocol", "Endpoint"},
+	"AWS::Pipes::Pipe":              {"Description", "RoleArn", "Source", "SourceParameters", "Target", "TargetParameters"},
+	"AWS::CloudWatch::Dashboard":    {"DashboardName", "DashboardBody"},
+	"AWS::CloudWatch::Alarm":        {"AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator", "Threshold", "TreatMissingData", "AlarmActions", "OKActions"},
+	"AWS::Serverless::Function SQS": {"Queue", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes", "ScalingConfig"},
+}
+
+func (c *contract) nothingIsSetThatNobodyThoughtOf() {
+	known := func(what, kind string, properties map[string]any) {
+		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			if !slices.Contains(thoughtOf[kind], name) {
+				c.errorf("%s has %s, which nobody has thought of: if it is right, add it to the test", what, name)
+			}
+		}
+	}
+	for id, resource := range c.file.Resources {
+		known(id, resource.Type, resource.Properties)
+		var properties struct {
+			Events map[string]struct {
+				Type       string
+				Properties map[string]any
+			}
+			AssumeRolePolicyDocument struct {
+				Statement []struct {
+					Action    string
+					Principal any
+				}
+			}
+		}
+		c.decode(resource.Properties, &properties)
+		for name, event := range properties.Events {
+			if event.Type == "SQS" {
+				known(id+"'s event "+name, resource.Type+" SQS", event.Properties)
+			}
+		}
+		for _, statement := range properties.AssumeRolePolicyDocument.Statement {
+			service, _ := statement.Principal.(map[string]any)
+			want := map[bool]string{true: "pipes.amazonaws.com", false: "lambda.amazonaws.com"}[id == "PipeRole"]
+			if statement.Action != "sts:AssumeRole" || len(service) != 1 || service["Service"] != want {
+				c.errorf("%s can be assumed by %v", id, statement.Principal)
+			}
+		}
+	}
+	for name, want := range map[string]any{"Runtime": "provided.al2023", "Handler": "bootstrap", "CodeUri": "."} {
+		if c.file.Globals.Function[name] != want {
+			c.errorf("the functions' %s is %v, not %v", name, c.file.Globals.Function[name], want)
+		}
+	}
+	if billing := c.file.Resources["DocumentTable"].Properties["BillingMode"]; billing != "PAY_PER_REQUEST" {
+		c.errorf("DocumentTable has the billing mode %v: a burst would be throttled", billing)
+	}
+}
+
+func (c *contract) conditionsMeanWhatTheySay() {
+	for _, test := range []struct{ parameter, off, on, resource string }{
+		{"AlarmEmail", "", "you@example.com", "AlarmSubscription"},
+		{"SilenceAlarmHours", "0", "24", "SilenceAlarm"},
+		{"DocumentEvents", "off", "eventbridge", "DocumentPipe"},
+		{"DocumentEvents", "stream", "eventbridge", "PipeRole"},
+	} {
+		for value, want := range map[string]bool{test.off: false, test.on: true} {
+			t, err := template.Parse([]byte(c.text), map[string]string{test.parameter: value})
+			if c.check(err) && t.Has(test.resource) != want {
+				c.errorf("with %s=%q there is the resource %s: %v", test.parameter, value, test.resource, !want)
+			}
+		}
+	}
+	for value, want := range map[string]string{"off": "", "stream": "NEW_IMAGE", "eventbridge": "NEW_IMAGE"} {
+		t, err := template.Parse([]byte(c.text), map[string]string{"DocumentEvents": value})
+		if !c.check(err) {
+			continue
+		}
+		if table, err := t.Table("DocumentTable"); err != nil || table.StreamSpecification.StreamViewType != want {
+			c.errorf("with DocumentEvents=%s the table has a stream of %q, not %q (%v)", value, table.StreamSpecification.StreamViewType, want, err)
+		}
+	}
+}
+
+// noCredentialIsAParameter holds because everybody who may look at a stack sees its
+// parameters.
+func (c *contract) noCredentialIsAParameter() {
+	for name := range c.file.Parameters {
+		if regexp.MustCompile(`(?i)secret|password|token|key|username|client`).MatchString(name) {
+			c.errorf("the parameter %s looks like a credential", name)
+		}
+	}
+	if base := c.file.Parameters["VeryfiBaseUrl"].Default; base != veryfi.DefaultBaseURL {
+		c.errorf("VeryfiBaseUrl is %v by default: the credentials would go there", base)
 	}
 }
 

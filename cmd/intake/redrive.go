@@ -104,18 +104,19 @@ func (r *redrive) all() error {
 		if err != nil {
 			return err
 		}
-		for _, t := range list.Results {
-			// A task that has ended has no handle any more; the latest comes first.
-			if status := aws.ToString(t.Status); status == "FAILED" {
-				return fmt.Errorf("SQS has moved %d messages and then failed: %s", t.ApproximateNumberOfMessagesMoved, aws.ToString(t.FailureReason))
-			} else if status == "COMPLETED" || status == "CANCELLED" {
-				r.moved = int(t.ApproximateNumberOfMessagesMoved)
-				r.left, _, _, err = waiting(r, r.queue, r.from)
-				return err
-			}
-			_ = bar.Set64(t.ApproximateNumberOfMessagesMoved)
-			break
+		var latest types.ListMessageMoveTasksResultEntry
+		if len(list.Results) > 0 {
+			latest = list.Results[0]
 		}
+		switch aws.ToString(latest.Status) {
+		case "FAILED":
+			return fmt.Errorf("SQS has moved %d messages and then failed: %s", latest.ApproximateNumberOfMessagesMoved, aws.ToString(latest.FailureReason))
+		case "COMPLETED", "CANCELLED":
+			r.moved = int(latest.ApproximateNumberOfMessagesMoved)
+			r.left, _, _, err = waiting(r, r.queue, r.from)
+			return err
+		}
+		_ = bar.Set64(latest.ApproximateNumberOfMessagesMoved)
 		if !r.pause(time.Second) {
 			return fmt.Errorf("SQS goes on moving: stop it with `aws sqs cancel-message-move-task --task-handle %s`", aws.ToString(task.TaskHandle))
 		}

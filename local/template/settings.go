@@ -62,6 +62,7 @@ type Table struct {
 		AttributeName string
 		Enabled       bool
 	}
+	StreamSpecification struct{ StreamViewType string } // empty for no stream
 }
 
 // A Key is one attribute of a key, HASH or RANGE.
@@ -71,7 +72,7 @@ type Key struct{ AttributeName, KeyType string }
 func (t *Template) Table(id string) (Table, error) {
 	var table Table
 	err := t.properties(id, tableType, t.Names(), &table,
-		"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "TimeToLiveSpecification")
+		"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "TimeToLiveSpecification", "StreamSpecification")
 	return table, err
 }
 
@@ -196,14 +197,23 @@ type Alarm struct {
 // A Dimension tells the metrics of one name apart.
 type Dimension struct{ Name, Value string }
 
+// Has reports whether a resource is created: whether it is there, and its condition
+// holds.
+func (t *Template) Has(id string) bool {
+	r, ok := t.resources[id]
+	if !ok || r.Condition == "" {
+		return ok
+	}
+	holds, err := resolver{template: t}.condition(r.Condition)
+	return err == nil && holds
+}
+
 // Alarms returns the logical ids of the alarms that are created, sorted.
 func (t *Template) Alarms() []string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(t.resources)) {
-		if r := t.resources[id]; r.Type == alarmType {
-			if holds, err := (resolver{template: t}).condition(r.Condition); r.Condition == "" || err == nil && holds {
-				ids = append(ids, id)
-			}
+		if t.resources[id].Type == alarmType && t.Has(id) {
+			ids = append(ids, id)
 		}
 	}
 	return ids
