@@ -18,6 +18,7 @@ func show(c *Console) {
 		{"bank_statement#690001", "failed", "Couldn't read it"},
 	})
 	c.Log("WebhookFunction", `{"timestamp":"2026-01-02T03:04:05.678Z","level":"INFO","message":"enqueued","ids":2,"event":"document.created","why":"two words"}`)
+	c.Log("ProcessorFunction", `{"timestamp":"2026-01-02T03:04:05.678Z","level":"INFO","message":"stored","_aws":{"Timestamp":1,"CloudWatchMetrics":[{"Namespace":"N","Dimensions":[["Stack","Class"]],"Metrics":[{"Name":"Stored"}]}]},"Stack":"s","Class":"c","Stored":1,"attempts":1}`)
 	c.Log("ProcessorFunction", "panic: not JSON")
 	c.Log("ProcessorFunction", `{"cut":`)
 }
@@ -32,6 +33,7 @@ Rows
   1031                   processed
   bank_statement#690001  failed     Couldn't read it
 03:04:05.678 WebhookFunction   INFO  enqueued ids=2 event=document.created why="two words"
+03:04:05.678 ProcessorFunction INFO  stored attempts=1
 ProcessorFunction panic: not JSON
 ProcessorFunction {"cut":
 `

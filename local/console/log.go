@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +12,9 @@ import (
 )
 
 // Log prints a line that a function wrote. A JSON object becomes time,
-// function, level, message and the other members in their order; another line
-// is printed as it is, after the function's name.
+// function, level, message and the other members in their order, without those
+// that are metrics only; another line is printed as it is, after the function's
+// name.
 func (c *Console) Log(function, line string) {
 	name := fmt.Sprintf("%-17s", function)
 	members, ok := members(line)
@@ -21,7 +23,11 @@ func (c *Console) Log(function, line string) {
 		return
 	}
 	var clock, level, message, rest string
+	metrics := metricsOf(members)
 	for _, m := range members {
+		if metrics[m.name] {
+			continue
+		}
 		switch m.name {
 		case "time", "timestamp":
 			clock = m.value
@@ -37,6 +43,33 @@ func (c *Console) Log(function, line string) {
 		}
 	}
 	c.print(c.dim.Render(clock) + " " + c.bold.Render(name) + " " + c.level(level).Render(fmt.Sprintf("%-5s", level)) + " " + message + rest)
+}
+
+// metricsOf returns the names of the members that make a line data points: those of
+// CloudWatch's embedded metric format.
+func metricsOf(members []member) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range members {
+		var head struct {
+			CloudWatchMetrics []struct {
+				Dimensions [][]string
+				Metrics    []struct{ Name string }
+			}
+		}
+		if m.name != "_aws" || json.Unmarshal([]byte(m.value), &head) != nil {
+			continue
+		}
+		names[m.name] = true
+		for _, directive := range head.CloudWatchMetrics {
+			for _, dimension := range slices.Concat(directive.Dimensions...) {
+				names[dimension] = true
+			}
+			for _, metric := range directive.Metrics {
+				names[metric.Name] = true
+			}
+		}
+	}
+	return names
 }
 
 func (c *Console) level(level string) lipgloss.Style {
