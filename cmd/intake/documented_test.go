@@ -11,8 +11,16 @@ import (
 	"github.com/alecthomas/kong"
 
 	intake "veryfi-intake"
+	"veryfi-intake/local/stack"
 	"veryfi-intake/local/template"
 )
+
+func TestLocalStackHasItsName(t *testing.T) {
+	t.Parallel()
+	if localName != stack.Name {
+		t.Errorf("the local stack is named %s", stack.Name)
+	}
+}
 
 func TestOutputsThatAreNeededAreThere(t *testing.T) {
 	t.Parallel()

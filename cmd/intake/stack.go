@@ -18,13 +18,15 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
-	"veryfi-intake/local/stack"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/veryfi"
 )
 
-// localEndpoint is where `make dev` has all AWS services.
-const localEndpoint = "http://127.0.0.1:8081"
+// What `make dev` starts: the stack's name, and where all AWS services are.
+const (
+	localName     = "local"
+	localEndpoint = "http://127.0.0.1:8081"
+)
 
 // A deployment is a stack that is there.
 type deployment struct {
@@ -62,7 +64,7 @@ func (a *app) deployment() (*deployment, error) {
 	}
 	d := &deployment{aws: cfg, name: a.Stack, outputs: map[string]string{}, parameters: map[string]string{}}
 	if a.Local {
-		d.name = stack.Name
+		d.name = localName
 	}
 	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(a, &cloudformation.DescribeStacksInput{StackName: &d.name})
 	if _, refused := errors.AsType[*net.OpError](err); refused && a.Local {
@@ -144,10 +146,11 @@ func (d *deployment) credentials(ctx context.Context) (secret.Credentials, error
 	return known.Credentials, nil
 }
 
-// veryfi returns a client of Veryfi's API as the stack uses it, at a pace that leaves
-// the stack its own.
-var pace = 2.0
+// pace is how many requests a second the command makes to Veryfi: a fraction, beside
+// those of the stack.
+const pace = 2
 
+// veryfi returns a client of Veryfi's API where the stack has it.
 func (d *deployment) veryfi() (*veryfi.Client, error) {
 	base := d.parameters["VeryfiBaseUrl"]
 	if base == "" {

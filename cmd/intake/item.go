@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"veryfi-intake/shared/store"
+)
+
+// An item is a row as DynamoDB has it.
+type item map[string]types.AttributeValue
+
+// row returns the row of a key, or nil.
+func (d *deployment) row(a *app, key string) (item, error) {
+	out, err := dynamodb.NewFromConfig(d.aws).GetItem(a, &dynamodb.GetItemInput{
+		TableName: aws.String(d.outputs[tableName]), Key: item{"id": &types.AttributeValueMemberS{Value: key}}, ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Item, nil
+}
+
+// plain returns the row without the document, for JSON. Numbers keep their digits.
+func (i item) plain() map[string]any {
+	plain := map[string]any{}
+	for name, value := range i {
+		if name != "document" {
+			plain[name] = plainValue(value)
+		}
+	}
+	return plain
+}
+
+func (i item) status() store.Status {
+	status, _ := i["status"].(*types.AttributeValueMemberS)
+	if status == nil {
+		return ""
+	}
+	return store.Status(status.Value)
+}
+
+// document returns the document, or nil when there is none. What was stored gzipped is
+// to the byte as Veryfi sent it; else the members are sorted by name.
+func (i item) document() (json.RawMessage, error) {
+	if zipped, ok := i["document_gzip"].(*types.AttributeValueMemberB); ok {
+		reader, err := gzip.NewReader(bytes.NewReader(zipped.Value))
+		if err != nil {
+			return nil, fmt.Errorf("the row's document_gzip cannot be read: %w", err)
+		}
+		return io.ReadAll(reader)
+	}
+	if i["document"] == nil {
+		return nil, nil //nolint:nilnil // most rows that need attention have none
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(plainValue(i["document"]))
+	return bytes.TrimSpace(out.Bytes()), err
+}
+
+func plainValue(value types.AttributeValue) any {
+	switch v := value.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return json.Number(v.Value)
+	case *types.AttributeValueMemberBOOL:
+		return v.Value
+	case *types.AttributeValueMemberB:
+		return v.Value
+	case *types.AttributeValueMemberL:
+		list := make([]any, len(v.Value))
+		for i, one := range v.Value {
+			list[i] = plainValue(one)
+		}
+		return list
+	case *types.AttributeValueMemberM:
+		members := make(map[string]any, len(v.Value))
+		for name, one := range v.Value {
+			members[name] = plainValue(one)
+		}
+		return members
+	default: // null; a row has no sets
+		return nil
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"veryfi-intake/shared/store"
+)
+
+type problemsCommand struct {
+	Status string `enum:"failed,retrying,error,unsupported," default:"" help:"Only rows of this status: failed, retrying, error or unsupported."`
+	Class  string `placeholder:"CLASS" help:"Only rows whose error begins with this class, such as 'not found'."`
+	Limit  int    `default:"50" help:"How many rows of each status to show, at most (${default})."`
+}
+
+// Help is shown by --help.
+func (problemsCommand) Help() string {
+	return `failed: Veryfi could not process the document. retrying: will be tried again by itself. error: given up, with a copy among the dead letters ('intake redrive'). unsupported: an event that this version does not know.`
+}
+
+// A problem is a row that needs attention.
+type problem struct {
+	ID        string       `json:"id"`
+	Status    store.Status `json:"status"`
+	Class     string       `json:"class"`
+	Error     string       `json:"error"`
+	Attempts  int          `json:"attempts"`
+	UpdatedAt time.Time    `json:"updated_at"`
+	RequestID string       `json:"request_id"`
+}
+
+// Run lists problems.
+func (c problemsCommand) Run(a *app) error {
+	d, err := a.deployment()
+	if err != nil {
+		return err
+	}
+	if c.Limit < 1 || c.Limit > searched {
+		return fmt.Errorf("--limit must be a number from 1 to %d", searched)
+	}
+	statuses := []store.Status{store.Error, store.Retrying, store.Failed, store.Unsupported}
+	if c.Status != "" {
+		statuses = []store.Status{store.Status(c.Status)}
+	}
+	found := []problem{}
+	for _, status := range statuses {
+		some, err := c.ofStatus(a, d, status)
+		if err != nil {
+			return err
+		}
+		if len(some) == c.Limit {
+			a.note("Of %s the latest %d are shown; --limit shows more.", status, c.Limit)
+		}
+		found = append(found, some...)
+	}
+	slices.SortStableFunc(found, func(a, b problem) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
+	if a.JSON {
+		return a.printJSON(found)
+	}
+	if len(found) == 0 {
+		a.console.Good("no row needs attention")
+		return nil
+	}
+	byClass := map[string]int{}
+	var rows [][]string
+	for _, p := range found {
+		byClass[string(p.Status)+" "+p.Class]++
+		rows = append(rows, []string{string(p.Status), p.ID, p.UpdatedAt.Format(time.DateTime), strconv.Itoa(p.Attempts), shorten(p.Error, 100)})
+	}
+	var classes [][]string
+	for _, class := range slices.SortedFunc(maps.Keys(byClass), func(a, b string) int { return byClass[b] - byClass[a] }) {
+		status, name, _ := strings.Cut(class, " ")
+		classes = append(classes, []string{status, name, strconv.Itoa(byClass[class])})
+	}
+	a.console.Table("By class", []string{"status", "class", "rows"}, classes)
+	a.console.Table("Newest first", []string{"status", "id", "updated (UTC)", "tries", "why"}, rows)
+	return nil
+}
+
+// searched is how many rows are looked at for those of a class.
+const searched = 10_000
+
+// ofStatus returns the latest rows of a status and the class that is asked for.
+func (c problemsCommand) ofStatus(a *app, d *deployment, status store.Status) (found []problem, err error) {
+	limit := c.Limit
+	if c.Class != "" {
+		limit = max(limit, searched)
+	}
+	rows, err := store.NewReader(dynamodb.NewFromConfig(d.aws), d.outputs[tableName]).Problems(a, status, limit)
+	for _, row := range rows {
+		class := classOf(row.Status, row.Error)
+		if (c.Class == "" || c.Class == class) && len(found) < c.Limit {
+			found = append(found, problem{row.ID, row.Status, class, row.Error, row.Attempts, row.UpdatedAt, row.RequestID})
+		}
+	}
+	return found, err
+}
+
+// classOf returns the class that a row's error begins with. What Veryfi says of a
+// document that has failed has none.
+func classOf(status store.Status, text string) string {
+	if status == store.Error || status == store.Retrying {
+		if class, _, ok := strings.Cut(text, ": "); ok {
+			return class
+		}
+	}
+	return ""
+}
+
+func shorten(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most-1]) + "…"
+}
