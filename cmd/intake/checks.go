@@ -87,10 +87,14 @@ func (d doctor) asksVeryfi() ([]finding, error) {
 	if !retrieves(known) {
 		return wrong("it cannot be asked before the secret is filled"), nil
 	}
-	if err := d.accepts(d, known); err != nil {
-		return wrong("%v", err), nil
+	switch err := d.accepts(d, known); {
+	case errors.Is(err, errRefused):
+		return wrong("%v, and put the right ones in with `intake secret set`", err), nil
+	case err != nil:
+		return wrong("%v: it may be down; documents wait until it is back", err), nil
+	default:
+		return fine("it accepts the credentials"), nil
 	}
-	return fine("it accepts the credentials"), nil
 }
 
 func retrieves(c secret.Credentials) bool { return c.Retrieves() == nil }

@@ -56,8 +56,11 @@ func (c secretSetCommand) Run(a *app) error {
 		return a.told(map[string]bool{"written": false}, "Nothing has changed, and nothing was written.")
 	}
 	if !c.NoCheck {
-		if err := d.accepts(a, after); err != nil {
+		switch err := d.accepts(a, after); {
+		case errors.Is(err, errRefused):
 			return fmt.Errorf("%w. Nothing was written", err)
+		case err != nil:
+			return fmt.Errorf("Veryfi could not be asked whether the credentials are right: %w. Nothing was written. Try again, or write them unasked with --no-check", err)
 		}
 	}
 	text, err := json.Marshal(after) //nolint:gosec // for the secret itself
@@ -86,22 +89,21 @@ func (a *app) told(result any, message string) error {
 	return nil
 }
 
+var errRefused = errors.New("Veryfi refuses these credentials: compare client id, username and API key with Settings > Keys")
+
 // accepts asks Veryfi for a list that is as good as empty. It cannot tell whether the
-// client secret is right: no request shows it.
+// client secret is right: no request shows it. The error is [errRefused], or that of
+// a request with no good answer.
 func (d *deployment) accepts(ctx context.Context, c secret.Credentials) error {
 	client, err := d.veryfi()
 	if err != nil {
 		return err
 	}
 	_, err = client.List(ctx, c, time.Now().Add(-time.Second), time.Now(), 1)
-	switch veryfi.ClassOf(err) {
-	case veryfi.CredentialsRefused:
-		return errors.New("Veryfi refuses these credentials: compare client id, username and API key with Settings > Keys")
-	case "":
-		return err
-	default:
-		return fmt.Errorf("Veryfi could not be asked whether the credentials are right: %w. Try again, or write them unasked with --no-check", err)
+	if veryfi.ClassOf(err) == veryfi.CredentialsRefused {
+		return errRefused
 	}
+	return err
 }
 
 // readCredentials returns what is typed, or the JSON on the standard input, over
