@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"veryfi-intake/shared/veryfi"
 )
 
 // What the code of a function does is asked of the code: its texts and names of the
@@ -119,7 +121,7 @@ func (c *contract) variablesAreThoseThatAreRead() {
 		}
 		for variable, resource := range map[string]string{
 			"QUEUE_URL": "DocumentQueue", "DEAD_LETTER_QUEUE_URL": "DeadLetterQueue", "TABLE_NAME": "DocumentTable",
-			"VERYFI_SECRET_ID": "VeryfiSecret", "STACK_NAME": "AWS::StackName",
+			"VERYFI_SECRET_ID": "VeryfiSecret", "STACK_NAME": "AWS::StackName", "VERYFI_BASE_URL": veryfi.DefaultBaseURL,
 		} {
 			if got, ok := set[variable]; ok && got != resource {
 				c.errorf("%s: %s is %s, not %s", id, variable, got, resource)

@@ -65,7 +65,7 @@ func violations(t *testing.T, text string) []string {
 		c.rolesNameWhatTheCodeCalls, c.variablesAreThoseThatAreRead, c.samLocalSetsEachVariableThereIs,
 		c.functionsMakeTheMostOfTheirMemory, c.aBareBuildFitsABareDeploy, c.alarmsRing, c.dashboardShowsWhatThereIs,
 		c.eventsTellWhatARowHas, c.outputsAreThoseThatAreUsed, c.parametersAreUsed,
-		c.nothingIsSetThatNobodyThoughtOf, c.conditionsMeanWhatTheySay, c.noCredentialIsAParameter,
+		c.nothingIsSetThatNobodyThoughtOf, c.conditionsMeanWhatTheySay, c.parametersAreHarmless,
 	} {
 		check()
 	}
@@ -106,7 +106,7 @@ func (c *contract) check(err error) bool {
 // A resource has references as plain text: "DocumentQueue.Arn".
 type resource struct {
 	Type, Condition, DeletionPolicy, UpdateReplacePolicy string
-	Properties                                           map[string]any
+	Metadata, Properties                                 map[string]any
 }
 
 // UnmarshalYAML exists because CloudFormation's names begin with a capital.
@@ -201,6 +201,13 @@ func (c *contract) queuesAgreeWithTheFunctions() {
 	if waits := longestWaits(documents.MaxReceiveCount) - longestRetryAfters; waits < 48*time.Hour {
 		c.errorf("%d tries outlast %v only", documents.MaxReceiveCount, waits)
 	}
+	const longest = 14 * 24 * time.Hour // that SQS has
+	if deadLetters.Retention != longest {
+		c.errorf("DeadLetterQueue keeps messages for %v, and SQS can for %v", deadLetters.Retention, longest)
+	}
+	if documents.VisibilityTimeout > 10*processor.Timeout {
+		c.errorf("after a crash a document waits for %v", documents.VisibilityTimeout)
+	}
 	const toRedrive = 4 * 24 * time.Hour // a message keeps its age when SQS moves it
 	if deadLetters.Retention-documents.Retention < toRedrive {
 		c.errorf("a message may have less than %v left in DeadLetterQueue: %v - %v", toRedrive, deadLetters.Retention, documents.Retention)
@@ -210,6 +217,10 @@ func (c *contract) queuesAgreeWithTheFunctions() {
 	}
 	if processor.Source.BatchSize < 1 || processor.Source.BatchSize > 10 {
 		c.errorf("batches of %d: the processor reads the rows of ten in one call, and Lambda wants a longer window for more", processor.Source.BatchSize)
+	}
+	// Veryfi may take 20 s for an answer, and 13 s are kept to store it.
+	if processor.Timeout < 45*time.Second {
+		c.errorf("ProcessorFunction has %v: too little for a slow answer of Veryfi and a slow table", processor.Timeout)
 	}
 	// The processor sends documents back to its own queue.
 	if got := c.file.Resources["ProcessorFunction"].Properties["RecursiveLoop"]; got != "Allow" {
@@ -274,14 +285,14 @@ func (c *contract) reconcilerRunsByScheduleUntilItIsTurnedOff() {
 		c.errorf("turned off, the schedule is %+v", s)
 	}
 	hours, err := strconv.Atoi(reconciler.Environment["RECONCILE_WINDOW_HOURS"])
-	if err != nil || hours < 6 {
-		c.errorf("RECONCILE_WINDOW_HOURS: windows of %d hours overlap too little to outlast runs that fail", hours)
+	if err != nil || hours < 6 || hours > 48 {
+		c.errorf("RECONCILE_WINDOW_HOURS: windows of %d hours overlap too little to outlast runs that fail, or read too many rows", hours)
 	}
-	if minutes, err := strconv.Atoi(reconciler.Environment["RECONCILE_GRACE_MINUTES"]); err != nil || minutes < 30 {
+	if minutes, err := strconv.Atoi(reconciler.Environment["RECONCILE_GRACE_MINUTES"]); err != nil || minutes < 30 || minutes > 120 {
 		c.errorf("RECONCILE_GRACE_MINUTES: a webhook has %d minutes to arrive", minutes)
 	}
-	if reconciler.Timeout > 15*time.Minute {
-		c.errorf("ReconcilerFunction has %v; Lambda allows 15 minutes", reconciler.Timeout)
+	if reconciler.Timeout != 15*time.Minute {
+		c.errorf("ReconcilerFunction has %v; Lambda allows 15 minutes, and a run may need them", reconciler.Timeout)
 	}
 }
 
@@ -320,6 +331,20 @@ func (c *contract) tableIsAsTheCodeHasIt() {
 	if len(table.KeySchema) != 1 || table.KeySchema[0] != (template.Key{AttributeName: "id", KeyType: "HASH"}) {
 		c.errorf("DocumentTable has the key %v", table.KeySchema)
 	}
+	var defined, used []string
+	for _, a := range table.AttributeDefinitions {
+		defined = append(defined, a.AttributeName)
+	}
+	for _, index := range table.GlobalSecondaryIndexes {
+		for _, key := range append(slices.Clone(table.KeySchema), index.KeySchema...) {
+			used = append(used, key.AttributeName)
+		}
+	}
+	slices.Sort(defined)
+	slices.Sort(used)
+	if used = slices.Compact(used); !slices.Equal(defined, used) {
+		c.errorf("DocumentTable defines the attributes %v, and has keys of %v", defined, used)
+	}
 	if table.TimeToLiveSpecification.AttributeName != "expires_at" || !table.TimeToLiveSpecification.Enabled {
 		c.errorf("DocumentTable deletes by %+v, and rows have expires_at", table.TimeToLiveSpecification)
 	}
@@ -357,6 +382,13 @@ func (c *contract) logsAreKeptForATime() {
 		if c.file.Resources[id].Properties["RetentionInDays"] != "LogRetentionDays" {
 			c.errorf("%s keeps its lines for ever", id)
 		}
+		want := "/aws/lambda/${AWS::StackName}-" + functions[strings.TrimSuffix(id, "LogGroup")+"Function"]
+		if id == "AccessLogGroup" {
+			want = "/aws/vendedlogs/apis/${AWS::StackName}" // a prefix that has one entry in API Gateway's policy
+		}
+		if got := c.file.Resources[id].Properties["LogGroupName"]; got != want {
+			c.errorf("%s is named %v, not %s", id, got, want)
+		}
 	}
 	for id := range functions {
 		var properties struct {
@@ -364,8 +396,8 @@ func (c *contract) logsAreKeptForATime() {
 		}
 		c.decode(c.file.Resources[id].Properties, &properties)
 		config := properties.LoggingConfig
-		if config.LogFormat != "JSON" || !slices.Contains(groups, config.LogGroup) {
-			c.errorf("%s logs %s to %q, which is no log group of the template", id, config.LogFormat, config.LogGroup)
+		if config.LogFormat != "JSON" || config.LogGroup != strings.TrimSuffix(id, "Function")+"LogGroup" || !slices.Contains(groups, config.LogGroup) {
+			c.errorf("%s logs %s to %q, which is no log group of its own", id, config.LogFormat, config.LogGroup)
 		}
 		if config.ApplicationLogLevel != "" && config.ApplicationLogLevel != "INFO" {
 			c.errorf("%s: lines below %s are dropped, and the metrics with them", id, config.ApplicationLogLevel)
@@ -378,11 +410,18 @@ func (c *contract) logsAreKeptForATime() {
 		AccessLogSettings struct{ DestinationArn, Format string }
 	}
 	c.decode(c.file.Resources["HttpApi"].Properties, &api)
-	if group, _ := strings.CutSuffix(api.AccessLogSettings.DestinationArn, ".Arn"); !slices.Contains(groups, group) {
+	if api.AccessLogSettings.DestinationArn != "AccessLogGroup.Arn" {
 		c.errorf("HttpApi logs to %q", api.AccessLogSettings.DestinationArn)
 	}
-	if !strings.Contains(api.AccessLogSettings.Format, `"request_id":"$context.requestId"`) {
-		c.errorf("HttpApi: its log cannot be joined with the functions'")
+	var line map[string]string
+	if err := json.Unmarshal([]byte(api.AccessLogSettings.Format), &line); err != nil {
+		c.errorf("HttpApi: the format of its log is not JSON: %v", err)
+	}
+	// request_id joins its log with the functions'.
+	for name, want := range map[string]string{"request_id": "requestId", "status": "status", "source_ip": "identity.sourceIp", "function_error": "integrationErrorMessage"} {
+		if line[name] != "$context."+want {
+			c.errorf("HttpApi: %s is %q in its log", name, line[name])
+		}
 	}
 }
 
@@ -553,6 +592,9 @@ func (c *contract) nothingIsSetThatNobodyThoughtOf() {
 	}
 	for id, resource := range c.file.Resources {
 		known(id, resource.Type, resource.Properties)
+		if resource.Type == "AWS::Serverless::Function" && resource.Metadata["BuildMethod"] != "makefile" {
+			c.errorf("%s is built by SAM, not by the Makefile: with the C library of the machine that builds", id)
+		}
 		var properties struct {
 			Events map[string]struct {
 				Type       string
@@ -562,6 +604,7 @@ func (c *contract) nothingIsSetThatNobodyThoughtOf() {
 				Statement []struct {
 					Action    string
 					Principal any
+					Condition map[string]map[string]string
 				}
 			}
 		}
@@ -576,6 +619,9 @@ func (c *contract) nothingIsSetThatNobodyThoughtOf() {
 			want := map[bool]string{true: "pipes.amazonaws.com", false: "lambda.amazonaws.com"}[id == "PipeRole"]
 			if statement.Action != "sts:AssumeRole" || len(service) != 1 || service["Service"] != want {
 				c.errorf("%s can be assumed by %v", id, statement.Principal)
+			}
+			if id == "PipeRole" && statement.Condition["StringEquals"]["aws:SourceAccount"] != "AWS::AccountId" {
+				c.errorf("%s can be assumed for pipes of other accounts", id)
 			}
 		}
 	}
@@ -614,13 +660,16 @@ func (c *contract) conditionsMeanWhatTheySay() {
 	}
 }
 
-// noCredentialIsAParameter holds because everybody who may look at a stack sees its
-// parameters.
-func (c *contract) noCredentialIsAParameter() {
+// parametersAreHarmless holds because everybody who may look at a stack sees its
+// parameters, and because nobody changes what they do not know of.
+func (c *contract) parametersAreHarmless() {
 	for name := range c.file.Parameters {
 		if regexp.MustCompile(`(?i)secret|password|token|key|username|client`).MatchString(name) {
 			c.errorf("the parameter %s looks like a credential", name)
 		}
+	}
+	if days := c.file.Parameters["DocumentRetentionDays"].Default; days != 0 {
+		c.errorf("documents are deleted after %v days unless somebody forbids it", days)
 	}
 	if base := c.file.Parameters["VeryfiBaseUrl"].Default; base != veryfi.DefaultBaseURL {
 		c.errorf("VeryfiBaseUrl is %v by default: the credentials would go there", base)

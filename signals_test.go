@@ -93,30 +93,34 @@ type alarm struct {
 	Period, DatapointsToAlarm                                                                           int
 	EvaluationPeriods                                                                                   any // a number, or a parameter
 	Threshold                                                                                           float64
-	AlarmActions                                                                                        []string
+	AlarmActions, OKActions                                                                             []string
 	ActionsEnabled                                                                                      *bool
 }
 
-// rings are the metrics that somebody must be told of.
-var rings = []string{
-	"ApproximateNumberOfMessagesVisible DeadLetterQueue.QueueName",
-	"ApproximateAgeOfOldestMessage DocumentQueue.QueueName",
-	"ApproximateNumberOfMessagesNotVisible DocumentQueue.QueueName",
-	"RetryAge AWS::StackName",
-	"5xx HttpApi",
-	"Rejected AWS::StackName signature",
-	"CredentialsRefused AWS::StackName",
-	"Veryfi429 AWS::StackName",
-	"TableFailures AWS::StackName",
-	"Errors ProcessorFunction",
-	"Errors ReconcilerFunction",
-	"Reconciled AWS::StackName scheduled",
-	"RecursiveInvocationsDropped ProcessorFunction",
-	"Accepted AWS::StackName",
+// rings are the metrics that somebody must be told of, each with the threshold and the
+// time that docs/operate.md says.
+var rings = map[string]struct {
+	threshold float64
+	lookBack  time.Duration // 0 for a parameter
+}{
+	"ApproximateNumberOfMessagesVisible DeadLetterQueue.QueueName":  {1, 5 * time.Minute},
+	"ApproximateAgeOfOldestMessage DocumentQueue.QueueName":         {30 * 60, 5 * time.Minute},
+	"ApproximateNumberOfMessagesNotVisible DocumentQueue.QueueName": {60_000, 5 * time.Minute},
+	"RetryAge AWS::StackName":                                       {4 * 3600, 2 * time.Hour},
+	"5xx HttpApi":                                                   {1, 5 * time.Minute},
+	"Rejected AWS::StackName signature":                             {5, time.Hour},
+	"CredentialsRefused AWS::StackName":                             {1, 5 * time.Minute},
+	"Veryfi429 AWS::StackName":                                      {5, 15 * time.Minute},
+	"TableFailures AWS::StackName":                                  {3, 5 * time.Minute},
+	"Errors ProcessorFunction":                                      {1, 5 * time.Minute},
+	"Errors ReconcilerFunction":                                     {1, time.Hour},
+	"Reconciled AWS::StackName scheduled":                           {1, time.Hour},
+	"RecursiveInvocationsDropped ProcessorFunction":                 {1, 5 * time.Minute},
+	"Accepted AWS::StackName":                                       {1, 0},
 }
 
 func (c *contract) alarmsRing() {
-	var ringing []string
+	ringing := map[string]bool{}
 	for _, id := range c.ids("AWS::CloudWatch::Alarm") {
 		var a alarm
 		c.decode(c.file.Resources[id].Properties, &a)
@@ -125,16 +129,21 @@ func (c *contract) alarmsRing() {
 			dimensions[d.Name] = d.Value
 			what += " " + d.Value
 		}
-		ringing = append(ringing, what)
+		ringing[what] = true
+		periods, _ := a.EvaluationPeriods.(float64)
+		lookBack := time.Duration(a.Period) * time.Duration(periods) * time.Second
+		if want := rings[what]; a.Threshold != want.threshold || lookBack != want.lookBack {
+			c.errorf("%s rings at %v within %v, and docs/operate.md says %v within %v", id, a.Threshold, lookBack, want.threshold, want.lookBack)
+		}
 		c.metric(id, a.Namespace, a.MetricName, dimensions)
 		c.alarm(id, a)
 	}
-	for _, needed := range rings {
-		if !slices.Contains(ringing, needed) {
+	for needed := range rings {
+		if !ringing[needed] {
 			c.errorf("no alarm rings for %s", needed)
 		}
 	}
-	if email := c.file.Resources["AlarmSubscription"]; email.Condition != "TellsSomebody" || email.Properties["TopicArn"] != "AlarmTopic" || email.Properties["Endpoint"] != "AlarmEmail" {
+	if email := c.file.Resources["AlarmSubscription"]; email.Condition != "TellsSomebody" || email.Properties["TopicArn"] != "AlarmTopic" || email.Properties["Endpoint"] != "AlarmEmail" || email.Properties["Protocol"] != "email" {
 		c.errorf("AlarmSubscription is %+v", email)
 	}
 }
@@ -146,7 +155,7 @@ func (c *contract) alarm(id string, a alarm) {
 	if len(a.AlarmDescription) > 1024 || !strings.Contains(a.AlarmDescription, "First: ") {
 		c.errorf("%s does not say what to do first", id)
 	}
-	if !slices.Equal(a.AlarmActions, []string{"AlarmTopic"}) || a.ActionsEnabled != nil {
+	if !slices.Equal(a.AlarmActions, []string{"AlarmTopic"}) || !slices.Equal(a.OKActions, a.AlarmActions) || a.ActionsEnabled != nil {
 		c.errorf("%s tells nobody", id)
 	}
 	periods, isNumber := a.EvaluationPeriods.(float64)
@@ -271,6 +280,7 @@ func (c *contract) eventsTellWhatARowHas() {
 	if c.file.Parameters["DocumentEvents"].Default != "off" || c.file.Resources["DocumentPipe"].Condition != "SendsEvents" {
 		c.errorf("DocumentPipe is not off by default")
 	}
+	c.pipeReachesBothEnds()
 	var pipe struct {
 		SourceParameters struct {
 			DynamoDBStreamParameters map[string]any
@@ -323,5 +333,22 @@ func (c *contract) eventsTellWhatARowHas() {
 	bus := pipe.TargetParameters.EventBridgeEventBusParameters
 	if bus["Source"] != sample.Source || bus["DetailType"] != sample.DetailType {
 		c.errorf("DocumentPipe sends %v, and the sample is of %s, %s", bus, sample.Source, sample.DetailType)
+	}
+}
+
+// pipeReachesBothEnds holds the pipe to the table's stream, the default bus, and a role
+// that may do just what a pipe does ("Amazon EventBridge Pipes permissions").
+func (c *contract) pipeReachesBothEnds() {
+	const stream, bus = "DocumentTable.StreamArn", "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
+	properties := c.file.Resources["DocumentPipe"].Properties
+	if properties["RoleArn"] != "PipeRole.Arn" || properties["Source"] != stream || properties["Target"] != bus {
+		c.errorf("DocumentPipe goes from %v to %v as %v", properties["Source"], properties["Target"], properties["RoleArn"])
+	}
+	want := map[string][]string{
+		"dynamodb:DescribeStream": {stream}, "dynamodb:GetRecords": {stream}, "dynamodb:GetShardIterator": {stream}, "dynamodb:ListStreams": {stream},
+		"events:PutEvents": {bus},
+	}
+	if got := c.allowed("PipeRole"); !maps.EqualFunc(got, want, slices.Equal) {
+		c.errorf("PipeRole may %v, and needs %v", got, want)
 	}
 }

@@ -69,7 +69,11 @@ func run() int {
 	if err != nil {
 		panic(err) // the commands above are wrong
 	}
-	command, err := parser.Parse(os.Args[1:])
+	arguments := os.Args[1:]
+	if len(arguments) == 0 {
+		arguments = []string{"--help"}
+	}
+	command, err := parser.Parse(arguments)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "intake: %v. 'intake --help' lists the commands.\n", err)
 		return 2

@@ -36,7 +36,7 @@ func (c redriveCommand) Run(a *app) error {
 			chosen++
 		}
 	}
-	if chosen != 1 {
+	if chosen != 1 || slices.Contains(c.ID, "") {
 		return errors.New("say which dead letters: --all, --class CLASS, or ids")
 	}
 	d, err := a.deployment()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,6 +71,11 @@ func readWebhook(path string) (standin.Webhook, error) {
 	var gateway events.APIGatewayV2HTTPRequest
 	if json.Unmarshal(text, &gateway) == nil && gateway.Body != "" {
 		text = []byte(gateway.Body)
+		if gateway.IsBase64Encoded {
+			if text, err = base64.StdEncoding.DecodeString(gateway.Body); err != nil {
+				return standin.Webhook{}, fmt.Errorf("the body in %s is not base64, as it is said to be", path)
+			}
+		}
 	}
 	var body struct {
 		Event string          `json:"event"`
