@@ -18,6 +18,7 @@ import (
 	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
@@ -268,6 +269,29 @@ func (d doctor) alarms() ([]finding, error) {
 		found = append(found, fine("%d are quiet", len(d.template.Alarms()))...)
 	}
 	return found, nil
+}
+
+// processor looks whether Lambda polls the queue for it.
+func (d doctor) processor() ([]finding, error) {
+	_, _, arn, err := waiting(d, sqs.NewFromConfig(d.aws), d.outputs[queueURL])
+	if err != nil {
+		return nil, err
+	}
+	out, err := lambda.NewFromConfig(d.aws).ListEventSourceMappings(d, &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
+	if err != nil {
+		return nil, err
+	}
+	for _, mapping := range out.EventSourceMappings {
+		switch state := aws.ToString(mapping.State); state {
+		case "Enabled", "Creating", "Enabling", "Updating":
+		default:
+			return wrong("it does not poll the queue: the event source mapping is %s. `aws lambda update-event-source-mapping --uuid %s --enabled` lets it", state, aws.ToString(mapping.UUID)), nil
+		}
+	}
+	if len(out.EventSourceMappings) == 0 {
+		return wrong("it does not poll the queue: the event source mapping is gone; `make deploy` from a change to ProcessorFunction's events puts it back"), nil
+	}
+	return fine("it polls the queue"), nil
 }
 
 func (d doctor) waiting() ([]finding, error) {

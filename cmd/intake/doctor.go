@@ -54,7 +54,7 @@ func (doctorCommand) Run(a *app) error {
 		{"stack", doc.stack}, {"secret", doc.secret}, {"Veryfi", doc.asksVeryfi},
 		{"webhook", doc.webhookAnswers}, {"forgery", doc.webhookRefuses},
 		{"queues", doc.queues}, {"table", doc.table}, {"alarms", doc.alarms},
-		{"waiting", doc.waiting}, {"dead letters", doc.deadLetters}, {"problems", doc.problems}, {"last document", doc.lastDocument},
+		{"processor", doc.processor}, {"waiting", doc.waiting}, {"dead letters", doc.deadLetters}, {"problems", doc.problems}, {"last document", doc.lastDocument},
 	}
 	found := make([][]finding, len(checks))
 	var looks []func()

@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 //	rotate             have Veryfi take other credentials, as in rotated.json
 //	table denied       have DynamoDB refuse to write rows; `table well` ends that
 //	row ID STATUS      wait until the row has the status
+//	polling off        stop the event source mapping; `polling on` starts it
 //	killed             have the processor die in the middle of a document
 //	logged TEXT [N]    wait until the functions have written that, in N lines
 func TestScripts(t *testing.T) {
@@ -56,7 +57,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"stack": inWorld((*world).start), "deliver": inWorld((*world).deliver), "document": inWorld((*world).document),
 			"veryfi": inWorld((*world).veryfi), "rotate": inWorld((*world).rotate), "table": inWorld((*world).table), "row": inWorld((*world).row),
-			"killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
+			"polling": inWorld((*world).polling), "killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
 		},
 	})
 }
@@ -178,6 +179,15 @@ func (w *world) table(_ *testscript.TestScript, arguments []string) error {
 		rw.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(rw, `{"__type":"AccessDeniedException","message":"User is not authorized to perform: dynamodb:PutItem"}`)
 	})
+	return nil
+}
+
+func (w *world) polling(_ *testscript.TestScript, arguments []string) error {
+	if arguments[0] == "on" {
+		w.stack.StartPoller()
+	} else {
+		w.stack.StopPoller()
+	}
 	return nil
 }
 

@@ -8,14 +8,23 @@ import (
 	"strings"
 )
 
-// An API answers Lambda's call Invoke, for functions by their names.
-type API map[string]*Function
+// An API answers Lambda's calls Invoke and ListEventSourceMappings.
+type API struct {
+	Functions map[string]*Function // by name
+	// Polls reports whether the one event source mapping is enabled.
+	Polls func() bool
+}
 
-// ServeHTTP invokes a function and waits for its response.
-func (a API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers one call. An invocation's answer is the function's response.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
+	if strings.HasPrefix(r.URL.Path, "/2015-03-31/event-source-mappings") && r.Method == http.MethodGet {
+		state := map[bool]string{true: "Enabled", false: "Disabled"}[a.Polls()]
+		_ = json.NewEncoder(w).Encode(map[string]any{"EventSourceMappings": []map[string]string{{"UUID": "local", "State": state}}})
+		return
+	}
 	name, ok := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/2015-03-31/functions/"), "/invocations")
-	function := a[name]
+	function := a.Functions[name]
 	if !ok || function == nil {
 		w.Header().Set("X-Amzn-Errortype", "ResourceNotFoundException")
 		w.WriteHeader(http.StatusNotFound)

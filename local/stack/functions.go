@@ -72,7 +72,7 @@ func (s *Stack) newFunction(id string, settings template.Function, bootstraps ma
 		},
 		Ended: func(err error) { s.countInvocation(id, err) },
 	})
-	s.api[id] = function
+	s.api.Functions[id] = function
 	s.onStop(function.Close)
 	return function
 }

@@ -75,7 +75,7 @@ type Stack struct {
 	template *template.Template
 	source   poller.Config
 	logs     *cloudwatch.Logs
-	api      lambda.API
+	api      *lambda.API
 
 	mu       sync.Mutex
 	cleanups []func()
@@ -102,7 +102,8 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 	if options.Progress == nil {
 		options.Progress = func(string) {}
 	}
-	s := &Stack{options: options, Metrics: &cloudwatch.Metrics{}, logs: &cloudwatch.Logs{}, api: lambda.API{}}
+	s := &Stack{options: options, Metrics: &cloudwatch.Metrics{}, logs: &cloudwatch.Logs{}}
+	s.api = &lambda.API{Functions: map[string]*lambda.Function{}, Polls: s.polls}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
 		return nil, err
@@ -125,6 +126,12 @@ func (s *Stack) Stop() {
 // StopPoller ends the event source mapping after the batches that run.
 func (s *Stack) StopPoller() {
 	s.stopPoller(context.Background())
+}
+
+func (s *Stack) polls() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poller != nil
 }
 
 func (s *Stack) stopPoller(ctx context.Context) {
