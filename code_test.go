@@ -241,11 +241,15 @@ func asText(value any) string {
 	return text
 }
 
+// policyVersion is that of IAM's language; without it IAM takes an older one.
+const policyVersion = "2012-10-17"
+
 // allowed returns the actions of a role, each with its resources, sorted.
 func (c *contract) allowed(role string) map[string][]string {
 	var properties struct {
 		Policies []struct {
 			PolicyDocument struct {
+				Version   string
 				Statement []struct {
 					Effect           string
 					Action, Resource any
@@ -257,6 +261,9 @@ func (c *contract) allowed(role string) map[string][]string {
 	c.decode(c.file.Resources[role].Properties, &properties)
 	allowed := map[string][]string{}
 	for _, policy := range properties.Policies {
+		if policy.PolicyDocument.Version != policyVersion {
+			c.errorf("%s has a policy of the version %q, not %s", role, policy.PolicyDocument.Version, policyVersion)
+		}
 		for _, statement := range policy.PolicyDocument.Statement {
 			if statement.Effect != "Allow" || statement.Condition != nil {
 				c.errorf("%s: this test knows statements only that allow, on no condition", role)

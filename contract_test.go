@@ -20,7 +20,6 @@ import (
 	"veryfi-intake/functions/processor/handler"
 	"veryfi-intake/local/template"
 	"veryfi-intake/shared/queue"
-	"veryfi-intake/shared/veryfi"
 )
 
 var functions = map[string]string{"WebhookFunction": "webhook", "ProcessorFunction": "processor", "ReconcilerFunction": "reconciler"}
@@ -64,8 +63,8 @@ func violations(t *testing.T, text string) []string {
 		c.reconcilerRunsByScheduleUntilItIsTurnedOff, c.webhookIsReached, c.tableIsAsTheCodeHasIt, c.logsAreKeptForATime,
 		c.rolesNameWhatTheCodeCalls, c.variablesAreThoseThatAreRead, c.samLocalSetsEachVariableThereIs,
 		c.functionsMakeTheMostOfTheirMemory, c.aBareBuildFitsABareDeploy, c.alarmsRing, c.dashboardShowsWhatThereIs,
-		c.eventsTellWhatARowHas, c.outputsAreThoseThatAreUsed, c.parametersAreUsed,
-		c.nothingIsSetThatNobodyThoughtOf, c.conditionsMeanWhatTheySay, c.parametersAreHarmless,
+		c.eventsTellWhatARowHas, c.outputsAreThoseThatAreUsed,
+		c.nothingIsThereThatNobodyThoughtOf, c.functionsHaveOneEventEach, c.rolesAreForTheirService, c.conditionsMeanWhatTheySay, c.parametersAreHarmless,
 	} {
 		check()
 	}
@@ -77,14 +76,11 @@ type contract struct {
 	t    *testing.T
 	text string
 	file struct {
-		Parameters map[string]struct {
-			Default any `yaml:"Default"`
-		} `yaml:"Parameters"`
-		Globals struct {
-			Function map[string]any `yaml:"Function"`
-		} `yaml:"Globals"`
-		Resources map[string]resource `yaml:"Resources"`
-		Outputs   map[string]any      `yaml:"Outputs"`
+		Transform  any                       `yaml:"Transform"`
+		Parameters map[string]parameter      `yaml:"Parameters"`
+		Globals    map[string]map[string]any `yaml:"Globals"`
+		Resources  map[string]resource       `yaml:"Resources"`
+		Outputs    map[string]any            `yaml:"Outputs"`
 	}
 	template   *template.Template
 	references template.References // of each resource its own name
@@ -107,6 +103,7 @@ func (c *contract) check(err error) bool {
 type resource struct {
 	Type, Condition, DeletionPolicy, UpdateReplacePolicy string
 	Metadata, Properties                                 map[string]any
+	attributes                                           []string // the names of these, and of all others
 }
 
 // UnmarshalYAML exists because CloudFormation's names begin with a capital.
@@ -120,6 +117,7 @@ func (r *resource) UnmarshalYAML(node *yaml.Node) error {
 		return err
 	}
 	type plain resource
+	r.attributes = slices.Sorted(maps.Keys(raw))
 	return json.Unmarshal(text, (*plain)(r))
 }
 
@@ -157,23 +155,22 @@ func (c *contract) secretsPlaceholderNeverChanges() {
 	}
 }
 
+// fixedName is the property that would give a resource a name of its own, by the types
+// that hold data.
+var fixedName = map[string]string{"AWS::SecretsManager::Secret": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::SQS::Queue": "QueueName"}
+
+func holdsData(kind string) bool { return fixedName[kind] != "" }
+
 func (c *contract) dataOutlivesTheStack() {
-	names := map[string]string{
-		"AWS::SecretsManager::Secret": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::SQS::Queue": "QueueName",
-	}
 	for id, resource := range c.file.Resources {
-		name, holdsData := names[resource.Type]
-		if !holdsData {
+		if !holdsData(resource.Type) {
 			continue
 		}
 		if resource.DeletionPolicy != "RetainExceptOnCreate" || resource.UpdateReplacePolicy != "Retain" {
 			c.errorf("%s goes with the stack, or when it is replaced", id)
 		}
-		if _, fixed := resource.Properties[name]; fixed {
+		if _, fixed := resource.Properties[fixedName[resource.Type]]; fixed {
 			c.errorf("%s has a fixed name: the next stack cannot be created beside what is left of this one", id)
-		}
-		if resource.Condition != "" {
-			c.errorf("%s goes when its condition changes", id)
 		}
 	}
 }
@@ -186,7 +183,7 @@ func (c *contract) queuesAgreeWithTheFunctions() {
 		c.errorf("ProcessorFunction does not poll a queue")
 		return
 	}
-	if documents.DeadLetterQueue != "DeadLetterQueue" || processor.Source.Queue != "DocumentQueue" {
+	if documents.DeadLetterQueue != "DeadLetterQueue" || deadLetters.DeadLetterQueue != "" || processor.Source.Queue != "DocumentQueue" {
 		c.errorf("the queues are not where they belong")
 	}
 	if documents.VisibilityTimeout < 6*processor.Timeout+processor.Source.Window {
@@ -333,7 +330,9 @@ func (c *contract) tableIsAsTheCodeHasIt() {
 	}
 	var defined, used []string
 	for _, a := range table.AttributeDefinitions {
-		defined = append(defined, a.AttributeName)
+		if defined = append(defined, a.AttributeName); a.AttributeType != "S" {
+			c.errorf("DocumentTable: rows have %s as text, not as %s", a.AttributeName, a.AttributeType)
+		}
 	}
 	for _, index := range table.GlobalSecondaryIndexes {
 		for _, key := range append(slices.Clone(table.KeySchema), index.KeySchema...) {
@@ -530,150 +529,28 @@ func (c *contract) outputsAreThoseThatAreUsed() {
 			c.errorf("the output %s is %q, not %q", name, values[name], want)
 		}
 	}
-	c.readmeNames("Outputs", slices.Sorted(maps.Keys(c.file.Outputs)))
-	c.readmeNames("Settings", slices.Sorted(maps.Keys(c.file.Parameters)))
+	if said := slices.Sorted(maps.Keys(c.readme("Outputs"))); !slices.Equal(said, slices.Sorted(maps.Keys(c.file.Outputs))) {
+		c.errorf("README has the outputs %v, the template %v", said, slices.Sorted(maps.Keys(c.file.Outputs)))
+	}
 }
 
-// readmeNames compares names with those in the first column of the table in a section
-// of README.
-func (c *contract) readmeNames(section string, names []string) {
+// readme returns the names in the first column of the table in a section of README,
+// each with what the second column says of it.
+func (c *contract) readme(section string) map[string]string {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), "\n### "+section+"\n")
 	rest, _, _ = strings.Cut(rest, "\n#")
-	var named []string
-	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]+) \\|").FindAllStringSubmatch(rest, -1) {
-		for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {
-			named = append(named, name[1])
+	said := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]+) \\|([^|]*)\\|").FindAllStringSubmatch(rest, -1) {
+		values := strings.Split(row[2], ", ")
+		for i, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {
+			said[name[1]] = strings.Trim(values[min(i, len(values)-1)], " `")
 		}
 	}
-	slices.Sort(named)
-	if !slices.Equal(named, names) {
-		c.errorf("README has the %s %v, the template %v", strings.ToLower(section), named, names)
-	}
-}
-
-func (c *contract) parametersAreUsed() {
-	for name := range c.file.Parameters {
-		if !regexp.MustCompile(`(!Ref |!Ref, |\[!Ref |\$\{)` + name + `\b`).MatchString(c.text) {
-			c.errorf("the parameter %s changes nothing", name)
-		}
-	}
-}
-
-// thoughtOf are the properties that resources have, by type. A new one is added here
-// with a thought of what it can break: a filter on a queue's messages loses documents,
-// a VPC has no way to Veryfi, a key of one's own needs permissions.
-var thoughtOf = map[string][]string{
-	"AWS::SecretsManager::Secret":   {"Description", "SecretString"},
-	"AWS::SQS::Queue":               {"SqsManagedSseEnabled", "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy"},
-	"AWS::DynamoDB::Table":          {"BillingMode", "PointInTimeRecoverySpecification", "TimeToLiveSpecification", "StreamSpecification", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"},
-	"AWS::Logs::LogGroup":           {"LogGroupName", "RetentionInDays"},
-	"AWS::IAM::Role":                {"AssumeRolePolicyDocument", "Policies"},
-	"AWS::Serverless::HttpApi":      {"Description", "DefaultRouteSettings", "AccessLogSettings"},
-	"AWS::Serverless::Function":     {"Description", "Role", "MemorySize", "Timeout", "RecursiveLoop", "LoggingConfig", "Environment", "Events"},
-	"AWS::SNS::Topic":               {"DisplayName"},
-	"AWS::SNS::Subscription":        {"TopicArn", "Protocol", "Endpoint"},
-	"AWS::Pipes::Pipe":              {"Description", "RoleArn", "Source", "SourceParameters", "Target", "TargetParameters"},
-	"AWS::CloudWatch::Dashboard":    {"DashboardName", "DashboardBody"},
-	"AWS::CloudWatch::Alarm":        {"AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator", "Threshold", "TreatMissingData", "AlarmActions", "OKActions"},
-	"AWS::Serverless::Function SQS": {"Queue", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes", "ScalingConfig"},
-}
-
-func (c *contract) nothingIsSetThatNobodyThoughtOf() {
-	known := func(what, kind string, properties map[string]any) {
-		for _, name := range slices.Sorted(maps.Keys(properties)) {
-			if !slices.Contains(thoughtOf[kind], name) {
-				c.errorf("%s has %s, which nobody has thought of: if it is right, add it to the test", what, name)
-			}
-		}
-	}
-	for id, resource := range c.file.Resources {
-		known(id, resource.Type, resource.Properties)
-		if resource.Type == "AWS::Serverless::Function" && resource.Metadata["BuildMethod"] != "makefile" {
-			c.errorf("%s is built by SAM, not by the Makefile: with the C library of the machine that builds", id)
-		}
-		var properties struct {
-			Events map[string]struct {
-				Type       string
-				Properties map[string]any
-			}
-			AssumeRolePolicyDocument struct {
-				Statement []struct {
-					Action    string
-					Principal any
-					Condition map[string]map[string]string
-				}
-			}
-		}
-		c.decode(resource.Properties, &properties)
-		for name, event := range properties.Events {
-			if event.Type == "SQS" {
-				known(id+"'s event "+name, resource.Type+" SQS", event.Properties)
-			}
-		}
-		for _, statement := range properties.AssumeRolePolicyDocument.Statement {
-			service, _ := statement.Principal.(map[string]any)
-			want := map[bool]string{true: "pipes.amazonaws.com", false: "lambda.amazonaws.com"}[id == "PipeRole"]
-			if statement.Action != "sts:AssumeRole" || len(service) != 1 || service["Service"] != want {
-				c.errorf("%s can be assumed by %v", id, statement.Principal)
-			}
-			if id == "PipeRole" && statement.Condition["StringEquals"]["aws:SourceAccount"] != "AWS::AccountId" {
-				c.errorf("%s can be assumed for pipes of other accounts", id)
-			}
-		}
-	}
-	for name, want := range map[string]any{"Runtime": "provided.al2023", "Handler": "bootstrap", "CodeUri": "."} {
-		if c.file.Globals.Function[name] != want {
-			c.errorf("the functions' %s is %v, not %v", name, c.file.Globals.Function[name], want)
-		}
-	}
-	if billing := c.file.Resources["DocumentTable"].Properties["BillingMode"]; billing != "PAY_PER_REQUEST" {
-		c.errorf("DocumentTable has the billing mode %v: a burst would be throttled", billing)
-	}
-}
-
-func (c *contract) conditionsMeanWhatTheySay() {
-	for _, test := range []struct{ parameter, off, on, resource string }{
-		{"AlarmEmail", "", "you@example.com", "AlarmSubscription"},
-		{"SilenceAlarmHours", "0", "24", "SilenceAlarm"},
-		{"DocumentEvents", "off", "eventbridge", "DocumentPipe"},
-		{"DocumentEvents", "stream", "eventbridge", "PipeRole"},
-	} {
-		for value, want := range map[string]bool{test.off: false, test.on: true} {
-			t, err := template.Parse([]byte(c.text), map[string]string{test.parameter: value})
-			if c.check(err) && t.Has(test.resource) != want {
-				c.errorf("with %s=%q there is the resource %s: %v", test.parameter, value, test.resource, !want)
-			}
-		}
-	}
-	for value, want := range map[string]string{"off": "", "stream": "NEW_IMAGE", "eventbridge": "NEW_IMAGE"} {
-		t, err := template.Parse([]byte(c.text), map[string]string{"DocumentEvents": value})
-		if !c.check(err) {
-			continue
-		}
-		if table, err := t.Table("DocumentTable"); err != nil || table.StreamSpecification.StreamViewType != want {
-			c.errorf("with DocumentEvents=%s the table has a stream of %q, not %q (%v)", value, table.StreamSpecification.StreamViewType, want, err)
-		}
-	}
-}
-
-// parametersAreHarmless holds because everybody who may look at a stack sees its
-// parameters, and because nobody changes what they do not know of.
-func (c *contract) parametersAreHarmless() {
-	for name := range c.file.Parameters {
-		if regexp.MustCompile(`(?i)secret|password|token|key|username|client`).MatchString(name) {
-			c.errorf("the parameter %s looks like a credential", name)
-		}
-	}
-	if days := c.file.Parameters["DocumentRetentionDays"].Default; days != 0 {
-		c.errorf("documents are deleted after %v days unless somebody forbids it", days)
-	}
-	if base := c.file.Parameters["VeryfiBaseUrl"].Default; base != veryfi.DefaultBaseURL {
-		c.errorf("VeryfiBaseUrl is %v by default: the credentials would go there", base)
-	}
+	return said
 }
 
 func readJSON(t *testing.T, path string, into any) {

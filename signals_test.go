@@ -3,6 +3,7 @@ package intake_test
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ var ofAWS = map[string]struct {
 	}},
 	"AWS/Lambda":     {"FunctionName", "AWS::Serverless::Function", "", []string{"Errors", "Throttles", "RecursiveInvocationsDropped"}},
 	"AWS/ApiGateway": {"ApiId", "AWS::Serverless::HttpApi", "", []string{"5xx"}},
+	// "Monitoring Amazon EventBridge Pipes"
+	"AWS/EventBridge/Pipes": {"PipeName", "AWS::Pipes::Pipe", "", []string{"ExecutionFailed"}},
 }
 
 // metric checks that somebody writes the metric with just these dimensions.
@@ -97,6 +100,16 @@ type alarm struct {
 	ActionsEnabled                                                                                      *bool
 }
 
+// what names the metric that an alarm looks at: its name, and the values of its
+// dimensions.
+func (a alarm) what() string {
+	what := a.MetricName
+	for _, d := range a.Dimensions {
+		what += " " + d.Value
+	}
+	return what
+}
+
 // rings are the metrics that somebody must be told of, each with the threshold and the
 // time that docs/operate.md says.
 var rings = map[string]struct {
@@ -116,20 +129,22 @@ var rings = map[string]struct {
 	"Errors ReconcilerFunction":                                     {1, time.Hour},
 	"Reconciled AWS::StackName scheduled":                           {1, time.Hour},
 	"RecursiveInvocationsDropped ProcessorFunction":                 {1, 5 * time.Minute},
+	"ExecutionFailed DocumentPipe":                                  {1, 5 * time.Minute},
 	"Accepted AWS::StackName":                                       {1, 0},
 }
 
 func (c *contract) alarmsRing() {
 	ringing := map[string]bool{}
+	var names []string
 	for _, id := range c.ids("AWS::CloudWatch::Alarm") {
 		var a alarm
 		c.decode(c.file.Resources[id].Properties, &a)
-		dimensions, what := map[string]string{}, a.MetricName
+		dimensions, what := map[string]string{}, a.what()
 		for _, d := range a.Dimensions {
 			dimensions[d.Name] = d.Value
-			what += " " + d.Value
 		}
 		ringing[what] = true
+		names = append(names, strings.TrimPrefix(a.AlarmName, "${AWS::StackName}-"))
 		periods, _ := a.EvaluationPeriods.(float64)
 		lookBack := time.Duration(a.Period) * time.Duration(periods) * time.Second
 		if want := rings[what]; a.Threshold != want.threshold || lookBack != want.lookBack {
@@ -143,16 +158,38 @@ func (c *contract) alarmsRing() {
 			c.errorf("no alarm rings for %s", needed)
 		}
 	}
+	slices.Sort(names)
+	if said := c.alarmsSaid(); !slices.Equal(said, names) {
+		c.errorf("docs/operate.md has the alarms %v, the template %v", said, names)
+	}
 	if email := c.file.Resources["AlarmSubscription"]; email.Condition != "TellsSomebody" || email.Properties["TopicArn"] != "AlarmTopic" || email.Properties["Endpoint"] != "AlarmEmail" || email.Properties["Protocol"] != "email" {
 		c.errorf("AlarmSubscription is %+v", email)
 	}
 }
 
+// alarmsSaid returns the alarms that docs/operate.md has, sorted.
+func (c *contract) alarmsSaid() (names []string) {
+	text, err := os.ReadFile("docs/operate.md")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Alarms\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, row := range regexp.MustCompile("(?m)^\\| `([\\w-]+)` \\|").FindAllStringSubmatch(section, -1) {
+		names = append(names, row[1])
+	}
+	slices.Sort(names)
+	return names
+}
+
+// toDo is what an alarm's description says to do first.
+var toDo = regexp.MustCompile(`First: .{30,}$`)
+
 func (c *contract) alarm(id string, a alarm) {
 	if !strings.HasPrefix(a.AlarmName, "${AWS::StackName}-") {
 		c.errorf("%s is named %q, as that of another stack", id, a.AlarmName)
 	}
-	if len(a.AlarmDescription) > 1024 || !strings.Contains(a.AlarmDescription, "First: ") {
+	if len(a.AlarmDescription) > 1024 || !toDo.MatchString(a.AlarmDescription) {
 		c.errorf("%s does not say what to do first", id)
 	}
 	if !slices.Equal(a.AlarmActions, []string{"AlarmTopic"}) || !slices.Equal(a.OKActions, a.AlarmActions) || a.ActionsEnabled != nil {
@@ -202,12 +239,12 @@ func (c *contract) dashboardShowsWhatThereIs() {
 	}
 	var dashboard struct {
 		Widgets []struct {
-			Type       string
-			Y          int
-			Properties struct {
-				Markdown, Region string
-				Metrics          [][]any
-				Alarms           []string
+			Type                string
+			X, Y, Width, Height int
+			Properties          struct {
+				Title, Markdown, Region string
+				Metrics                 [][]any
+				Alarms                  []string
 			}
 		}
 	}
@@ -215,22 +252,27 @@ func (c *contract) dashboardShowsWhatThereIs() {
 		c.errorf("Dashboard is not JSON: %v", err)
 		return
 	}
-	var rows []string
+	var rows, alarms []string
 	shown := map[string]bool{}
-	for _, w := range dashboard.Widgets {
+	for i, w := range dashboard.Widgets {
+		const wide = 24 // units of a dashboard
+		if w.Width < 1 || w.Height < 1 || w.X < 0 || w.X+w.Width > wide {
+			c.errorf("Dashboard: %q is not within its width", w.Properties.Title)
+		}
+		for _, other := range dashboard.Widgets[:i] {
+			if w.X < other.X+other.Width && other.X < w.X+w.Width && w.Y < other.Y+other.Height && other.Y < w.Y+w.Height {
+				c.errorf("Dashboard: %q covers %q", w.Properties.Title, other.Properties.Title)
+			}
+		}
 		switch w.Type {
 		case "text":
 			rows = append(rows, strings.TrimPrefix(w.Properties.Markdown, "## "))
 		case "alarm":
-			for _, id := range c.ids("AWS::CloudWatch::Alarm") {
-				arn := "arn:AWS::Partition:cloudwatch:AWS::Region:AWS::AccountId:alarm:" + strings.ReplaceAll(asText(c.file.Resources[id].Properties["AlarmName"]), "${AWS::StackName}", "AWS::StackName")
-				if c.file.Resources[id].Condition == "" && !slices.Contains(w.Properties.Alarms, arn) {
-					c.errorf("Dashboard does not show %s", id)
-				}
-			}
+			alarms = append(alarms, w.Properties.Alarms...)
 		case "metric":
 			for _, m := range w.Properties.Metrics {
-				shown[c.shown(m)] = true
+				name, what := c.shown(m)
+				shown[name], shown[what] = true, true
 			}
 		}
 		if w.Type == "metric" && w.Properties.Region != "AWS::Region" {
@@ -245,21 +287,36 @@ func (c *contract) dashboardShowsWhatThereIs() {
 			c.errorf("Dashboard does not show %s", m.Name)
 		}
 	}
+	for _, id := range c.ids("AWS::CloudWatch::Alarm") {
+		if c.file.Resources[id].Condition != "" { // a widget of what is not there would be an error
+			continue
+		}
+		var a alarm
+		c.decode(c.file.Resources[id].Properties, &a)
+		arn := "arn:AWS::Partition:cloudwatch:AWS::Region:AWS::AccountId:alarm:" + strings.ReplaceAll(a.AlarmName, "${AWS::StackName}", "AWS::StackName")
+		if !slices.Contains(alarms, arn) {
+			c.errorf("Dashboard does not show %s", id)
+		}
+		if what := a.what(); a.Namespace != metrics.Namespace && !shown[what] {
+			c.errorf("Dashboard does not show %s, for which %s rings", what, id)
+		}
+	}
 }
 
-// shown checks one line of a widget, and returns the metric's name.
-func (c *contract) shown(line []any) string {
+// shown checks one line of a widget, and returns the metric's name, and what alarms call
+// it.
+func (c *contract) shown(line []any) (name, what string) {
 	if options, ok := line[0].(map[string]any); ok {
 		match := search.FindStringSubmatch(asText(options["expression"]))
 		if match == nil {
 			c.errorf("Dashboard: the expression %v cannot be read", options["expression"])
-			return ""
+			return "", ""
 		}
 		i := slices.IndexFunc(metrics.All(), func(m metrics.Metric) bool { return m.Name == match[4] })
 		if i < 0 || match[1] != metrics.Namespace || match[2] != metrics.Stack || match[3] != metrics.All()[i].By || match[5] != "AWS::StackName" {
 			c.errorf("Dashboard: nothing is found by %s", match[0])
 		}
-		return match[4]
+		return match[4], ""
 	}
 	var texts []string
 	for _, part := range line {
@@ -267,12 +324,13 @@ func (c *contract) shown(line []any) string {
 			texts = append(texts, text)
 		}
 	}
-	dimensions := map[string]string{}
+	dimensions, what := map[string]string{}, texts[1]
 	for pair := range slices.Chunk(texts[2:], 2) {
 		dimensions[pair[0]] = pair[len(pair)-1]
+		what += " " + pair[len(pair)-1]
 	}
 	c.metric("Dashboard", texts[0], texts[1], dimensions)
-	return texts[1]
+	return texts[1], what
 }
 
 // eventsTellWhatARowHas holds the pipe to the table.
@@ -304,6 +362,9 @@ func (c *contract) eventsTellWhatARowHas() {
 	if err := json.Unmarshal([]byte(pipe.SourceParameters.FilterCriteria.Filters[0].Pattern), &pattern); err != nil {
 		c.errorf("DocumentPipe: the filter is not JSON: %v", err)
 	}
+	if start := pipe.SourceParameters.DynamoDBStreamParameters["StartingPosition"]; start != "LATEST" {
+		c.errorf("DocumentPipe begins at %v: when it is turned on, other systems hear of what happens then", start)
+	}
 	statuses := slices.Sorted(slices.Values(pattern.DynamoDB.NewImage.Status.S))
 	if want := []string{"error", "failed", "processed", "unsupported"}; !slices.Equal(statuses, want) {
 		c.errorf("DocumentPipe tells of %v, and rows that stay so are %v", statuses, want)
@@ -316,9 +377,10 @@ func (c *contract) eventsTellWhatARowHas() {
 		c.errorf("DocumentPipe: the event is not JSON: %v", err)
 		return
 	}
+	inEveryRow := []string{"id", "status", "updated_at"}
 	for name, value := range event {
-		if attribute := asText(value); attribute != name && name != "stack" && name != "table" {
-			c.errorf("DocumentPipe: %s is the attribute %s", name, attribute)
+		if attribute := asText(value); name != "stack" && name != "table" && (attribute != name || !slices.Contains(inEveryRow, name)) {
+			c.errorf("DocumentPipe: %s is the attribute %s, or not in every row", name, attribute)
 		}
 	}
 	var sample struct {
