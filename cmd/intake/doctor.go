@@ -11,7 +11,7 @@ type doctorCommand struct{}
 
 // Help is shown by --help.
 func (doctorCommand) Help() string {
-	return `Looks at the stack, the secret, Veryfi, the webhook, the queues, the table, the alarms and what waits, and changes nothing. To see that the webhook refuses a forged request it sends one, which is counted as rejected. The exit status is 1 when something needs a mend.`
+	return `Looks at the stack, the secret, Veryfi, the webhook, the queues, the table, the alarms, who hears of them, and what waits, and changes nothing. To see that the webhook refuses a forged request it sends one, which is counted as rejected. The exit status is 1 when something needs a mend.`
 }
 
 // A finding is one thing that was looked at.
@@ -53,8 +53,8 @@ func (doctorCommand) Run(a *app) error {
 	}{
 		{"stack", doc.stack}, {"secret", doc.secret}, {"Veryfi", doc.asksVeryfi},
 		{"webhook", doc.webhookAnswers}, {"forgery", doc.webhookRefuses},
-		{"queues", doc.queues}, {"table", doc.table}, {"alarms", doc.alarms},
-		{"processor", doc.processor}, {"waiting", doc.waiting}, {"dead letters", doc.deadLetters}, {"problems", doc.problems}, {"last document", doc.lastDocument},
+		{"queues", doc.queues}, {"table", doc.table}, {"processor", doc.processor}, {"alarms", doc.alarms}, {"receivers", doc.receivers},
+		{"waiting", doc.waiting}, {"dead letters", doc.deadLetters}, {"problems", doc.problems}, {"last document", doc.lastDocument},
 	}
 	found := make([][]finding, len(checks))
 	var looks []func()

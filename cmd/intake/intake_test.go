@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"veryfi-intake/local/demo"
@@ -29,7 +31,8 @@ func TestMain(m *testing.M) {
 // TestScripts runs the stories in testdata, each with a stack of its own on this
 // machine. Besides testscript's commands they have:
 //
-//	stack              start the stack, and have `intake --local` find it
+//	stack [PARAMETER=VALUE …]
+//	                   start the stack, and have `intake --local` find it
 //	stack unfilled     with a secret as template.yaml writes it
 //	deliver [-old] EVENT DATA [STATUS]
 //	                   send a webhook as Veryfi would, again and again until that
@@ -40,6 +43,8 @@ func TestMain(m *testing.M) {
 //	rotate             have Veryfi take other credentials, as in rotated.json
 //	table denied       have DynamoDB refuse to write rows; `table well` ends that
 //	row ID STATUS      wait until the row has the status
+//	queue ATTRIBUTE VALUE
+//	                   change DocumentQueue by hand
 //	polling off        stop the event source mapping; `polling on` starts it
 //	killed             have the processor die in the middle of a document
 //	logged TEXT [N]    wait until the functions have written that, in N lines
@@ -57,7 +62,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"stack": inWorld((*world).start), "deliver": inWorld((*world).deliver), "document": inWorld((*world).document),
 			"veryfi": inWorld((*world).veryfi), "rotate": inWorld((*world).rotate), "table": inWorld((*world).table), "row": inWorld((*world).row),
-			"polling": inWorld((*world).polling), "killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
+			"queue": inWorld((*world).queue), "polling": inWorld((*world).polling), "killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
 		},
 	})
 }
@@ -93,7 +98,13 @@ var sample = secret.Credentials{ClientID: "sample-client", ClientSecret: "sample
 
 func (w *world) start(ts *testscript.TestScript, arguments []string) error {
 	w.credentials = sample
-	started, err := stack.Start(w.ctx, stack.Options{Root: absolute("../.."), Credentials: sample, Log: w.logs.Add})
+	parameters := map[string]string{}
+	for _, argument := range arguments {
+		if name, value, ok := strings.Cut(argument, "="); ok {
+			parameters[name] = value
+		}
+	}
+	started, err := stack.Start(w.ctx, stack.Options{Root: absolute("../.."), Credentials: sample, Parameters: parameters, Log: w.logs.Add})
 	if err != nil {
 		return err
 	}
@@ -101,7 +112,7 @@ func (w *world) start(ts *testscript.TestScript, arguments []string) error {
 	w.env.Defer(started.Stop)
 	ts.Setenv("AWS_ENDPOINT_URL", started.AWSURL)
 	ts.Setenv("WEBHOOK", started.WebhookURL)
-	if len(arguments) > 0 {
+	if slices.Contains(arguments, "unfilled") {
 		const placeholder = `{"client_id": "unset", "client_secret": "unset", "username": "unset", "api_key": "unset"}`
 		started.Secrets.Put(placeholder)
 		started.Secrets.Remove("AWSPREVIOUS")
@@ -180,6 +191,11 @@ func (w *world) table(_ *testscript.TestScript, arguments []string) error {
 		_, _ = io.WriteString(rw, `{"__type":"AccessDeniedException","message":"User is not authorized to perform: dynamodb:PutItem"}`)
 	})
 	return nil
+}
+
+func (w *world) queue(_ *testscript.TestScript, arguments []string) error {
+	_, err := w.stack.SQS.SetQueueAttributes(w.ctx, &sqs.SetQueueAttributesInput{QueueUrl: &w.stack.QueueURL, Attributes: map[string]string{arguments[0]: arguments[1]}})
+	return err
 }
 
 func (w *world) polling(_ *testscript.TestScript, arguments []string) error {

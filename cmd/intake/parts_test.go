@@ -3,14 +3,18 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"veryfi-intake/local/template"
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/store"
 )
@@ -137,6 +141,84 @@ func TestAStoryHasTheLinesOfItsRequest(t *testing.T) {
 	} {
 		if got := s.has(test.line); got != test.has {
 			t.Errorf("%v: %v", test.line.members, got)
+		}
+	}
+}
+
+func TestAlarmIsHeldAgainstTheTemplate(t *testing.T) {
+	t.Parallel()
+	want := template.Alarm{
+		AlarmName: "s-one", Namespace: "N", MetricName: "M", Period: 300, EvaluationPeriods: 1, Threshold: 3,
+		ComparisonOperator: "GreaterThanOrEqualToThreshold", TreatMissingData: "notBreaching",
+	}
+	quiet := cloudwatchtypes.MetricAlarm{
+		AlarmName: aws.String("s-one"), Namespace: aws.String("N"), MetricName: aws.String("M"), Period: aws.Int32(300), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(3),
+		ComparisonOperator: cloudwatchtypes.ComparisonOperatorGreaterThanOrEqualToThreshold, TreatMissingData: aws.String("notBreaching"),
+		ActionsEnabled: aws.Bool(true), AlarmActions: []string{"topic"}, StateValue: cloudwatchtypes.StateValueOk,
+	}
+	if found := alarm(quiet, want); found != nil {
+		t.Errorf("a quiet one: %v", found)
+	}
+	for says, change := range map[string]func(*cloudwatchtypes.MetricAlarm){
+		"RINGS. do this": func(a *cloudwatchtypes.MetricAlarm) {
+			a.StateValue, a.AlarmDescription = "ALARM", aws.String("do this")
+		},
+		"tells nobody":          func(a *cloudwatchtypes.MetricAlarm) { a.ActionsEnabled = aws.Bool(false) },
+		"tells nobody:":         func(a *cloudwatchtypes.MetricAlarm) { a.AlarmActions = nil },
+		"Threshold of s-one":    func(a *cloudwatchtypes.MetricAlarm) { a.Threshold = aws.Float64(30) },
+		"Period of s-one":       func(a *cloudwatchtypes.MetricAlarm) { a.Period = aws.Int32(60) },
+		"MetricName of s-one":   func(a *cloudwatchtypes.MetricAlarm) { a.MetricName = aws.String("O") },
+		"TreatMissingData of s": func(a *cloudwatchtypes.MetricAlarm) { a.TreatMissingData = aws.String("missing") },
+	} {
+		changed := quiet
+		change(&changed)
+		if found := alarm(changed, want); len(found) != 1 || found[0].OK || !strings.Contains(found[0].Text, says) {
+			t.Errorf("%s: %v", says, found)
+		}
+	}
+}
+
+func TestStackThatIsNotThereSaysWhy(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]string{
+		"REVIEW_IN_PROGRESS": "never deployed", "CREATE_IN_PROGRESS": "wait until", "DELETE_IN_PROGRESS": "wait until",
+		"ROLLBACK_COMPLETE": "delete-stack --stack-name s", "UPDATE_COMPLETE": "another version",
+	} {
+		if err := (&deployment{name: "s", status: status}).lacks("TableName"); !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", status, err)
+		}
+	}
+	for status, ok := range map[string]bool{"CREATE_COMPLETE": true, "UPDATE_COMPLETE": true, "UPDATE_ROLLBACK_COMPLETE": false, "UPDATE_FAILED": false, "UPDATE_IN_PROGRESS": false} {
+		found, err := doctor{deployment: &deployment{name: "s", status: status}}.stack()
+		if err != nil || len(found) != 1 || found[0].OK != ok {
+			t.Errorf("%s: %v, %v", status, found, err)
+		}
+	}
+}
+
+func TestQueuesAreHeldAgainstTheTemplate(t *testing.T) {
+	t.Parallel()
+	documents := map[string]string{
+		"VisibilityTimeout": "361", "MessageRetentionPeriod": "864000",
+		"RedrivePolicy": `{"maxReceiveCount": 60, "deadLetterTargetArn": "arn:dead"}`,
+	}
+	deadLetters := map[string]string{"QueueArn": "arn:dead", "MessageRetentionPeriod": "1209600"}
+	want := template.Queue{VisibilityTimeout: 361 * time.Second, Retention: 10 * 24 * time.Hour, MaxReceiveCount: 60}
+	wantDeadLetters := template.Queue{Retention: 14 * 24 * time.Hour}
+	if found := queues(documents, deadLetters, want, wantDeadLetters); !found[0].OK {
+		t.Errorf("as they should be: %v", found)
+	}
+	for name, change := range map[string][2]string{
+		"VisibilityTimeout of DocumentQueue is 36":         {"VisibilityTimeout", "36"},
+		"MessageRetentionPeriod of DocumentQueue is 86400": {"MessageRetentionPeriod", "86400"},
+		"maxReceiveCount of DocumentQueue is 6,":           {"RedrivePolicy", `{"maxReceiveCount":"6","deadLetterTargetArn":"arn:dead"}`},
+		"no DeadLetterQueue":                               {"RedrivePolicy", ""},
+		"no DeadLetterQueue:":                              {"RedrivePolicy", `{"maxReceiveCount":60,"deadLetterTargetArn":"arn:other"}`},
+	} {
+		changed := maps.Clone(documents)
+		changed[change[0]] = change[1]
+		if found := queues(changed, deadLetters, want, wantDeadLetters); found[0].OK || !strings.Contains(found[0].Text, name) {
+			t.Errorf("%s: %v", name, found)
 		}
 	}
 }

@@ -47,14 +47,12 @@ const (
 	processorLog       = "ProcessorLogGroupName"
 	reconcilerLog      = "ReconcilerLogGroupName"
 	dashboardURL       = "DashboardUrl"
+	alarmTopic         = "AlarmTopicArn"
 )
 
 var neededOutputs = []string{
-	webhookURL, secretID, tableName, queueURL, deadLetterQueueURL, reconcilerName, webhookLog, processorLog, reconcilerLog, dashboardURL,
+	webhookURL, secretID, tableName, queueURL, deadLetterQueueURL, reconcilerName, webhookLog, processorLog, reconcilerLog, dashboardURL, alarmTopic,
 }
-
-// errIncomplete means that a stack lacks an output: an older version made it.
-var errIncomplete = errors.New("the stack was deployed by another version")
 
 // deployment finds the stack.
 func (a *app) deployment() (*deployment, error) {
@@ -83,10 +81,25 @@ func (a *app) deployment() (*deployment, error) {
 	}
 	for _, name := range neededOutputs {
 		if d.outputs[name] == "" {
-			return nil, fmt.Errorf("%w: %s (%s) has no output %s. Deploy this version with `make deploy`, or use the command of that one", errIncomplete, d.name, d.status, name)
+			return nil, d.lacks(name)
 		}
 	}
 	return d, nil
+}
+
+// lacks says why a stack has no such output: it is not there yet, or not any more, or
+// another version made it.
+func (d *deployment) lacks(output string) error {
+	switch {
+	case d.status == "REVIEW_IN_PROGRESS":
+		return fmt.Errorf("%s was never deployed: `make deploy`, and say yes when it asks", d.name)
+	case d.status == "ROLLBACK_COMPLETE", d.status == "ROLLBACK_FAILED", d.status == "CREATE_FAILED":
+		return fmt.Errorf("%s is %s: its first deployment has failed. `aws cloudformation describe-stack-events --stack-name %s` says why; mend that, `aws cloudformation delete-stack --stack-name %s`, and `make deploy`", d.name, d.status, d.name, d.name)
+	case strings.HasSuffix(d.status, "_IN_PROGRESS"):
+		return fmt.Errorf("%s is %s: wait until that has ended, and try again", d.name, d.status)
+	default:
+		return fmt.Errorf("%s was deployed by another version, and has no output %s: deploy this one with `make deploy`, or use the command of that one", d.name, output)
+	}
 }
 
 func (a *app) awsConfig() (aws.Config, error) {

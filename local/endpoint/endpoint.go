@@ -28,6 +28,7 @@ const (
 	CloudFormation Service = "cloudformation"
 	CloudWatch     Service = "monitoring"
 	Lambda         Service = "lambda"
+	SNS            Service = "sns"
 )
 
 // keptConnections is enough for a webhook's batches, sent side by side.
@@ -114,7 +115,7 @@ func serviceOf(target, authorization string) Service {
 			return service
 		}
 	}
-	for _, service := range []Service{CloudFormation, CloudWatch, Lambda} {
+	for _, service := range []Service{CloudFormation, CloudWatch, Lambda, SNS} {
 		// A credential's scope ends in the service and this.
 		if target == "" && strings.Contains(authorization, "/"+string(service)+"/aws4_request") {
 			return service

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"veryfi-intake/local/cloudformation"
+	"veryfi-intake/local/sns"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/local/template"
 )
@@ -35,6 +36,15 @@ func (s *Stack) described() (cloudformation.Stack, []template.Alarm, error) {
 		alarms = append(alarms, alarm)
 	}
 	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: s.template.Parameters(), Created: time.Now()}, alarms, nil
+}
+
+// topic returns what SNS tells of the alarms' topic.
+func (s *Stack) topic() sns.Topic {
+	topic := sns.Topic{ARN: "AlarmTopic"}
+	if s.template.Has("AlarmSubscription") {
+		topic.Pending = 1
+	}
+	return topic
 }
 
 // logGroupOf returns the name of a function's log group: its logical id.

@@ -176,6 +176,7 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		endpoint.CloudFormation: stack,
 		endpoint.CloudWatch:     &cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms},
 		endpoint.Lambda:         s.api,
+		endpoint.SNS:            s.topic(),
 	})
 	s.serve(listener, s.AWS)
 	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: localKeys})

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
+
+	intake "veryfi-intake"
+	"veryfi-intake/local/template"
+)
+
+// Whether the stack is as this version's template says.
+
+// template returns this version's template.yaml with the stack's parameters.
+func (d *deployment) template() (*template.Template, error) {
+	t, err := template.Parse(intake.Template, nil)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]string{}
+	for name := range t.Parameters() {
+		if value, ok := d.parameters[name]; ok {
+			known[name] = value
+		}
+	}
+	return template.Parse(intake.Template, known)
+}
+
+// drifted is a finding about what is not as the template says. CloudFormation puts
+// nothing back whose template has not changed.
+func drifted(what, is, want string) []finding {
+	return wrong("%s is %s, and the template says %s: set it back in the console, or `make deploy` if this version is not deployed yet", what, is, want)
+}
+
+func (d doctor) stack() ([]finding, error) {
+	switch {
+	case strings.HasSuffix(d.status, "_IN_PROGRESS"):
+		return wrong("%s is %s: wait until that has ended, and look again", d.name, d.status), nil
+	case strings.Contains(d.status, "FAILED"), strings.Contains(d.status, "ROLLBACK"):
+		return wrong("%s is %s: the last deployment has failed. `aws cloudformation describe-stack-events --stack-name %s` says why; mend that, and `make deploy`", d.name, d.status, d.name), nil
+	}
+	if all := d.number("ProcessorConcurrency")*d.number("VeryfiRequestsPerSecond") + reconcilers; all > allowed {
+		return wrong("it may make %v requests a second, and Veryfi answers %d, the others with 429: lower ProcessorConcurrency or VeryfiRequestsPerSecond", all, allowed), nil
+	}
+	if days, hours := d.number("DocumentRetentionDays"), d.number("ReconcileWindowHours"); days > 0 && hours >= days*24 {
+		return wrong("documents are deleted after %v days, and the reconciler fetches them again, since it looks back %v hours: make DocumentRetentionDays longer or ReconcileWindowHours shorter", days, hours), nil
+	}
+	return fine("%s is %s", d.name, d.status), nil
+}
+
+// Requests a second to Veryfi: what it answers, and what two runs of the reconciler
+// make.
+const (
+	allowed     = 60
+	reconcilers = 4
+)
+
+// number returns a parameter of the stack that is a number, or 0.
+func (d *deployment) number(parameter string) float64 {
+	n, _ := strconv.ParseFloat(d.parameters[parameter], 64)
+	return n
+}
+
+func (d doctor) queues() ([]finding, error) {
+	client := sqs.NewFromConfig(d.aws)
+	attributes := func(url string) (map[string]string, error) {
+		out, err := client.GetQueueAttributes(d, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
+		if err != nil {
+			return nil, err
+		}
+		return out.Attributes, nil
+	}
+	documents, err := attributes(d.outputs[queueURL])
+	if err != nil {
+		return nil, err
+	}
+	deadLetters, err := attributes(d.outputs[deadLetterQueueURL])
+	if err != nil {
+		return nil, err
+	}
+	want, err := d.template.Queue("DocumentQueue")
+	if err != nil {
+		return nil, err
+	}
+	wantDeadLetters, err := d.template.Queue("DeadLetterQueue")
+	if err != nil {
+		return nil, err
+	}
+	return queues(documents, deadLetters, want, wantDeadLetters), nil
+}
+
+// queues compares the queues' attributes, as SQS has them, with the template's.
+func queues(documents, deadLetters map[string]string, want, wantDeadLetters template.Queue) []finding {
+	var redrive struct {
+		DeadLetterTargetARN string      `json:"deadLetterTargetArn"`
+		MaxReceiveCount     json.Number `json:"maxReceiveCount"`
+	}
+	if err := json.Unmarshal([]byte(documents["RedrivePolicy"]), &redrive); err != nil || redrive.DeadLetterTargetARN != deadLetters["QueueArn"] {
+		return wrong("DocumentQueue has no DeadLetterQueue: what is given up is lost. Set its dead-letter queue back in the console, to %s", deadLetters["QueueArn"])
+	}
+	for _, setting := range []struct{ what, is, want string }{
+		{"maxReceiveCount of DocumentQueue", redrive.MaxReceiveCount.String(), strconv.Itoa(want.MaxReceiveCount)},
+		{"VisibilityTimeout of DocumentQueue", documents["VisibilityTimeout"], seconds(want.VisibilityTimeout)},
+		{"MessageRetentionPeriod of DocumentQueue", documents["MessageRetentionPeriod"], seconds(want.Retention)},
+		{"MessageRetentionPeriod of DeadLetterQueue", deadLetters["MessageRetentionPeriod"], seconds(wantDeadLetters.Retention)},
+	} {
+		if setting.is != setting.want && setting.is != "" { // the emulator has no retention
+			return drifted(setting.what, setting.is, setting.want)
+		}
+	}
+	return fine("they are as the template says")
+}
+
+// seconds is how SQS writes a time.
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+func (d doctor) table() ([]finding, error) {
+	want, err := d.template.Table("DocumentTable")
+	if err != nil {
+		return nil, err
+	}
+	client := dynamodb.NewFromConfig(d.aws)
+	name := d.outputs[tableName]
+	out, err := client.DescribeTable(d, &dynamodb.DescribeTableInput{TableName: &name})
+	if err != nil {
+		return nil, err
+	}
+	table := out.Table
+	if table.TableStatus != types.TableStatusActive && table.TableStatus != types.TableStatusUpdating {
+		return wrong("it is %s: documents wait in the queue until it is ACTIVE", table.TableStatus), nil
+	}
+	for _, index := range want.GlobalSecondaryIndexes {
+		i := slices.IndexFunc(table.GlobalSecondaryIndexes, func(g types.GlobalSecondaryIndexDescription) bool {
+			return aws.ToString(g.IndexName) == index.IndexName
+		})
+		if i < 0 || table.GlobalSecondaryIndexes[i].IndexStatus != types.IndexStatusActive {
+			return wrong("its index %s is not there, or not active yet: wait, or `make deploy` if this version is not deployed yet", index.IndexName), nil
+		}
+	}
+	expiry, err := client.DescribeTimeToLive(d, &dynamodb.DescribeTimeToLiveInput{TableName: &name})
+	if err != nil {
+		return nil, err
+	}
+	if aws.ToString(expiry.TimeToLiveDescription.AttributeName) != want.TimeToLiveSpecification.AttributeName {
+		return drifted("the attribute by which it deletes expired rows", strconv.Quote(aws.ToString(expiry.TimeToLiveDescription.AttributeName)), strconv.Quote(want.TimeToLiveSpecification.AttributeName)), nil
+	}
+	backup, err := client.DescribeContinuousBackups(d, &dynamodb.DescribeContinuousBackupsInput{TableName: &name})
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "UnknownOperation"): // the emulator
+	case err != nil:
+		return nil, err
+	case backup.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != types.PointInTimeRecoveryStatusEnabled:
+		return drifted("point-in-time recovery", "off", "on"), nil
+	}
+	return fine("it is %s, as the template says", table.TableStatus), nil
+}
+
+// processor looks whether Lambda polls the queue for it.
+func (d doctor) processor() ([]finding, error) {
+	_, _, arn, err := waiting(d, sqs.NewFromConfig(d.aws), d.outputs[queueURL])
+	if err != nil {
+		return nil, err
+	}
+	out, err := lambda.NewFromConfig(d.aws).ListEventSourceMappings(d, &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
+	if err != nil {
+		return nil, err
+	}
+	for _, mapping := range out.EventSourceMappings {
+		switch state := aws.ToString(mapping.State); state {
+		case "Enabled", "Creating", "Enabling", "Updating":
+		default:
+			return wrong("it does not poll the queue: the event source mapping is %s. `aws lambda update-event-source-mapping --uuid %s --enabled` lets it", state, aws.ToString(mapping.UUID)), nil
+		}
+	}
+	if len(out.EventSourceMappings) == 0 {
+		return wrong("it does not poll the queue: the event source mapping is gone; `make deploy` from a change to ProcessorFunction's events puts it back"), nil
+	}
+	return fine("it polls the queue"), nil
+}
+
+func (d doctor) alarms() ([]finding, error) {
+	references := d.template.Names()
+	references["AWS::StackName"] = d.name
+	wanted := map[string]template.Alarm{}
+	for _, id := range d.template.Alarms() {
+		alarm, err := d.template.Alarm(id, references)
+		if err != nil {
+			return nil, err
+		}
+		wanted[alarm.AlarmName] = alarm
+	}
+	total := len(wanted)
+	var found []finding
+	pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(d.aws), &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: aws.String(d.name + "-")})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(d)
+		if err != nil {
+			return nil, err
+		}
+		for _, is := range page.MetricAlarms {
+			if want, ours := wanted[aws.ToString(is.AlarmName)]; ours {
+				delete(wanted, want.AlarmName)
+				found = append(found, alarm(is, want)...)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		found = append(found, wrong("%s is not there: `make deploy` if this version is not deployed yet; if somebody has deleted it, create it in the console as template.yaml has it", name)...)
+	}
+	if found == nil {
+		return fine("%d are quiet", total), nil
+	}
+	return found, nil
+}
+
+// alarm returns what is to be said of an alarm: nothing while it is quiet.
+func alarm(is cloudwatchtypes.MetricAlarm, want template.Alarm) []finding {
+	switch {
+	case is.StateValue == cloudwatchtypes.StateValueAlarm:
+		return wrong("%s RINGS. %s", want.AlarmName, aws.ToString(is.AlarmDescription))
+	case !aws.ToBool(is.ActionsEnabled) || len(is.AlarmActions) == 0:
+		return wrong("%s tells nobody: enable its actions in the console", want.AlarmName)
+	}
+	for _, setting := range []struct {
+		name     string
+		is, want any
+	}{
+		{"Namespace", aws.ToString(is.Namespace), want.Namespace},
+		{"MetricName", aws.ToString(is.MetricName), want.MetricName},
+		{"Threshold", aws.ToFloat64(is.Threshold), want.Threshold},
+		{"Period", int(aws.ToInt32(is.Period)), want.Period},
+		{"EvaluationPeriods", int(aws.ToInt32(is.EvaluationPeriods)), want.EvaluationPeriods},
+		{"ComparisonOperator", string(is.ComparisonOperator), want.ComparisonOperator},
+		{"TreatMissingData", aws.ToString(is.TreatMissingData), want.TreatMissingData},
+	} {
+		if setting.is != setting.want {
+			return drifted(setting.name+" of "+want.AlarmName, fmt.Sprint(setting.is), fmt.Sprint(setting.want))
+		}
+	}
+	return nil
+}
+
+// receivers looks whether somebody hears the alarms.
+func (d doctor) receivers() ([]finding, error) {
+	out, err := sns.NewFromConfig(d.aws).GetTopicAttributes(d, &sns.GetTopicAttributesInput{TopicArn: aws.String(d.outputs[alarmTopic])})
+	if err != nil {
+		return nil, err
+	}
+	switch confirmed, pending := out.Attributes["SubscriptionsConfirmed"], out.Attributes["SubscriptionsPending"]; {
+	case pending != "0", confirmed == "0" && d.parameters["AlarmEmail"] != "":
+		return wrong("a receiver of alarms has not confirmed it: follow the link in the mail of AWS Notifications, which may be among the spam. After two days it is void: then subscribe the address again, to the topic AlarmTopicArn in the console"), nil
+	case confirmed == "0":
+		return fine("nobody hears of alarms: `make deploy PARAMETERS=AlarmEmail=you@example.com` changes that"), nil
+	default:
+		return fine("%s hear of alarms", confirmed), nil
+	}
+}
