@@ -11,7 +11,7 @@ type doctorCommand struct{}
 
 // Help is shown by --help.
 func (doctorCommand) Help() string {
-	return `Looks at the stack, the secret, Veryfi, the webhook, the queues, the table, the alarms, who hears of them, and what waits, and changes nothing. To see that the webhook refuses a forged request it sends one, which is counted as rejected. The exit status is 1 when something needs a mend.`
+	return `Looks at the stack, the secret, Veryfi, the webhook, the queues, the table, the alarms, who hears of them, and what waits, and changes nothing. To see that the webhook refuses a forged request it sends one, which is counted apart. The exit status is 1 when something needs a mend.`
 }
 
 // A finding is one thing that was looked at.

@@ -25,7 +25,7 @@ func (d doctor) waiting() ([]finding, error) {
 	}
 	name := d.outputs[queueURL][strings.LastIndexByte(d.outputs[queueURL], '/')+1:]
 	now := time.Now()
-	oldest, err := d.datapoints("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name, cloudwatchtypes.StatisticMaximum, now.Add(-10*time.Minute), 60)
+	oldest, err := d.datapoints("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name, cloudwatchtypes.StatisticMaximum, now.Add(-10*time.Minute), time.Minute)
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +41,10 @@ func (d doctor) waiting() ([]finding, error) {
 }
 
 // datapoints returns a metric's data points, oldest first.
-func (d doctor) datapoints(namespace, metric, dimension, value string, statistic cloudwatchtypes.Statistic, since time.Time, period int32) ([]cloudwatchtypes.Datapoint, error) {
+func (d doctor) datapoints(namespace, metric, dimension, value string, statistic cloudwatchtypes.Statistic, since time.Time, period time.Duration) ([]cloudwatchtypes.Datapoint, error) {
 	out, err := cloudwatch.NewFromConfig(d.aws).GetMetricStatistics(d, &cloudwatch.GetMetricStatisticsInput{
 		Namespace: &namespace, MetricName: &metric, Dimensions: []cloudwatchtypes.Dimension{{Name: &dimension, Value: &value}},
-		StartTime: &since, EndTime: aws.Time(time.Now().Add(time.Minute)), Period: &period, Statistics: []cloudwatchtypes.Statistic{statistic},
+		StartTime: &since, EndTime: aws.Time(time.Now()), Period: aws.Int32(int32(period.Seconds())), Statistics: []cloudwatchtypes.Statistic{statistic},
 	})
 	if err != nil {
 		return nil, err
@@ -88,14 +88,20 @@ func (d doctor) problems() ([]finding, error) {
 	return fine("rows to look at (%s): `intake problems` lists them", strings.Join(counts, ", ")), nil
 }
 
+// lastDocument looks at the last day by the minute, and then at all that CloudWatch
+// has by the minute, by the hour: an answer has 1,440 data points at most.
 func (d doctor) lastDocument() ([]finding, error) {
 	const days = 14
-	points, err := d.datapoints(metrics.Namespace, metrics.Stored.Name, metrics.Stack, d.name, cloudwatchtypes.StatisticSum, time.Now().Add(-days*24*time.Hour), 3600)
-	if err != nil {
-		return nil, err
+	now := time.Now()
+	for _, look := range []struct{ back, period time.Duration }{{24 * time.Hour, time.Minute}, {days * 24 * time.Hour, time.Hour}} {
+		since := now.Add(-look.back).Truncate(look.period).Add(look.period)
+		points, err := d.datapoints(metrics.Namespace, metrics.Stored.Name, metrics.Stack, d.name, cloudwatchtypes.StatisticSum, since, look.period)
+		if err != nil {
+			return nil, err
+		}
+		if len(points) > 0 {
+			return fine("stored %s", ago(now.Sub(*points[len(points)-1].Timestamp))), nil
+		}
 	}
-	if len(points) == 0 {
-		return wrong("none was stored in %d days: `intake submit FILE --wait` tries the whole way", days), nil
-	}
-	return fine("stored in the hour that began %s", ago(time.Since(*points[len(points)-1].Timestamp))), nil
+	return wrong("none was stored in %d days: `intake submit FILE --wait` tries the whole way", days), nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
 )
 
@@ -80,7 +81,7 @@ func (d doctor) webhookRefuses() ([]finding, error) {
 	forged := make([]byte, 32)
 	_, _ = rand.Read(forged) // it never fails
 	answer := standin.NewSender(time.Second).Post(ctx, d.outputs[webhookURL], standin.Webhook{
-		Event: "document.created", Data: `{"id": 1}`, Signature: base64.StdEncoding.EncodeToString(forged),
+		Event: event.Probe, Data: `{"id": 1}`, Signature: base64.StdEncoding.EncodeToString(forged),
 	})
 	switch {
 	case answer.Err != nil:

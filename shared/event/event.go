@@ -28,6 +28,8 @@ const (
 	Subscription = "subscription"
 	// Unknown stands for a name that is missing or not a string.
 	Unknown = "unknown"
+	// Probe is what `intake doctor` sends, signed wrongly on purpose.
+	Probe = "intake.probe"
 )
 
 // names are those of webhooks, so that a name costs no copy.

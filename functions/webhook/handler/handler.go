@@ -106,6 +106,8 @@ func (h *Handler) answer(ctx context.Context, r request) answer {
 	switch {
 	case errors.Is(err, errNoSecret):
 		return r.fail(ctx, err)
+	case err != nil && name == event.Probe:
+		return r.refuse(ctx, unauthorized, errProbe)
 	case err != nil:
 		return r.refuse(ctx, unauthorized, err)
 	}
@@ -116,6 +118,7 @@ var (
 	errTooLarge  = errors.New("the body is too large")
 	errNotBase64 = errors.New("the body is not base64, as it is said to be")
 	errNoSecret  = errors.New("the client secret cannot be had")
+	errProbe     = errors.New("the signature does not match, as the operator's command wants to see")
 )
 
 // decodeBody returns the body as it was sent, without the white space around it.
@@ -197,9 +200,13 @@ func (r request) refuse(ctx context.Context, a answer, why error) answer {
 }
 
 // reason is what a refused request is counted as. One that is signed, but wrongly,
-// is told from what anybody sends to any URL: the client secret may be wrong.
+// is told from what anybody sends to any URL: the client secret may be wrong. The
+// operator's command must not make that alarm ring; who hides a forged request behind
+// its event's name is refused all the same.
 func reason(why error) string {
 	switch {
+	case errors.Is(why, errProbe):
+		return "probe"
 	case errors.Is(why, errTooLarge):
 		return "size"
 	case errors.Is(why, errNotBase64), errors.Is(why, signature.ErrNotObject):

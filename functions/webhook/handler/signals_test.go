@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/local/cloudwatch"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
 )
 
@@ -37,6 +38,7 @@ func TestEveryRequestIsCountedOnce(t *testing.T) {
 		"unsupported":         {signed(t, "unheard.of", created), nil, map[string]float64{"Received": 1, "Accepted": 1}},
 		"verification code":   {requestWith(`{"event": "subscription", "data": {"secret": "c"}}`, ""), nil, map[string]float64{"Received": 1}},
 		"forged":              {forged, nil, map[string]float64{"Received": 1, "Rejected signature": 1}},
+		"a probe":             {requestWith(strings.Replace(genuine.Body, "document.created", event.Probe, 1), strings.Repeat("A", 43)+"="), nil, map[string]float64{"Received": 1, "Rejected probe": 1}},
 		"signature malformed": {requestWith(genuine.Body, "x"), nil, map[string]float64{"Received": 1, "Rejected signature": 1}},
 		"signature missing":   {requestWith(genuine.Body, ""), nil, map[string]float64{"Received": 1, "Rejected unsigned": 1}},
 		"data missing":        {requestWith(`{"id": 41331192}`, strings.Repeat("A", 43)+"="), nil, map[string]float64{"Received": 1, "Rejected unsigned": 1}},
