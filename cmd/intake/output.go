@@ -37,7 +37,7 @@ func (a *app) confirm(question string, yes bool) error {
 		return nil
 	}
 	if !isatty.IsTerminal(a.in.Fd()) {
-		return errors.New("this cannot be undone, and nobody is there to ask: confirm it with --yes")
+		return fmt.Errorf("%s That cannot be undone, and nobody is there to ask: confirm it with --yes. Nothing was changed", question)
 	}
 	fmt.Fprintf(a.err, "%s Type yes to go on: ", question)
 	answer, err := bufio.NewReader(a.in).ReadString('\n')

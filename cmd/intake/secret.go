@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
 
@@ -26,13 +27,14 @@ type secretCommands struct {
 
 type secretSetCommand struct {
 	NoCheck bool `help:"Write without asking Veryfi whether the credentials are right."`
+	Yes     bool `help:"Do not ask before a client secret stops verifying."`
 }
 
 // Help is shown by --help.
 func (secretSetCommand) Help() string {
 	return `Asks for the four values of Veryfi's Settings > Keys and does not show what you type; Enter alone keeps a value as it is. From a pipe it reads JSON: {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}; a name that is left out keeps its value. An API key that begins with vrfk_ needs no username.
 
-Nothing is written when nothing has changed: a second write would lose the previous values, with which webhooks are verified that were signed before a rotation.`
+Nothing is written when nothing has changed: a second write would lose the previous values, with which webhooks are verified that were signed before a rotation. When only the other values have changed, the previous client secret is kept; when the client secret changes twice within a day, the command asks.`
 }
 
 // Run writes the secret.
@@ -63,14 +65,7 @@ func (c secretSetCommand) Run(a *app) error {
 			return fmt.Errorf("Veryfi could not be asked whether the credentials are right: %w. Nothing was written. Try again, or write them unasked with --no-check", err)
 		}
 	}
-	text, err := json.Marshal(after) //nolint:gosec // for the secret itself
-	if err != nil {
-		return err
-	}
-	_, err = secretsmanager.NewFromConfig(d.aws).PutSecretValue(a, &secretsmanager.PutSecretValueInput{
-		SecretId: aws.String(d.outputs[secretID]), SecretString: aws.String(string(text)),
-	})
-	if err != nil {
+	if err := c.write(a, d, after); err != nil {
 		return err
 	}
 	message := "Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes."
@@ -78,6 +73,67 @@ func (c secretSetCommand) Run(a *app) error {
 		message += "\nWebhooks that were signed with the client secret before still verify. `intake secret revoke` ends that."
 	}
 	return a.told(map[string]bool{"written": true}, message)
+}
+
+// write makes the credentials the current version. Secrets Manager makes the one that
+// was current the previous one, and forgets the one before.
+func (c secretSetCommand) write(a *app, d *deployment, after secret.Credentials) error {
+	text, err := json.Marshal(after) //nolint:gosec // for the secret itself
+	if err != nil {
+		return err
+	}
+	current, err := d.version(a, "AWSCURRENT")
+	if err != nil {
+		return err
+	}
+	previous, err := d.version(a, awsPrevious)
+	if err != nil {
+		return err
+	}
+	const inUse = 24 * time.Hour // Veryfi's three tries have ended by then
+	verifies := previous.ClientSecret != "" && previous.ClientSecret != current.ClientSecret
+	keep := verifies && after.ClientSecret == current.ClientSecret
+	if verifies && !keep && previous.ClientSecret != after.ClientSecret && time.Since(current.created) < inUse {
+		if err := a.confirm("The client secret was changed less than a day ago. Webhooks that were signed before that will be refused.", c.Yes); err != nil {
+			return err
+		}
+	}
+	client, id := secretsmanager.NewFromConfig(d.aws), d.outputs[secretID]
+	if _, err := client.PutSecretValue(a, &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: aws.String(string(text))}); err != nil || !keep {
+		return err
+	}
+	_, err = client.UpdateSecretVersionStage(a, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: &id, VersionStage: aws.String(awsPrevious), RemoveFromVersionId: &current.id, MoveToVersionId: &previous.id,
+	})
+	if err != nil {
+		return fmt.Errorf("written, but the previous client secret does not verify webhooks any more: %w", err)
+	}
+	return nil
+}
+
+// awsPrevious is the stage of the values before the last rotation.
+const awsPrevious = "AWSPREVIOUS"
+
+// A version is one of the secret's.
+type version struct {
+	secret.Credentials
+	id      string
+	created time.Time
+}
+
+// version returns the version with a stage; it is empty when no version has the stage.
+func (d *deployment) version(ctx context.Context, stage string) (v version, err error) {
+	out, err := secretsmanager.NewFromConfig(d.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(d.outputs[secretID]), VersionStage: &stage})
+	if _, none := errors.AsType[*types.ResourceNotFoundException](err); none {
+		return v, nil
+	}
+	if err != nil {
+		return v, err
+	}
+	_ = json.Unmarshal([]byte(aws.ToString(out.SecretString)), &v.Credentials) // what is no JSON verifies nothing
+	v.Credentials = v.Trimmed()
+	v.id, v.created = aws.ToString(out.VersionId), aws.ToTime(out.CreatedDate)
+	return v, nil
 }
 
 // told prints a result.
@@ -167,16 +223,15 @@ func (c secretRevokeCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	const previous = "AWSPREVIOUS"
 	for version, stages := range described.VersionIdsToStages {
-		if !slices.Contains(stages, previous) {
+		if !slices.Contains(stages, awsPrevious) {
 			continue
 		}
 		if err := a.confirm("Webhooks that were signed with the previous client secret will be refused.", c.Yes); err != nil {
 			return err
 		}
 		_, err := client.UpdateSecretVersionStage(a, &secretsmanager.UpdateSecretVersionStageInput{
-			SecretId: &id, VersionStage: aws.String(previous), RemoveFromVersionId: &version,
+			SecretId: &id, VersionStage: aws.String(awsPrevious), RemoveFromVersionId: &version,
 		})
 		if err != nil {
 			return err

@@ -23,21 +23,22 @@ const (
 type Server struct {
 	id string
 
-	mu     sync.Mutex
-	values map[string]version // by stage
-	down   bool
-	calls  int
+	mu       sync.Mutex
+	versions map[string]version // by id; AWS deletes one without a stage some time later
+	stages   map[string]string  // ids of versions, by stage
+	down     bool
+	calls    int
 }
 
 type version struct {
-	id, value string
-	created   time.Time
+	value   string
+	created time.Time
 }
 
 // New returns a server for a secret that has a current value and, as every new
 // secret, no previous one.
 func New(id, value string) *Server {
-	s := &Server{id: id, values: map[string]version{}}
+	s := &Server{id: id, versions: map[string]version{}, stages: map[string]string{}}
 	s.Put(value)
 	return s
 }
@@ -46,11 +47,13 @@ func New(id, value string) *Server {
 func (s *Server) Put(value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if current, ok := s.values[Current]; ok {
-		s.values[Previous] = current
+	if current, ok := s.stages[Current]; ok {
+		s.stages[Previous] = current
 	}
 	now := time.Now()
-	s.values[Current] = version{id: now.Format("20060102-150405.000000000-version"), value: value, created: now}
+	id := now.Format("20060102-150405.000000000-version")
+	s.versions[id] = version{value, now}
+	s.stages[Current] = id
 }
 
 // Remove takes a stage away from its value, as an operator does with a leaked
@@ -58,7 +61,21 @@ func (s *Server) Put(value string) {
 func (s *Server) Remove(stage string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.values, stage)
+	delete(s.stages, stage)
+}
+
+// move takes a stage from a version and gives it to another, or to none. It reports
+// whether both are there, and the stage where it was said to be.
+func (s *Server) move(stage, from, to string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.versions[to]; s.stages[stage] != from || to != "" && !known {
+		return false
+	}
+	if s.stages[stage] = to; to == "" {
+		delete(s.stages, stage)
+	}
+	return true
 }
 
 // SetDown makes every call fail, or work again.
@@ -83,6 +100,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		VersionStage        string
 		SecretString        string
 		RemoveFromVersionID string `json:"RemoveFromVersionId"`
+		MoveToVersionID     string `json:"MoveToVersionId"`
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&input); err != nil {
 		fail(w, http.StatusBadRequest, "SerializationException", err.Error())
@@ -94,7 +112,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.calls++
 	down := s.down
-	version, ok := s.values[input.VersionStage]
+	id, ok := s.stages[input.VersionStage]
+	version := s.versions[id]
 	s.mu.Unlock()
 	answer := map[string]any{"ARN": "arn:aws:secretsmanager:us-east-1:000000000000:secret:" + s.id, "Name": s.id}
 	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
@@ -109,20 +128,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: "+input.VersionStage)
 		return
 	case operation == "GetSecretValue":
-		answer["VersionId"], answer["SecretString"] = version.id, version.value
+		answer["VersionId"], answer["SecretString"] = id, version.value
 		answer["VersionStages"] = []string{input.VersionStage}
 		answer["CreatedDate"] = float64(version.created.UnixMilli()) / 1000
 	case operation == "PutSecretValue":
 		s.Put(input.SecretString)
 		answer["VersionStages"] = []string{Current}
 	case operation == "DescribeSecret":
-		answer["VersionIdsToStages"] = s.stages()
+		answer["VersionIdsToStages"] = s.staged()
 	case operation == "UpdateSecretVersionStage":
-		if !ok || input.RemoveFromVersionID != version.id {
-			fail(w, http.StatusBadRequest, "InvalidParameterException", "The staging label "+input.VersionStage+" isn't attached to that version.")
+		if !s.move(input.VersionStage, input.RemoveFromVersionID, input.MoveToVersionID) {
+			fail(w, http.StatusBadRequest, "InvalidParameterException", "The staging label "+input.VersionStage+" isn't attached to that version, or there is no version to move it to.")
 			return
 		}
-		s.Remove(input.VersionStage)
 	default:
 		fail(w, http.StatusBadRequest, "UnknownOperationException", "the stand-in does not know "+operation)
 		return
@@ -130,15 +148,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// stages returns the stages of each version.
-func (s *Server) stages() map[string][]string {
+// staged returns the stages of each version that has any.
+func (s *Server) staged() map[string][]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stages := map[string][]string{}
-	for stage, v := range s.values {
-		stages[v.id] = append(stages[v.id], stage)
+	staged := map[string][]string{}
+	for stage, id := range s.stages {
+		staged[id] = append(staged[id], stage)
 	}
-	return stages
+	return staged
 }
 
 func fail(w http.ResponseWriter, status int, kind, message string) {

@@ -80,6 +80,32 @@ func TestDownIsAServerErrorUntilItIsUp(t *testing.T) {
 	want(t, s, "", "one")
 }
 
+// TestStageMovesBack is what keeps a client secret when only another value changes.
+func TestStageMovesBack(t *testing.T) {
+	t.Parallel()
+	s := New("VeryfiSecret", "one")
+	s.Put("two")
+	before := s.staged()
+	s.Put("three")
+	c, id := client(t, s), aws.String("VeryfiSecret")
+	var one, two string
+	for version, stages := range before {
+		if stages[0] == Previous {
+			one = version
+		} else {
+			two = version
+		}
+	}
+	for _, to := range []*string{aws.String("a version that there is not......"), &one} {
+		_, err := c.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{SecretId: id, VersionStage: aws.String(Previous), RemoveFromVersionId: &two, MoveToVersionId: to})
+		if (err == nil) != (to == &one) {
+			t.Errorf("to %s: %v", *to, err)
+		}
+	}
+	want(t, s, Current, "three")
+	want(t, s, Previous, "one")
+}
+
 // TestOperatorRotatesAndRevokes makes the calls of `intake secret`.
 func TestOperatorRotatesAndRevokes(t *testing.T) {
 	t.Parallel()
