@@ -90,6 +90,44 @@ func TestAnIdleStackIsQuiet(t *testing.T) {
 	}
 }
 
+// TestEachAlarmRingsAtItsThreshold gives each alarm its own metric, as it is written
+// down: at the threshold it rings, and just below it does not.
+func TestEachAlarmRingsAtItsThreshold(t *testing.T) {
+	t.Parallel()
+	stack, err := template.Read("template.yaml", map[string]string{"SilenceAlarmHours": "24", "DocumentEvents": "eventbridge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	references := stack.Names()
+	references["AWS::StackName"] = "busy"
+	now := time.Now()
+	state := func(a template.Alarm, value float64) string {
+		dimensions := map[string]string{}
+		for _, d := range a.Dimensions {
+			dimensions[d.Name] = d.Value
+		}
+		var m cloudwatch.Metrics
+		m.Add(a.Namespace, a.MetricName, dimensions, now, value)
+		return m.State(a, now)
+	}
+	for _, id := range stack.Alarms() {
+		a, err := stack.Alarm(id, references)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, below := cloudwatch.Ringing, cloudwatch.Quiet
+		if id == "SilenceAlarm" { // one webhook in the last hour ends it
+			at, below = cloudwatch.Quiet, cloudwatch.Ringing
+		}
+		if got := state(a, a.Threshold); got != at {
+			t.Errorf("%s: at %v it is %s", id, a.Threshold, got)
+		}
+		if got := state(a, a.Threshold-1); got != below {
+			t.Errorf("%s: at %v it is %s", id, a.Threshold-1, got)
+		}
+	}
+}
+
 type alarm struct {
 	AlarmName, AlarmDescription, Namespace, MetricName, Statistic, ComparisonOperator, TreatMissingData string
 	Dimensions                                                                                          []struct{ Name, Value string }
