@@ -21,6 +21,8 @@ const fill = "`intake secret set` asks for the four values of Veryfi's Settings 
 func (d doctor) secret() ([]finding, error) {
 	known, err := d.credentials(d)
 	switch {
+	case errors.Is(err, secret.ErrForm):
+		return wrong("%v: %s, and writes them so", secret.ErrForm, fill), nil
 	case err != nil:
 		return nil, err
 	case known == secret.Credentials{}:
@@ -35,7 +37,7 @@ func (d doctor) secret() ([]finding, error) {
 
 func (d doctor) asksVeryfi() ([]finding, error) {
 	known, err := d.credentials(d)
-	if err != nil {
+	if err != nil && !errors.Is(err, secret.ErrForm) {
 		return nil, err
 	}
 	if !retrieves(known) {

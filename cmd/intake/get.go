@@ -75,7 +75,7 @@ func (c getCommand) print(a *app, row item) error {
 	case err != nil:
 		return err
 	case c.Document && document == nil:
-		return fmt.Errorf("the row has no document: its status is %s", row["status"])
+		return fmt.Errorf("the row has no document: its status is %s", row.status())
 	case c.Document:
 		_, err := fmt.Fprintf(a.out, "%s\n", document)
 		return err

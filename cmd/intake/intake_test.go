@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 //	                   before the last rotation
 //	document ID        have Veryfi hold a document
 //	veryfi STATUS      have Veryfi answer all requests so; `veryfi well` ends that
+//	secret TEXT        write that into the secret, as in the console
 //	rotate             have Veryfi take other credentials, as in rotated.json
 //	table denied       have DynamoDB refuse to write rows; `table well` ends that
 //	row ID STATUS      wait until the row has the status
@@ -61,7 +62,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"stack": inWorld((*world).start), "deliver": inWorld((*world).deliver), "document": inWorld((*world).document),
-			"veryfi": inWorld((*world).veryfi), "rotate": inWorld((*world).rotate), "table": inWorld((*world).table), "row": inWorld((*world).row),
+			"veryfi": inWorld((*world).veryfi), "secret": inWorld((*world).secret), "rotate": inWorld((*world).rotate), "table": inWorld((*world).table), "row": inWorld((*world).row),
 			"queue": inWorld((*world).queue), "polling": inWorld((*world).polling), "killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
 		},
 	})
@@ -165,6 +166,11 @@ func (w *world) veryfi(_ *testscript.TestScript, arguments []string) error {
 	status, err := strconv.Atoi(arguments[0])
 	w.stack.Veryfi.Always(standin.Status(status))
 	return err
+}
+
+func (w *world) secret(_ *testscript.TestScript, arguments []string) error {
+	w.stack.Secrets.Put(arguments[0])
+	return nil
 }
 
 func (w *world) rotate(ts *testscript.TestScript, _ []string) error {

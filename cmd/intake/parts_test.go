@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,21 +128,28 @@ func TestTimesAreForPeople(t *testing.T) {
 
 func TestAStoryHasTheLinesOfItsRequest(t *testing.T) {
 	t.Parallel()
-	s := story{only: "7", requests: map[string]bool{}}
-	line := func(members map[string]any) logLine { return logLine{members: members} }
-	for _, test := range []struct {
-		line logLine
-		has  bool
-	}{
-		{line(map[string]any{"document_id": "8", "request_id": "b"}), false},
-		{line(map[string]any{"document_id": "7", "request_id": "a"}), true},
-		{line(map[string]any{"request_id": "a", "message": "about the request"}), true},
-		{line(map[string]any{"document_id": "9", "request_id": "a"}), false},
-		{line(nil), false},
+	line := func(text, request, document string) logLine {
+		return logLine{text: text, members: map[string]any{"request_id": request, "document_id": document}}
+	}
+	s := story{only: "7", requests: map[string]bool{}, waiting: map[string][]logLine{}}
+	var got []string
+	for _, lines := range [][]logLine{
+		{line("several ids", "a", ""), line("another", "b", "8"), line("refused", "c", ""), {text: "text"}},
+		{line("stored", "a", "7"), line("stored too", "a", "9"), line("about the request", "a", "")},
+		{line("by hand", "", "7"), line("of nothing", "", "")},
 	} {
-		if got := s.has(test.line); got != test.has {
-			t.Errorf("%v: %v", test.line.members, got)
+		for _, l := range s.of(lines) {
+			got = append(got, l.text)
 		}
+	}
+	if diff := cmp.Diff([]string{"several ids", "stored", "about the request", "by hand"}, got); diff != "" {
+		t.Error(diff)
+	}
+	for n := range 2 * mostWaiting {
+		s.of([]logLine{line("refused", strconv.Itoa(n), "")})
+	}
+	if len(s.waiting) > mostWaiting {
+		t.Errorf("%d requests are remembered", len(s.waiting))
 	}
 }
 

@@ -43,18 +43,18 @@ func (c secretSetCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	before, err := d.credentials(a)
+	before, err := d.version(a, awsCurrent)
 	if err != nil {
 		return err
 	}
-	after, err := a.readCredentials(before)
+	after, err := a.readCredentials(before.Credentials)
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(after.Verifies(), after.Retrieves()); err != nil {
 		return errors.New("a value is missing: client_id, client_secret and api_key are needed, and username unless the API key begins with vrfk_. Nothing was written")
 	}
-	if after == before {
+	if after == before.Credentials {
 		return a.told(map[string]bool{"written": false}, "Nothing has changed, and nothing was written.")
 	}
 	if !c.NoCheck {
@@ -65,7 +65,7 @@ func (c secretSetCommand) Run(a *app) error {
 			return fmt.Errorf("Veryfi could not be asked whether the credentials are right: %w. Nothing was written. Try again, or write them unasked with --no-check", err)
 		}
 	}
-	if err := c.write(a, d, after); err != nil {
+	if err := c.write(a, d, before, after); err != nil {
 		return err
 	}
 	message := "Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes."
@@ -77,12 +77,8 @@ func (c secretSetCommand) Run(a *app) error {
 
 // write makes the credentials the current version. Secrets Manager makes the one that
 // was current the previous one, and forgets the one before.
-func (c secretSetCommand) write(a *app, d *deployment, after secret.Credentials) error {
+func (c secretSetCommand) write(a *app, d *deployment, before version, after secret.Credentials) error {
 	text, err := json.Marshal(after) //nolint:gosec // for the secret itself
-	if err != nil {
-		return err
-	}
-	current, err := d.version(a, "AWSCURRENT")
 	if err != nil {
 		return err
 	}
@@ -91,9 +87,9 @@ func (c secretSetCommand) write(a *app, d *deployment, after secret.Credentials)
 		return err
 	}
 	const inUse = 24 * time.Hour // Veryfi's three tries have ended by then
-	verifies := previous.ClientSecret != "" && previous.ClientSecret != current.ClientSecret
-	keep := verifies && after.ClientSecret == current.ClientSecret
-	if verifies && !keep && previous.ClientSecret != after.ClientSecret && time.Since(current.created) < inUse {
+	verifies := previous.ClientSecret != "" && previous.ClientSecret != before.ClientSecret
+	keep := verifies && after.ClientSecret == before.ClientSecret
+	if verifies && !keep && previous.ClientSecret != after.ClientSecret && time.Since(before.created) < inUse {
 		if err := a.confirm("The client secret was changed less than a day ago. Webhooks that were signed before that will be refused.", c.Yes); err != nil {
 			return err
 		}
@@ -103,7 +99,7 @@ func (c secretSetCommand) write(a *app, d *deployment, after secret.Credentials)
 		return err
 	}
 	_, err = client.UpdateSecretVersionStage(a, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &id, VersionStage: aws.String(awsPrevious), RemoveFromVersionId: &current.id, MoveToVersionId: &previous.id,
+		SecretId: &id, VersionStage: aws.String(awsPrevious), RemoveFromVersionId: &before.id, MoveToVersionId: &previous.id,
 	})
 	if err != nil {
 		return fmt.Errorf("written, but the previous client secret does not verify webhooks any more: %w", err)
@@ -111,8 +107,11 @@ func (c secretSetCommand) write(a *app, d *deployment, after secret.Credentials)
 	return nil
 }
 
-// awsPrevious is the stage of the values before the last rotation.
-const awsPrevious = "AWSPREVIOUS"
+// The stages of the values that are in use, and of those before the last change.
+const (
+	awsCurrent  = "AWSCURRENT"
+	awsPrevious = "AWSPREVIOUS"
+)
 
 // A version is one of the secret's.
 type version struct {

@@ -139,6 +139,8 @@ func explain(err error, g globals) error {
 		return fmt.Errorf("AWS does not let you do this: %s. Use a --profile that may", api.ErrorMessage())
 	case errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "ExpiredToken"):
 		return errors.New("your AWS session has ended: sign in again, as with `aws sso login`")
+	case strings.Contains(err.Error(), "SSO token"), strings.Contains(err.Error(), "SSO session"):
+		return errors.New("your AWS session has ended: sign in again with `aws sso login`")
 	case strings.Contains(err.Error(), "failed to refresh cached credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
 		return errors.New("no AWS credentials are found: set a profile up with `aws configure`, and name it with --profile or AWS_PROFILE")
 	}

@@ -34,16 +34,13 @@ func (c tailCommand) Run(a *app) error {
 		return err
 	}
 	follower := newFollower(d, "", time.Now().Add(-c.Since), webhookLog, processorLog, reconcilerLog)
-	story := story{only: c.Document, requests: map[string]bool{}}
+	story := story{only: c.Document, requests: map[string]bool{}, waiting: map[string][]logLine{}}
 	for {
 		lines, err := follower.next(a)
 		if err != nil {
 			return a.unlessStopped(err)
 		}
-		for _, line := range lines {
-			if !story.has(line) {
-				continue
-			}
+		for _, line := range story.of(lines) {
 			if a.JSON {
 				if _, err := fmt.Fprintln(a.out, line.text); err != nil {
 					return err
@@ -160,25 +157,38 @@ func (l logLine) String() string {
 	return strings.Join(parts, "  ")
 }
 
-// A story is all lines, or those about one document: what names it, and what has the
-// request's id with them.
+// A story is all lines, or those about one document: those that name it, and those of
+// the same request that name none, as a webhook's with several ids.
 type story struct {
 	only     string
 	requests map[string]bool
+	waiting  map[string][]logLine // by requests of which it is not known yet whether they are about it
 }
 
-func (s story) has(l logLine) bool {
-	if s.only == "" {
-		return true
-	}
-	request := l.member("request_id")
-	if l.member("document_id") == s.only {
-		if request != "" {
-			s.requests[request] = true
+// mostWaiting bounds how many requests are remembered; then all are forgotten.
+const mostWaiting = 1000
+
+// of returns the lines that belong to the story.
+func (s story) of(lines []logLine) (ours []logLine) {
+	for _, l := range lines {
+		request, document := l.member("request_id"), l.member("document_id")
+		switch {
+		case s.only == "", document == "" && s.requests[request]:
+			ours = append(ours, l)
+		case document == s.only:
+			if request != "" {
+				s.requests[request] = true
+			}
+			ours = append(append(ours, s.waiting[request]...), l)
+			delete(s.waiting, request)
+		case document == "" && request != "":
+			if len(s.waiting) >= mostWaiting {
+				clear(s.waiting)
+			}
+			s.waiting[request] = append(s.waiting[request], l)
 		}
-		return true
 	}
-	return l.member("document_id") == "" && s.requests[request]
+	return ours
 }
 
 type codeCommand struct {
@@ -206,6 +216,7 @@ func (c codeCommand) Run(a *app) error {
 		}
 		for _, line := range slices.Backward(lines) { // the last one counts
 			if code := line.member("verification_code"); code != "" {
+				a.note("It came %s. When you have saved the URL again since, wait for the next one with --since 0s.", ago(time.Since(line.at)))
 				return a.told(map[string]any{"verification_code": code, "received_at": line.at.UTC()}, code)
 			}
 		}

@@ -196,7 +196,7 @@ func (s *Source) read(ctx context.Context) {
 	before, beforeErr := s.version(ctx, previous)
 
 	_, none := errors.AsType[*types.ResourceNotFoundException](beforeErr)
-	if none || errors.Is(beforeErr, errForm) {
+	if none || errors.Is(beforeErr, ErrForm) {
 		beforeErr = nil // never changed, or first filled with something else
 	}
 	s.nextRead = s.now().Add(retryInterval)
@@ -215,7 +215,8 @@ func (s *Source) read(ctx context.Context) {
 	}
 }
 
-var errForm = errors.New(`it is not JSON of the form {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}`)
+// ErrForm means that the secret holds something else than the JSON of [Credentials].
+var ErrForm = errors.New(`it is not JSON of the form {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}`)
 
 // version reads one version of the secret. An error never holds any of it.
 func (s *Source) version(ctx context.Context, stage string) (*Credentials, error) {
@@ -225,7 +226,7 @@ func (s *Source) version(ctx context.Context, stage string) (*Credentials, error
 	}
 	var c Credentials
 	if json.Unmarshal([]byte(aws.ToString(out.SecretString)), &c) != nil {
-		return nil, errForm
+		return nil, ErrForm
 	}
 	c = c.Trimmed()
 	return &c, nil
