@@ -12,6 +12,7 @@ import (
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/veryfi"
 )
 
 // The way between Veryfi and the stack: the credentials, and the webhook.
@@ -46,6 +47,8 @@ func (d doctor) asksVeryfi() ([]finding, error) {
 	switch err := d.accepts(d, known); {
 	case errors.Is(err, errRefused):
 		return wrong("%v, and put the right ones in with `intake secret set`", err), nil
+	case veryfi.ClassOf(err) == veryfi.Throttled:
+		return wrong("%v: a limit is reached. See what else uses the same Veryfi account; documents come later", err), nil
 	case err != nil:
 		return wrong("%v: it may be down; documents wait until it is back", err), nil
 	default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -42,7 +41,7 @@ func TestMain(m *testing.M) {
 //	veryfi STATUS      have Veryfi answer all requests so; `veryfi well` ends that
 //	secret TEXT        write that into the secret, as in the console
 //	rotate             have Veryfi take other credentials, as in rotated.json
-//	table denied       have DynamoDB refuse to write rows; `table well` ends that
+//	denied OPERATION   have AWS refuse calls whose names begin so; `allowed` ends that
 //	row ID STATUS      wait until the row has the status
 //	queue ATTRIBUTE VALUE
 //	                   change DocumentQueue by hand
@@ -62,7 +61,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"stack": inWorld((*world).start), "deliver": inWorld((*world).deliver), "document": inWorld((*world).document),
-			"veryfi": inWorld((*world).veryfi), "secret": inWorld((*world).secret), "rotate": inWorld((*world).rotate), "table": inWorld((*world).table), "row": inWorld((*world).row),
+			"veryfi": inWorld((*world).veryfi), "secret": inWorld((*world).secret), "rotate": inWorld((*world).rotate), "denied": inWorld((*world).denied), "allowed": inWorld((*world).allowed), "row": inWorld((*world).row),
 			"queue": inWorld((*world).queue), "polling": inWorld((*world).polling), "killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
 		},
 	})
@@ -181,21 +180,23 @@ func (w *world) rotate(ts *testscript.TestScript, _ []string) error {
 		w.credentials.ClientID, w.credentials.ClientSecret, w.credentials.APIKey), 0o600)
 }
 
-// table lets whoever asks read, and nobody write.
-func (w *world) table(_ *testscript.TestScript, arguments []string) error {
-	if arguments[0] == "well" {
-		w.stack.AWS.SetIntercept(nil)
-		return nil
-	}
+// denied has AWS refuse calls whose names begin so, whoever makes them.
+func (w *world) denied(_ *testscript.TestScript, arguments []string) error {
 	w.stack.AWS.SetIntercept(func(_ endpoint.Service, next http.Handler, rw http.ResponseWriter, r *http.Request) {
-		if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutItem") {
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if !strings.HasPrefix(operation, arguments[0]) {
 			next.ServeHTTP(rw, r)
 			return
 		}
 		rw.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		rw.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(rw, `{"__type":"AccessDeniedException","message":"User is not authorized to perform: dynamodb:PutItem"}`)
+		fmt.Fprintf(rw, `{"__type":"AccessDeniedException","message":"User is not authorized to perform: %s"}`, operation)
 	})
+	return nil
+}
+
+func (w *world) allowed(*testscript.TestScript, []string) error {
+	w.stack.AWS.SetIntercept(nil)
 	return nil
 }
 
