@@ -48,7 +48,7 @@ func (d doctor) asksVeryfi() ([]finding, error) {
 	case errors.Is(err, errRefused):
 		return wrong("%v, and put the right ones in with `intake secret set`", err), nil
 	case veryfi.ClassOf(err) == veryfi.Throttled:
-		return wrong("%v: a limit is reached. See what else uses the same Veryfi account; documents come later", err), nil
+		return wrong("%v. See what else uses the same Veryfi account; documents come later", err), nil
 	case err != nil:
 		return wrong("%v: it may be down; documents wait until it is back", err), nil
 	default:
