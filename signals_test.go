@@ -197,7 +197,7 @@ func (c *contract) alarmsRing() {
 		}
 	}
 	slices.Sort(names)
-	if said := c.alarmsSaid(); !slices.Equal(said, names) {
+	if said := said(c.t, "Alarms"); !slices.Equal(said, names) {
 		c.errorf("docs/operate.md has the alarms %v, the template %v", said, names)
 	}
 	if email := c.file.Resources["AlarmSubscription"]; email.Condition != "TellsSomebody" || email.Properties["TopicArn"] != "AlarmTopic" || email.Properties["Endpoint"] != "AlarmEmail" || email.Properties["Protocol"] != "email" {
@@ -205,19 +205,36 @@ func (c *contract) alarmsRing() {
 	}
 }
 
-// alarmsSaid returns the alarms that docs/operate.md has, sorted.
-func (c *contract) alarmsSaid() (names []string) {
+// said returns the names in the first column of the table in a section of
+// docs/operate.md, sorted. What stands behind "by" is no name.
+func said(t *testing.T, section string) (names []string) {
+	t.Helper()
 	text, err := os.ReadFile("docs/operate.md")
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "\n## Alarms\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	for _, row := range regexp.MustCompile("(?m)^\\| `([\\w-]+)` \\|").FindAllStringSubmatch(section, -1) {
-		names = append(names, row[1])
+	_, rest, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]+) \\|").FindAllStringSubmatch(rest, -1) {
+		column, _, _ := strings.Cut(row[1], " by ")
+		for _, name := range regexp.MustCompile("`([\\w-]+)`").FindAllStringSubmatch(column, -1) {
+			names = append(names, name[1])
+		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+func TestEveryMetricIsExplained(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, m := range metrics.All() {
+		names = append(names, m.Name)
+	}
+	slices.Sort(names)
+	if said := said(t, "What is counted"); !slices.Equal(said, names) {
+		t.Errorf("docs/operate.md has the metrics %v, the code %v", said, names)
+	}
 }
 
 // toDo is what an alarm's description says to do first.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
 
 	intake "veryfi-intake"
 	"veryfi-intake/local/stack"
@@ -102,4 +104,58 @@ func words(line string) []string {
 		found = append(found, match[1]+match[2])
 	}
 	return slices.DeleteFunc(found, func(word string) bool { return word == "" })
+}
+
+// TestActionsThatAreNeededAreSaid compares what this command calls, and the packages it
+// has do so, with the table of actions in docs/operate.md.
+func TestActionsThatAreNeededAreSaid(t *testing.T) {
+	t.Parallel()
+	called := map[string]bool{"secretsmanager:GetSecretValue": true, "dynamodb:GetItem": true, "dynamodb:Query": true} // by shared/secret and shared/store
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// IAM names some calls otherwise.
+	action := map[string]string{
+		"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility", "lambda:Invoke": "lambda:InvokeFunction", "cloudwatchlogs:FilterLogEvents": "logs:FilterLogEvents",
+	}
+	input := regexp.MustCompile(`&([a-z]+)\.(\w+)Input\{`)
+	for _, path := range sources {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range input.FindAllStringSubmatch(string(text), -1) {
+			name := match[1] + ":" + match[2]
+			if known, ok := action[name]; ok {
+				name = known
+			}
+			called[name] = true
+		}
+	}
+	docs, err := os.ReadFile("../../docs/operate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(docs), "## What the operator may do")
+	said := map[string]bool{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		service := ""
+		for _, match := range regexp.MustCompile("`(?:([a-z]+):)?([A-Z]\\w+)`").FindAllStringSubmatch(cells[2], -1) {
+			if match[1] != "" {
+				service = match[1]
+			}
+			said[service+":"+match[2]] = true
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(called)), slices.Sorted(maps.Keys(said))); diff != "" {
+		t.Errorf("what is called (-) is not what is said (+):\n%s", diff)
+	}
 }
