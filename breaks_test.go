@@ -55,6 +55,7 @@ func TestBreaksAreNoticed(t *testing.T) {
 		{"a credential in a variable", "VERYFI_API_KEY: !Ref AWS::NoValue", "VERYFI_API_KEY: abc", "deployed with VERYFI_API_KEY", none},
 		{"logs for ever", "      RetentionInDays: !Ref LogRetentionDays\n", remove, "for ever", none},
 		{"logs elsewhere", "        LogGroup: !Ref ProcessorLogGroup\n", remove, "no log group", none},
+		{"Lambda's own lines", "        SystemLogLevel: WARN # as", "        SystemLogLevel: INFO # as", "two lines more", none},
 		{"metrics below the level", "        LogGroup: !Ref ProcessorLogGroup\n", "        LogGroup: !Ref ProcessorLogGroup\n        ApplicationLogLevel: ERROR\n", "dropped", none},
 		{"an alarm of a metric that is not", "MetricName: RetryAge", "MetricName: RetryingAge", "no metric RetryingAge", none},
 		{"an alarm of another queue", "{ Name: QueueName, Value: !GetAtt DeadLetterQueue.QueueName }", "{ Name: QueueName, Value: !GetAtt DocumentQueue.QueueName }", "no alarm rings", none},

@@ -66,7 +66,7 @@ func Levers(s Setup, p Prices) (headers []string, rows [][]string, err error) {
 		{"x86_64", s, p.x86()},
 		{"no reconciler (ReconcileEnabled=false)", change(func(s *Setup) { s.ReconcileReads = 0 }), p},
 		{"ReconcileWindowHours=4", change(func(s *Setup) { s.ReconcileReads = 4 }), p},
-		{"Lambda's own log lines for the webhook (SystemLogLevel)", change(func(s *Setup) { s.SystemLogs = true }), p},
+		{"Lambda's own log lines (SystemLogLevel)", change(func(s *Setup) { s.SystemLogs = true }), p},
 		{"no point-in-time recovery", change(func(s *Setup) { s.Backup = false }), p},
 		{"table class Standard-IA", s, p.infrequentAccess()},
 		{"all documents gzipped (not offered: nobody can query them)", change(func(s *Setup) { s.Gzipped = true }), p},

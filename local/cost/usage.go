@@ -71,7 +71,8 @@ type Setup struct {
 	RetentionDays                  float64 // of logs
 	Backup                         bool    // point-in-time recovery
 	Alarms                         int
-	// SystemLogs are Lambda's own lines about each invocation of the webhook.
+	// SystemLogs are Lambda's own lines about each invocation of the webhook and the
+	// processor.
 	SystemLogs bool
 	// Gzipped has all documents stored in document_gzip.
 	Gzipped bool
@@ -143,9 +144,9 @@ func PerMillion(size int, s Setup, p Prices) (Bill, error) {
 	}
 	webhook := callMilliseconds + throttled(cpuMilliseconds, s.WebhookMemory)
 	batch := veryfiMilliseconds + tableMilliseconds + (s.Batch-1)*1000/s.RequestsPerSecond + throttled(s.Batch*cpuMilliseconds, s.ProcessorMemory)
-	logs := WebhookLog + ProcessorLog + accessLog + systemLog/s.Batch
+	logs := float64(WebhookLog + ProcessorLog + accessLog)
 	if s.SystemLogs {
-		logs += systemLog
+		logs += systemLog * (1 + 1/s.Batch)
 	}
 	stored := million * float64(item) / gigabyte
 	bill := Bill{

@@ -186,6 +186,7 @@ type try struct {
 	body         string
 	receipt      string
 	receiveCount int         // this delivery counted in
+	queued       time.Time   // when the message came into the queue, the last time it was redriven
 	seen         store.State // what is known of the row
 	looked       bool        // seen is what the row is now
 	alone        bool        // no other record is processed beside it
@@ -199,6 +200,7 @@ func (t *try) count(values ...metrics.Value) { t.counted = append(t.counted, val
 func (h *Handler) newTry(r events.SQSMessage) *try {
 	t := &try{body: r.Body, receipt: r.ReceiptHandle, receiveCount: receiveCount(r)}
 	t.message, t.unreadable = event.DecodeMessage(r.Body)
+	t.queued = queuedAt(r, t.message)
 	t.log = h.Log.With(
 		slog.String("request_id", t.message.RequestID),
 		slog.String("document_id", t.key()),
@@ -233,6 +235,16 @@ func receiveCount(r events.SQSMessage) int {
 	return n
 }
 
+// queuedAt returns when a message came into the queue. That is when its webhook came,
+// but for one that was redriven.
+func queuedAt(r events.SQSMessage, m event.Message) time.Time {
+	milliseconds, err := strconv.ParseInt(r.Attributes["SentTimestamp"], 10, 64)
+	if err != nil {
+		return m.ReceivedAt
+	}
+	return time.UnixMilli(milliseconds)
+}
+
 // key returns the key of the row, or nothing when the message does not tell.
 func (t *try) key() string {
 	if t.message.Task() == event.KeepData && t.message.Data == "" {
@@ -259,7 +271,7 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 		return err
 	}
 	if t.settledBy(t.seen) {
-		t.log.InfoContext(ctx, "nothing to do, the document is stored", h.Metrics.Of(t.counted...))
+		h.nothingToDo(ctx, t)
 		return nil
 	}
 	row := t.row()
@@ -283,6 +295,10 @@ func (h *Handler) process(ctx context.Context, t *try) (err error) {
 		}
 	}
 	return err
+}
+
+func (h *Handler) nothingToDo(ctx context.Context, t *try) {
+	t.log.InfoContext(ctx, "nothing to do, the document is stored", h.Metrics.Of(t.counted...))
 }
 
 // lookTogether reads the rows of a batch in one call, which takes a fraction of the

@@ -35,7 +35,8 @@ func (h *Handler) mark(ctx context.Context, t *try) error {
 	}
 	row := t.row()
 	row.Status, row.Error = store.Retrying, classInterrupted+": an earlier try has ended without a result"
-	return h.put(ctx, t, row)
+	_, err := h.put(ctx, t, row)
+	return err
 }
 
 // isUntraced reports whether the row knows nothing of the try before this one.

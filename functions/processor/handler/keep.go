@@ -78,7 +78,7 @@ func (h *Handler) rescue(ctx context.Context, t *try, row store.Row, why error) 
 	t.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()), h.Metrics.Of(t.counted...))
 	row.Status, row.Document, row.RetrievedAt = store.Retrying, nil, time.Time{}
 	row.Error = fmt.Sprintf("%s: %s", classRescued, inQueue(why))
-	if err := h.put(ctx, t, row); err != nil {
+	if _, err := h.put(ctx, t, row); err != nil {
 		t.log.WarnContext(ctx, "the row could not be written", slog.String("error", err.Error()))
 	}
 	return nil
@@ -97,24 +97,28 @@ func (t *try) isKept() bool {
 
 // store is put of a row that says how the document is in the end.
 func (h *Handler) store(ctx context.Context, t *try, row store.Row) error {
-	err := h.put(ctx, t, row)
-	if err == nil {
-		if row.Status == store.Processed {
-			t.count(metrics.Stored.One())
-			if !row.ReceivedAt.IsZero() {
-				t.count(metrics.TimeToRow.Took(h.Now().Sub(row.ReceivedAt)))
-			}
-		} else {
-			t.count(metrics.Recorded.For(string(row.Status), 1))
+	written, err := h.put(ctx, t, row)
+	switch {
+	case err != nil:
+		return err
+	case !written:
+		h.nothingToDo(ctx, t)
+		return nil
+	case row.Status != store.Processed:
+		t.count(metrics.Recorded.For(string(row.Status), 1))
+	default:
+		t.count(metrics.Stored.One())
+		if !row.ReceivedAt.IsZero() {
+			t.count(metrics.TimeToRow.Took(h.Now().Sub(row.ReceivedAt)))
 		}
-		t.log.InfoContext(ctx, "stored", slog.String("status", string(row.Status)), slog.Int("attempts", row.Attempts), h.Metrics.Of(t.counted...))
 	}
-	return err
+	t.log.InfoContext(ctx, "stored", slog.String("status", string(row.Status)), slog.Int("attempts", row.Attempts), h.Metrics.Of(t.counted...))
+	return nil
 }
 
 // put writes a row, or finds that the table holds a document which this row must
 // not replace; t.seen then says which.
-func (h *Handler) put(ctx context.Context, t *try, row store.Row) error {
+func (h *Handler) put(ctx context.Context, t *try, row store.Row) (written bool, err error) {
 	ctx, cancel := h.brief(ctx)
 	defer cancel()
 	for {
@@ -124,13 +128,13 @@ func (h *Handler) put(ctx context.Context, t *try, row store.Row) error {
 		}
 		err := h.Table.Put(ctx, row, t.seen)
 		if !errors.Is(err, store.ErrSuperseded) {
-			return err
+			return err == nil, err
 		}
 		if t.seen, err = h.Table.Get(ctx, t.key()); err != nil {
-			return err
+			return false, err
 		}
 		if row.Document == nil || t.settledBy(t.seen) {
-			return nil
+			return false, nil
 		}
 		// Over the older version, as it is now.
 	}

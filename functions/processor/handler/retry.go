@@ -130,8 +130,8 @@ func (h *Handler) countFailure(t *try, v verdict, status store.Status) {
 		t.count(metrics.GivenUp.For(v.class, 1))
 	} else {
 		t.count(metrics.Retried.For(v.class, 1))
-		if !t.message.ReceivedAt.IsZero() {
-			t.count(metrics.RetryAge.Took(h.Now().Sub(t.message.ReceivedAt)))
+		if !t.queued.IsZero() {
+			t.count(metrics.RetryAge.Took(h.Now().Sub(t.queued)))
 		}
 	}
 	switch v.class {
@@ -164,7 +164,7 @@ func (h *Handler) settle(ctx context.Context, t *try, err error) (done bool) {
 	if t.key() != "" && (v.class != classTable || lastTry) {
 		row := t.row()
 		row.Status, row.Error = status, text
-		if err := h.put(ctx, t, row); err != nil {
+		if _, err := h.put(ctx, t, row); err != nil {
 			t.log.ErrorContext(ctx, "the row could not be written", slog.String("error", err.Error()))
 			written = false
 		} else if t.settledBy(t.seen) || v.class == string(veryfi.NotFound) && t.isKept() {

@@ -3,10 +3,12 @@ package handler
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/local/cloudwatch"
@@ -62,6 +64,53 @@ func TestEveryTryIsCountedOnce(t *testing.T) {
 				m := message(test.event, 7, "2026-01-02 03:04:05")
 				m.ReceivedAt = time.Now().Add(-30 * time.Second)
 				f.deliver(t, test.receive, m)
+				if diff := cmp.Diff(test.want, cloudwatch.Counted(f.logs.String())); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// TestARedrivenDocumentIsNoOldOne has a transient failure on the first day after a
+// dead letter was brought back.
+func TestARedrivenDocumentIsNoOldOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+		m := message(event.DocumentCreated, 7, "2026-01-02 03:04:05")
+		m.ReceivedAt = time.Now().Add(-72 * time.Hour)
+		redriven := record(m.Encode(), 1)
+		redriven.Attributes["SentTimestamp"] = strconv.FormatInt(time.Now().Add(-10*time.Second).UnixMilli(), 10)
+		if _, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{redriven}}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]float64{"Retried unavailable": 1, "RetryAge": 10}, cloudwatch.Counted(f.logs.String())); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestOnlyWhatIsWrittenIsCounted loses races: against a document that another
+// delivery has stored meanwhile.
+func TestOnlyWhatIsWrittenIsCounted(t *testing.T) {
+	for name, test := range map[string]struct {
+		event string
+		want  map[string]float64
+	}{
+		"a document": {event.DocumentCreated, map[string]float64{"Retrieved": 1}},
+		"a failure":  {event.DocumentFailed, map[string]float64{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture()
+				stored := store.Row{ID: "7", Status: store.Processed, Created: "2026-01-02 03:04:05"}
+				f.table.put = func(context.Context, store.Row) error {
+					f.table.put = nil
+					f.table.rows["7"] = stored
+					return store.ErrSuperseded
+				}
+				f.deliver(t, 1, message(test.event, 7, stored.Created))
 				if diff := cmp.Diff(test.want, cloudwatch.Counted(f.logs.String())); diff != "" {
 					t.Error(diff)
 				}
