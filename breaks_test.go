@@ -68,6 +68,7 @@ func TestBreaksAreNoticed(t *testing.T) {
 		{"an alarm tells nobody", "      AlarmActions: [!Ref AlarmTopic]\n", remove, "tells nobody", none},
 		{"an average of ages", "Statistic: Maximum", "Statistic: Average", "says nothing", none},
 		{"an alarm looks at too short a time", "      EvaluationPeriods: 2\n      DatapointsToAlarm: 1\n", "      EvaluationPeriods: 1\n", "apart", none},
+		{"an alarm ends between two tries", "      MetricName: CredentialsRefused\n      Dimensions:\n        - { Name: Stack, Value: !Ref AWS::StackName }\n      Statistic: Sum\n      Period: 3600\n", "      MetricName: CredentialsRefused\n      Dimensions:\n        - { Name: Stack, Value: !Ref AWS::StackName }\n      Statistic: Sum\n      Period: 300\n", "apart", none},
 		{"a description says nothing", "retrieved. First:", "retrieved. Then:", "CredentialsAlarm does not say", none},
 		{"the dashboard shows another metric", `["VeryfiIntake", "Stored",`, `["VeryfiIntake", "Saved",`, "no metric Saved", none},
 		{"the dashboard shows another stack", `["VeryfiIntake", "Stored", "Stack", "${AWS::StackName}"]`, `["VeryfiIntake", "Stored", "Stack", "prod"]`, "dimensions", none},

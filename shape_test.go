@@ -38,7 +38,7 @@ var thoughtOf = map[string]struct{ ids, properties []string }{
 
 // conditional are the resources that are not always there.
 var conditional = map[string]string{
-	"AlarmSubscription": "TellsSomebody", "SilenceAlarm": "RingsWhenSilent", "DocumentPipe": "SendsEvents", "PipeRole": "SendsEvents", "PipeAlarm": "SendsEvents",
+	"AlarmSubscription": "TellsSomebody", "SilenceAlarm": "RingsWhenSilent", "DocumentPipe": "SendsEvents", "PipeRole": "SendsEvents", "PipeAlarm": "SendsEvents", "PipePartAlarm": "SendsEvents",
 }
 
 // globals are what all functions have in common.

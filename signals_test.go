@@ -28,7 +28,7 @@ var ofAWS = map[string]struct {
 	"AWS/Lambda":     {"FunctionName", "AWS::Serverless::Function", "", []string{"Errors", "Throttles", "RecursiveInvocationsDropped"}},
 	"AWS/ApiGateway": {"ApiId", "AWS::Serverless::HttpApi", "", []string{"5xx"}},
 	// "Monitoring Amazon EventBridge Pipes"
-	"AWS/EventBridge/Pipes": {"PipeName", "AWS::Pipes::Pipe", "", []string{"ExecutionFailed"}},
+	"AWS/EventBridge/Pipes": {"PipeName", "AWS::Pipes::Pipe", "", []string{"ExecutionFailed", "ExecutionPartiallyFailed"}},
 }
 
 // metric checks that somebody writes the metric with just these dimensions.
@@ -160,14 +160,15 @@ var rings = map[string]struct {
 	"RetryAge AWS::StackName":                                       {4 * 3600, 2 * time.Hour},
 	"5xx HttpApi":                                                   {1, 5 * time.Minute},
 	"Rejected AWS::StackName signature":                             {5, time.Hour},
-	"CredentialsRefused AWS::StackName":                             {1, 5 * time.Minute},
+	"CredentialsRefused AWS::StackName":                             {1, 2 * time.Hour},
 	"Veryfi429 AWS::StackName":                                      {5, 15 * time.Minute},
-	"TableFailures AWS::StackName":                                  {3, 5 * time.Minute},
+	"TableFailures AWS::StackName":                                  {3, 2 * time.Hour},
 	"Errors ProcessorFunction":                                      {1, 5 * time.Minute},
 	"Errors ReconcilerFunction":                                     {1, time.Hour},
 	"Reconciled AWS::StackName scheduled":                           {1, time.Hour},
 	"RecursiveInvocationsDropped ProcessorFunction":                 {1, 5 * time.Minute},
 	"ExecutionFailed DocumentPipe":                                  {1, 5 * time.Minute},
+	"ExecutionPartiallyFailed DocumentPipe":                         {1, 5 * time.Minute},
 	"Accepted AWS::StackName":                                       {1, 0},
 }
 
@@ -279,7 +280,8 @@ func (c *contract) alarm(id string, a alarm) {
 		c.errorf("%s: the %s of %s says nothing", id, a.Statistic, a.MetricName)
 	}
 	// Between two tries there is no data.
-	if a.MetricName == metrics.RetryAge.Name && (lookBack < handler.MaxWait*3/2 || a.DatapointsToAlarm != 1) {
+	ofTries := []string{metrics.RetryAge.Name, metrics.CredentialsRefused.Name, metrics.TableFailures.Name}
+	if slices.Contains(ofTries, a.MetricName) && (lookBack < handler.MaxWait*3/2 || a.DatapointsToAlarm != 1) {
 		c.errorf("%s looks back %v, and tries are up to %v apart", id, lookBack, handler.MaxWait*3/2)
 	}
 }

@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 //	rotate             have Veryfi take other credentials, as in rotated.json
 //	denied OPERATION   have AWS refuse calls whose names begin so; `allowed` ends that
 //	row ID STATUS      wait until the row has the status
+//	scheduled run      have EventBridge start the reconciler
 //	queue ATTRIBUTE VALUE
 //	                   change DocumentQueue by hand
 //	polling off        stop the event source mapping; `polling on` starts it
@@ -62,7 +63,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"stack": inWorld((*world).start), "deliver": inWorld((*world).deliver), "document": inWorld((*world).document),
 			"veryfi": inWorld((*world).veryfi), "secret": inWorld((*world).secret), "rotate": inWorld((*world).rotate), "denied": inWorld((*world).denied), "allowed": inWorld((*world).allowed), "row": inWorld((*world).row),
-			"queue": inWorld((*world).queue), "polling": inWorld((*world).polling), "killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
+			"scheduled": inWorld((*world).scheduled), "queue": inWorld((*world).queue), "polling": inWorld((*world).polling), "killed": inWorld((*world).killed), "logged": inWorld((*world).logged),
 		},
 	})
 }
@@ -198,6 +199,14 @@ func (w *world) denied(_ *testscript.TestScript, arguments []string) error {
 func (w *world) allowed(*testscript.TestScript, []string) error {
 	w.stack.AWS.SetIntercept(nil)
 	return nil
+}
+
+func (w *world) scheduled(*testscript.TestScript, []string) error {
+	event, err := os.ReadFile("../../events/reconciler-scheduled.json")
+	if err == nil {
+		_, err = w.stack.Reconciler.Invoke(w.ctx, event)
+	}
+	return err
 }
 
 func (w *world) queue(_ *testscript.TestScript, arguments []string) error {

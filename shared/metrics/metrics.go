@@ -58,8 +58,8 @@ var (
 	GivenUp       = Metric{"GivenUp", Count, "Class"}
 	Rescued       = Metric{"Rescued", Count, ""}       // documents that the table has refused, and the queue has
 	TableFailures = Metric{"TableFailures", Count, ""} // tries that failed because of the table
-	// TimeToRow is the time from the webhook to the stored document, RetryAge that
-	// from the webhook to a try that has failed and is not the last.
+	// TimeToRow is the time from the webhook to the stored document, RetryAge that from
+	// when the document was queued to a try that has failed and is not the last.
 	TimeToRow = Metric{"TimeToRow", Milliseconds, ""}
 	RetryAge  = Metric{"RetryAge", Seconds, ""}
 
@@ -72,9 +72,12 @@ var (
 	VeryfiNoAnswer     = Metric{"VeryfiNoAnswer", Count, ""}
 )
 
-// Reconciled counts what the reconciler function has enqueued, by who asked for the
-// run.
-var Reconciled = Metric{"Reconciled", Count, "Run"}
+// Metrics of the reconciler function: documents that had no row, by who asked for the
+// run, and rows that have been retrying for too long. It has enqueued both.
+var (
+	Reconciled = Metric{"Reconciled", Count, "Run"}
+	Stale      = Metric{"Stale", Count, ""}
+)
 
 // All returns every metric there is.
 func All() []Metric {
@@ -82,7 +85,7 @@ func All() []Metric {
 		Received, Accepted, Rejected, EnqueueFailures, SecretFailures,
 		Retrieved, Stored, Recorded, Retried, GivenUp, Rescued, TableFailures, TimeToRow, RetryAge,
 		CredentialsRefused, VeryfiLatency, Veryfi2xx, Veryfi4xx, Veryfi429, Veryfi5xx, VeryfiNoAnswer,
-		Reconciled,
+		Reconciled, Stale,
 	}
 }
 

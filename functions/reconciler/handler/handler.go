@@ -106,7 +106,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{Handler: h, reserve: reserve, seen: map[int64]bool{}, answers: map[metrics.Metric]int{}}
+	r := &run{Handler: h, scheduled: isScheduled(payload), reserve: reserve, seen: map[int64]bool{}, answers: map[metrics.Metric]int{}}
 	ctx = veryfi.WithObserver(ctx, func(status int, _ time.Duration) { r.answers[metrics.OfStatus(status)]++ })
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		r.requestID = lc.AwsRequestID
@@ -120,7 +120,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	}
 	switch end := h.Now().Add(-h.Grace).Truncate(time.Second); {
 	case request == nil:
-		err = errors.Join(r.stale(ctx), r.scheduled(ctx, end))
+		err = errors.Join(r.stale(ctx), r.window(ctx, end))
 	case request.IDs != nil:
 		err = r.named(ctx, request.IDs)
 	default:
@@ -134,7 +134,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 	}
 	attrs := []any{
 		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Any("next", r.result.Next),
-		r.count(request, err),
+		r.count(err),
 	}
 	switch {
 	case err != nil:
@@ -150,6 +150,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 // A run is one run, and what it has done so far.
 type run struct {
 	*Handler
+	scheduled bool
 	requestID string
 	reserve   time.Duration
 	log       *slog.Logger
@@ -160,12 +161,15 @@ type run struct {
 }
 
 // count returns what the run's last log line counts.
-func (r *run) count(request *Request, err error) slog.Attr {
-	who := "scheduled"
-	if request != nil {
-		who = "by hand"
+func (r *run) count(err error) slog.Attr {
+	who := "by hand"
+	if r.scheduled {
+		who = "scheduled"
 	}
-	values := []metrics.Value{metrics.Reconciled.For(who, float64(r.result.Enqueued+r.result.Stale))}
+	values := []metrics.Value{metrics.Reconciled.For(who, float64(r.result.Enqueued))}
+	if r.result.Stale > 0 {
+		values = append(values, metrics.Stale.Is(float64(r.result.Stale)))
+	}
 	for _, m := range slices.SortedFunc(maps.Keys(r.answers), func(a, b metrics.Metric) int { return strings.Compare(a.Name, b.Name) }) {
 		values = append(values, m.Is(float64(r.answers[m])))
 	}
@@ -175,8 +179,8 @@ func (r *run) count(request *Request, err error) slog.Attr {
 	return r.Metrics.Of(values...)
 }
 
-// scheduled walks over the window up to end, the newest slice first.
-func (r *run) scheduled(ctx context.Context, end time.Time) error {
+// window walks over the window up to end, the newest slice first.
+func (r *run) window(ctx context.Context, end time.Time) error {
 	start := end.Add(-r.Window)
 	for until := end; until.After(start); until = until.Add(-slice) {
 		since := until.Add(-slice)

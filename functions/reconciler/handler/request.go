@@ -24,18 +24,20 @@ type Request struct {
 
 const help = `send {} for what a scheduled run does, {"since": "2026-11-01", "until": "2026-11-02T12:00:00Z"} for documents created then (until may be left out), or {"ids": [123456789]}`
 
+// isScheduled reports whether a payload is EventBridge's event.
+func isScheduled(payload []byte) bool {
+	var event struct {
+		Source string `json:"source"`
+	}
+	return json.Unmarshal(payload, &event) == nil && event.Source == "aws.events"
+}
+
 // readRequest reads a payload. An empty one, and EventBridge's event, ask for what
 // a scheduled run does: then there is no request.
 func readRequest(payload []byte) (*Request, error) {
 	payload = bytes.TrimSpace(payload)
-	var scheduled struct {
-		Source string `json:"source"`
-	}
-	switch err := json.Unmarshal(payload, &scheduled); {
-	case len(payload) == 0, bytes.Equal(payload, []byte("null")):
+	if len(payload) == 0 || bytes.Equal(payload, []byte("null")) || isScheduled(payload) {
 		return nil, nil //nolint:nilnil // no request is one of the two good outcomes
-	case err == nil && scheduled.Source == "aws.events":
-		return nil, nil //nolint:nilnil // as above
 	}
 	var r Request
 	decoder := json.NewDecoder(bytes.NewReader(payload))

@@ -7,7 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/local/cloudwatch"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
 
@@ -20,9 +22,13 @@ func TestEveryRunIsCountedOnce(t *testing.T) {
 		change  func(*fixture)
 		want    map[string]float64
 	}{
-		"nothing is missing":  {"{}", nil, map[string]float64{"Reconciled scheduled": 0}},
-		"asked for by hand":   {`{"ids": [5, 6]}`, nil, map[string]float64{"Reconciled by hand": 2}},
-		"credentials refused": {"{}", refused, map[string]float64{"Reconciled scheduled": 0, "CredentialsRefused": 1}},
+		"nothing is missing": {scheduled, nil, map[string]float64{"Reconciled scheduled": 0}},
+		"the same by hand":   {"{}", nil, map[string]float64{"Reconciled by hand": 0}},
+		"asked for by hand":  {`{"ids": [5, 6]}`, nil, map[string]float64{"Reconciled by hand": 2}},
+		"a row is stale": {scheduled, func(f *fixture) {
+			f.table.stale = []store.Row{{ID: "7", Status: store.Retrying, Event: event.DocumentCreated, Created: "2026-01-01 03:04:05"}}
+		}, map[string]float64{"Reconciled scheduled": 0, "Stale": 1}},
+		"credentials refused": {scheduled, refused, map[string]float64{"Reconciled scheduled": 0, "CredentialsRefused": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture()
