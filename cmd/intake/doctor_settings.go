@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -23,6 +24,7 @@ import (
 
 	intake "veryfi-intake"
 	"veryfi-intake/local/template"
+	"veryfi-intake/shared/metrics"
 )
 
 // Whether the stack is as this version's template says.
@@ -52,6 +54,10 @@ func (d doctor) stack() ([]finding, error) {
 	switch {
 	case strings.HasSuffix(d.status, "_IN_PROGRESS"):
 		return wrong("%s is %s: wait until that has ended, and look again", d.name, d.status), nil
+	case d.status == "UPDATE_ROLLBACK_FAILED":
+		return wrong("%s is %s: mend what `aws cloudformation describe-stack-events --stack-name %s` names, then `aws cloudformation continue-update-rollback --stack-name %s`", d.name, d.status, d.name, d.name), nil
+	case d.status == "DELETE_FAILED":
+		return wrong("%s is %s: mend what `aws cloudformation describe-stack-events --stack-name %s` names, then `aws cloudformation delete-stack --stack-name %s`", d.name, d.status, d.name, d.name), nil
 	case strings.Contains(d.status, "FAILED"), strings.Contains(d.status, "ROLLBACK"):
 		return wrong("%s is %s: the last deployment has failed. `aws cloudformation describe-stack-events --stack-name %s` says why; mend that, and `make deploy`", d.name, d.status, d.name), nil
 	}
@@ -182,25 +188,64 @@ func (d doctor) processor() ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, mapping := range out.EventSourceMappings {
-		switch state := aws.ToString(mapping.State); state {
-		case "Enabled", "Creating", "Enabling", "Updating":
-		default:
-			return wrong("it does not poll the queue: the event source mapping is %s. `aws lambda update-event-source-mapping --uuid %s --enabled` lets it", state, aws.ToString(mapping.UUID)), nil
-		}
+	want, err := d.template.Function("ProcessorFunction", d.references())
+	if err != nil {
+		return nil, err
 	}
 	if len(out.EventSourceMappings) == 0 {
 		return wrong("it does not poll the queue: the event source mapping is gone; `make deploy` from a change to ProcessorFunction's events puts it back"), nil
 	}
-	return fine("it polls the queue"), nil
+	return polls(out.EventSourceMappings[0], *want.Source), nil
 }
 
-func (d doctor) alarms() ([]finding, error) {
+// polls compares the event source mapping with the template's.
+func polls(is lambdatypes.EventSourceMappingConfiguration, want template.Source) []finding {
+	update := "`aws lambda update-event-source-mapping --uuid " + aws.ToString(is.UUID)
+	switch state := aws.ToString(is.State); state {
+	case "Enabled", "Creating", "Enabling", "Updating":
+	default:
+		return wrong("it does not poll the queue: the event source mapping is %s. %s --enabled` lets it", state, update)
+	}
+	if want.ReportBatchItemFailures && !slices.Contains(is.FunctionResponseTypes, lambdatypes.FunctionResponseTypeReportBatchItemFailures) {
+		return wrong("Lambda DELETES messages that were not processed: somebody has changed the event source mapping. %s --function-response-types ReportBatchItemFailures` mends it", update)
+	}
+	most := 0
+	if is.ScalingConfig != nil {
+		most = int(aws.ToInt32(is.ScalingConfig.MaximumConcurrency))
+	}
+	for _, setting := range []struct {
+		name     string
+		is, want int
+	}{
+		{"MaximumConcurrency", most, want.MaximumConcurrency},
+		{"BatchSize", int(aws.ToInt32(is.BatchSize)), want.BatchSize},
+		{"MaximumBatchingWindowInSeconds", int(aws.ToInt32(is.MaximumBatchingWindowInSeconds)), int(want.Window.Seconds())},
+	} {
+		if setting.is != setting.want {
+			return drifted(setting.name+" of the event source mapping", strconv.Itoa(setting.is), strconv.Itoa(setting.want))
+		}
+	}
+	return fine("it polls the queue")
+}
+
+// references are the names that alarms and functions use, as far as the outputs tell
+// them; others have the logical id.
+func (d doctor) references() template.References {
 	references := d.template.Names()
 	references["AWS::StackName"] = d.name
+	references["AlarmTopic"] = d.outputs[alarmTopic]
+	references["DocumentQueue.QueueName"] = queueName(d.outputs[queueURL])
+	references["DeadLetterQueue.QueueName"] = queueName(d.outputs[deadLetterQueueURL])
+	return references
+}
+
+// queueName returns the name at the end of a queue's URL.
+func queueName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
+
+func (d doctor) alarms() ([]finding, error) {
 	wanted := map[string]template.Alarm{}
 	for _, id := range d.template.Alarms() {
-		alarm, err := d.template.Alarm(id, references)
+		alarm, err := d.template.Alarm(id, d.references())
 		if err != nil {
 			return nil, err
 		}
@@ -234,9 +279,10 @@ func (d doctor) alarms() ([]finding, error) {
 func alarm(is cloudwatchtypes.MetricAlarm, want template.Alarm) []finding {
 	switch {
 	case is.StateValue == cloudwatchtypes.StateValueAlarm:
-		return wrong("%s RINGS. %s", want.AlarmName, aws.ToString(is.AlarmDescription))
-	case !aws.ToBool(is.ActionsEnabled) || len(is.AlarmActions) == 0:
-		return wrong("%s tells nobody: enable its actions in the console", want.AlarmName)
+		lookBack := time.Duration(want.Period*want.EvaluationPeriods) * time.Second
+		return wrong("%s RINGS, for something within the last %v. %s", want.AlarmName, forPeople(lookBack), aws.ToString(is.AlarmDescription))
+	case !aws.ToBool(is.ActionsEnabled) || !slices.Equal(is.AlarmActions, want.AlarmActions):
+		return wrong("%s does not tell the stack's topic: put its actions back in the console", want.AlarmName)
 	}
 	for _, setting := range []struct {
 		name     string
@@ -244,6 +290,8 @@ func alarm(is cloudwatchtypes.MetricAlarm, want template.Alarm) []finding {
 	}{
 		{"Namespace", aws.ToString(is.Namespace), want.Namespace},
 		{"MetricName", aws.ToString(is.MetricName), want.MetricName},
+		{"Statistic", string(is.Statistic), want.Statistic},
+		{"DatapointsToAlarm", int(aws.ToInt32(is.DatapointsToAlarm)), want.DatapointsToAlarm},
 		{"Threshold", aws.ToFloat64(is.Threshold), want.Threshold},
 		{"Period", int(aws.ToInt32(is.Period)), want.Period},
 		{"EvaluationPeriods", int(aws.ToInt32(is.EvaluationPeriods)), want.EvaluationPeriods},
@@ -253,6 +301,19 @@ func alarm(is cloudwatchtypes.MetricAlarm, want template.Alarm) []finding {
 		if setting.is != setting.want {
 			return drifted(setting.name+" of "+want.AlarmName, fmt.Sprint(setting.is), fmt.Sprint(setting.want))
 		}
+	}
+	// The names of functions and of the API are not known here.
+	if want.Namespace != metrics.Namespace && want.Namespace != "AWS/SQS" {
+		return nil
+	}
+	var dimensions []template.Dimension
+	for _, d := range is.Dimensions {
+		dimensions = append(dimensions, template.Dimension{Name: aws.ToString(d.Name), Value: aws.ToString(d.Value)})
+	}
+	byName := func(a, b template.Dimension) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(dimensions, byName)
+	if wanted := slices.SortedFunc(slices.Values(want.Dimensions), byName); !slices.Equal(dimensions, wanted) {
+		return drifted("what "+want.AlarmName+" looks at", fmt.Sprint(dimensions), fmt.Sprint(wanted))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (d doctor) waiting() ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := d.outputs[queueURL][strings.LastIndexByte(d.outputs[queueURL], '/')+1:]
+	name := queueName(d.outputs[queueURL])
 	now := time.Now()
 	oldest, err := d.datapoints("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name, cloudwatchtypes.StatisticMaximum, now.Add(-10*time.Minute), time.Minute)
 	if err != nil {

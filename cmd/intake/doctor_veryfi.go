@@ -81,6 +81,10 @@ func (d doctor) webhookAnswers() ([]finding, error) {
 }
 
 func (d doctor) webhookRefuses() ([]finding, error) {
+	// It would be answered 503, and that makes an alarm ring.
+	if known, err := d.credentials(d); errors.Is(err, secret.ErrForm) || err == nil && known.Verifies() != nil {
+		return wrong("it cannot be tried before the secret is filled"), nil
+	}
 	ctx, cancel := context.WithTimeout(d, probeTimeout)
 	defer cancel()
 	forged := make([]byte, 32)
@@ -94,7 +98,7 @@ func (d doctor) webhookRefuses() ([]finding, error) {
 	case answer.Status == http.StatusUnauthorized:
 		return fine("a forged request is refused"), nil
 	case answer.Status == http.StatusServiceUnavailable:
-		return wrong("the webhook answers 503: it has no client secret, or cannot read it. Fill the secret; then `intake tail` shows what is in the way"), nil
+		return wrong("the webhook answers 503: it cannot read the secret. `intake tail` shows what is in the way"), nil
 	case answer.Status < http.StatusBadRequest:
 		return wrong("a FORGED request was answered with %d: something else than this version's webhook is behind the URL. Take the URL out of Veryfi's portal, and deploy again", answer.Status), nil
 	}

@@ -85,7 +85,7 @@ func run() int {
 	case err == nil:
 		return 0
 	case errors.Is(err, errUnwell): // was printed
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
 		fmt.Fprintln(os.Stderr, "intake: stopped")
 	default:
 		fmt.Fprintf(os.Stderr, "intake: %v\n", explain(err, a.globals))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // errUnwell means that what is wrong was printed.
@@ -40,14 +41,38 @@ func (a *app) confirm(question string, yes bool) error {
 		return fmt.Errorf("%s That cannot be undone, and nobody is there to ask: confirm it with --yes. Nothing was changed", question)
 	}
 	fmt.Fprintf(a.err, "%s Type yes to go on: ", question)
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	answer, err := a.ask(func() (string, error) { return bufio.NewReader(a.in).ReadString('\n') })
 	if err != nil {
 		return err
 	}
-	if strings.TrimSpace(answer) != "yes" {
+	if answer != "yes" {
 		return errors.New("nothing was changed")
 	}
 	return nil
+}
+
+// ask reads what somebody types on the terminal, until they are interrupted: then the
+// terminal is as it was before.
+func (a *app) ask(read func() (string, error)) (string, error) {
+	before, stateErr := term.GetState(int(a.in.Fd()))
+	type answer struct {
+		text string
+		err  error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		typed <- answer{strings.TrimSpace(text), err}
+	}()
+	select {
+	case t := <-typed:
+		return t.text, t.err
+	case <-a.Done():
+		if stateErr == nil {
+			_ = term.Restore(int(a.in.Fd()), before)
+		}
+		return "", a.Err()
+	}
 }
 
 // progress shows how far long work is, on a terminal. Total is -1 when it is not
@@ -74,16 +99,19 @@ func (a *app) pause(d time.Duration) bool {
 	}
 }
 
-// ago says how long ago something was, for people.
-func ago(d time.Duration) string {
+// forPeople says how long something takes.
+func forPeople(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f seconds ago", max(0, d.Seconds()))
+		return fmt.Sprintf("%.0f seconds", max(0, d.Seconds()))
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f minutes ago", d.Minutes())
+		return fmt.Sprintf("%.0f minutes", d.Minutes())
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%.0f hours ago", d.Hours())
+		return fmt.Sprintf("%.0f hours", d.Hours())
 	default:
-		return fmt.Sprintf("%.0f days ago", d.Hours()/24)
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
 	}
 }
+
+// ago says how long ago something was.
+func ago(d time.Duration) string { return forPeople(d) + " ago" }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -12,12 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/local/template"
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
 )
 
 func TestNumbersAreShownToTheDigit(t *testing.T) {
@@ -88,7 +92,11 @@ func TestReconcilerIsAskedForWhatIsMeant(t *testing.T) {
 	}{
 		{reconcileCommand{}, `{}`},
 		{reconcileCommand{ID: []string{"7", "8"}}, `{"ids":[7,8]}`},
-		{reconcileCommand{Since: "2026-01-01"}, `{"since":"2026-01-01"}`},
+		{reconcileCommand{Since: "2026-01-01"}, `{"since":"2026-01-01T00:00:00Z","until":"2026-01-02T12:00:00Z"}`},
+		{reconcileCommand{Since: "2026-01-01", Until: "2026-01-01 06:30:00"}, `{"since":"2026-01-01T00:00:00Z","until":"2026-01-01T06:30:00Z"}`},
+		{reconcileCommand{Since: "yesterday"}, ``},
+		{reconcileCommand{Since: "2h", Until: "3h"}, ``},
+		{reconcileCommand{Since: "-2h"}, ``},
 		{reconcileCommand{Since: "36h", Until: "2h"}, `{"since":"2026-01-01T00:00:00Z","until":"2026-01-02T10:00:00Z"}`},
 		{reconcileCommand{ID: []string{"7"}, Since: "2h"}, ``},
 		{reconcileCommand{ID: []string{"0"}}, ``},
@@ -156,23 +164,28 @@ func TestAStoryHasTheLinesOfItsRequest(t *testing.T) {
 func TestAlarmIsHeldAgainstTheTemplate(t *testing.T) {
 	t.Parallel()
 	want := template.Alarm{
-		AlarmName: "s-one", Namespace: "N", MetricName: "M", Period: 300, EvaluationPeriods: 1, Threshold: 3,
-		ComparisonOperator: "GreaterThanOrEqualToThreshold", TreatMissingData: "notBreaching",
+		AlarmName: "s-one", Namespace: metrics.Namespace, MetricName: "M", Statistic: "Sum", Period: 300, EvaluationPeriods: 1, Threshold: 3,
+		ComparisonOperator: "GreaterThanOrEqualToThreshold", TreatMissingData: "notBreaching", AlarmActions: []string{"topic"},
+		Dimensions: []template.Dimension{{Name: "Stack", Value: "s"}, {Name: "Reason", Value: "r"}},
 	}
 	quiet := cloudwatchtypes.MetricAlarm{
-		AlarmName: aws.String("s-one"), Namespace: aws.String("N"), MetricName: aws.String("M"), Period: aws.Int32(300), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(3),
+		AlarmName: aws.String("s-one"), Namespace: aws.String(metrics.Namespace), MetricName: aws.String("M"), Statistic: "Sum", Period: aws.Int32(300), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(3),
 		ComparisonOperator: cloudwatchtypes.ComparisonOperatorGreaterThanOrEqualToThreshold, TreatMissingData: aws.String("notBreaching"),
+		Dimensions:     []cloudwatchtypes.Dimension{{Name: aws.String("Reason"), Value: aws.String("r")}, {Name: aws.String("Stack"), Value: aws.String("s")}},
 		ActionsEnabled: aws.Bool(true), AlarmActions: []string{"topic"}, StateValue: cloudwatchtypes.StateValueOk,
 	}
 	if found := alarm(quiet, want); found != nil {
 		t.Errorf("a quiet one: %v", found)
 	}
 	for says, change := range map[string]func(*cloudwatchtypes.MetricAlarm){
-		"RINGS. do this": func(a *cloudwatchtypes.MetricAlarm) {
+		"within the last 5 minutes. do this": func(a *cloudwatchtypes.MetricAlarm) {
 			a.StateValue, a.AlarmDescription = "ALARM", aws.String("do this")
 		},
-		"tells nobody":          func(a *cloudwatchtypes.MetricAlarm) { a.ActionsEnabled = aws.Bool(false) },
-		"tells nobody:":         func(a *cloudwatchtypes.MetricAlarm) { a.AlarmActions = nil },
+		"does not tell":         func(a *cloudwatchtypes.MetricAlarm) { a.ActionsEnabled = aws.Bool(false) },
+		"does not tell the":     func(a *cloudwatchtypes.MetricAlarm) { a.AlarmActions = []string{"another topic"} },
+		"Statistic of s-one":    func(a *cloudwatchtypes.MetricAlarm) { a.Statistic = "Average" },
+		"DatapointsToAlarm of":  func(a *cloudwatchtypes.MetricAlarm) { a.DatapointsToAlarm = aws.Int32(2) },
+		"what s-one looks at":   func(a *cloudwatchtypes.MetricAlarm) { a.Dimensions = nil },
 		"Threshold of s-one":    func(a *cloudwatchtypes.MetricAlarm) { a.Threshold = aws.Float64(30) },
 		"Period of s-one":       func(a *cloudwatchtypes.MetricAlarm) { a.Period = aws.Int32(60) },
 		"MetricName of s-one":   func(a *cloudwatchtypes.MetricAlarm) { a.MetricName = aws.String("O") },
@@ -182,6 +195,49 @@ func TestAlarmIsHeldAgainstTheTemplate(t *testing.T) {
 		change(&changed)
 		if found := alarm(changed, want); len(found) != 1 || found[0].OK || !strings.Contains(found[0].Text, says) {
 			t.Errorf("%s: %v", says, found)
+		}
+	}
+}
+
+func TestEventSourceIsHeldAgainstTheTemplate(t *testing.T) {
+	t.Parallel()
+	want := template.Source{Queue: "DocumentQueue", BatchSize: 10, Window: time.Second, MaximumConcurrency: 5, ReportBatchItemFailures: true}
+	well := lambdatypes.EventSourceMappingConfiguration{
+		UUID: aws.String("uuid"), State: aws.String("Enabled"), BatchSize: aws.Int32(10), MaximumBatchingWindowInSeconds: aws.Int32(1),
+		FunctionResponseTypes: []lambdatypes.FunctionResponseType{"ReportBatchItemFailures"}, ScalingConfig: &lambdatypes.ScalingConfig{MaximumConcurrency: aws.Int32(5)},
+	}
+	if found := polls(well, want); !found[0].OK {
+		t.Errorf("as it should be: %v", found)
+	}
+	for says, change := range map[string]func(*lambdatypes.EventSourceMappingConfiguration){
+		"mapping is Disabled. `aws lambda update-event-source-mapping --uuid uuid --enabled`": func(m *lambdatypes.EventSourceMappingConfiguration) { m.State = aws.String("Disabled") },
+		"Lambda DELETES messages that were not processed":                                     func(m *lambdatypes.EventSourceMappingConfiguration) { m.FunctionResponseTypes = nil },
+		"MaximumConcurrency of the event source mapping is 0":                                 func(m *lambdatypes.EventSourceMappingConfiguration) { m.ScalingConfig = nil },
+		"BatchSize of the event source mapping is 100":                                        func(m *lambdatypes.EventSourceMappingConfiguration) { m.BatchSize = aws.Int32(100) },
+	} {
+		changed := well
+		change(&changed)
+		if found := polls(changed, want); found[0].OK || !strings.Contains(found[0].Text, says) {
+			t.Errorf("%s: %v", says, found)
+		}
+	}
+}
+
+func TestSubmissionIsNotTakenForLostWhileItMayBeThere(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		says string
+	}{
+		{&veryfi.Error{Class: veryfi.Refused, Status: 400}, "was refused"},
+		{&veryfi.Error{Class: veryfi.Unavailable, Status: 502}, "may have been submitted"},
+		{&veryfi.Error{Class: veryfi.Unavailable}, "may have been submitted"},
+		{errors.New("Veryfi took the document and did not say its id"), "may have been submitted"},
+		{context.Canceled, "may have been submitted"},
+	} {
+		err := unsubmitted("a.jpg", test.err)
+		if !strings.Contains(err.Error(), "a.jpg "+test.says) || errors.Is(err, context.Canceled) {
+			t.Errorf("%v: %v", test.err, err)
 		}
 	}
 }
@@ -196,7 +252,7 @@ func TestStackThatIsNotThereSaysWhy(t *testing.T) {
 			t.Errorf("%s: %v", status, err)
 		}
 	}
-	for status, ok := range map[string]bool{"CREATE_COMPLETE": true, "UPDATE_COMPLETE": true, "UPDATE_ROLLBACK_COMPLETE": false, "UPDATE_FAILED": false, "UPDATE_IN_PROGRESS": false} {
+	for status, ok := range map[string]bool{"CREATE_COMPLETE": true, "UPDATE_COMPLETE": true, "UPDATE_ROLLBACK_COMPLETE": false, "UPDATE_ROLLBACK_FAILED": false, "DELETE_FAILED": false, "UPDATE_FAILED": false, "UPDATE_IN_PROGRESS": false} {
 		found, err := doctor{deployment: &deployment{name: "s", status: status}}.stack()
 		if err != nil || len(found) != 1 || found[0].OK != ok {
 			t.Errorf("%s: %v, %v", status, found, err)

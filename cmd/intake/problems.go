@@ -35,14 +35,19 @@ type problem struct {
 	RequestID string       `json:"request_id"`
 }
 
+// Validate bounds the list.
+func (c problemsCommand) Validate() error {
+	if c.Limit < 1 || c.Limit > searched {
+		return fmt.Errorf("--limit must be a number from 1 to %d", searched)
+	}
+	return nil
+}
+
 // Run lists problems.
 func (c problemsCommand) Run(a *app) error {
 	d, err := a.deployment()
 	if err != nil {
 		return err
-	}
-	if c.Limit < 1 || c.Limit > searched {
-		return fmt.Errorf("--limit must be a number from 1 to %d", searched)
 	}
 	statuses := []store.Status{store.Error, store.Retrying, store.Failed, store.Unsupported}
 	if c.Status != "" {

@@ -18,12 +18,18 @@ import (
 type reconcileCommand struct {
 	ID    []string `arg:"" optional:"" help:"Ids of documents that shall be there, whatever their rows say."`
 	Since string   `placeholder:"TIME" help:"Documents that Veryfi has created since then: 2026-11-01, 2026-11-01T12:00:00Z, or 36h for so long ago."`
-	Until string   `placeholder:"TIME" help:"And before then; without it, up to an hour ago."`
+	Until string   `placeholder:"TIME" help:"And before then; without it, up to now."`
 }
 
 // Help is shown by --help.
 func (reconcileCommand) Help() string {
-	return `Runs the reconciler function, time after time until all is done. Without --since and ids it does what the scheduled run does every hour. Veryfi's list has no bank statements, and may lack documents that have failed.`
+	return `Runs the reconciler function, time after time until all is done. Without --since and ids it does what the scheduled run does every hour, which leaves out the last hour: those webhooks may still come. Veryfi's list has no bank statements, and may lack documents that have failed.`
+}
+
+// Validate sees that nothing is asked for that the function would refuse.
+func (c reconcileCommand) Validate() error {
+	_, err := c.payload(time.Now())
+	return err
 }
 
 // Run invokes the reconciler until it says that nothing is left.
@@ -40,7 +46,9 @@ func (c reconcileCommand) Run(a *app) error {
 		// A run takes 15 minutes at most. A second one beside it would do no harm, and
 		// only take longer.
 		o.RetryMaxAttempts = 1
-		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = 16 * time.Minute })
+		if client, ok := o.HTTPClient.(*awshttp.BuildableClient); ok { // with the user's certificates and proxy
+			o.HTTPClient = client.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = 16 * time.Minute })
+		}
 	})
 	bar := a.progress(-1, "documents listed")
 	defer func() { _ = bar.Exit() }()
@@ -68,6 +76,10 @@ func (c reconcileCommand) Run(a *app) error {
 	}
 	if a.JSON {
 		return a.printJSON(all)
+	}
+	if c.ID != nil {
+		a.say("%d of %d documents enqueued; the others are stored.", all.Enqueued, len(c.ID))
+		return nil
 	}
 	a.say("%d documents listed, %d of them enqueued; %d rows that waited for too long enqueued, too.", all.Listed, all.Enqueued, all.Stale)
 	return nil
@@ -104,14 +116,33 @@ func (c reconcileCommand) payload(now time.Time) ([]byte, error) {
 	if ids != nil {
 		request["ids"] = ids
 	}
-	for name, text := range map[string]string{"since": c.Since, "until": c.Until} {
-		if text == "" {
-			continue
+	if c.Since != "" {
+		since, err := readTime(c.Since, now)
+		if err != nil {
+			return nil, err
 		}
-		if ago, err := time.ParseDuration(text); err == nil {
-			text = now.Add(-ago).UTC().Format(time.RFC3339)
+		until := now
+		if c.Until != "" {
+			if until, err = readTime(c.Until, now); err != nil {
+				return nil, err
+			}
 		}
-		request[name] = text
+		if !since.Before(until) {
+			return nil, errors.New("--since must be before --until, and in the past")
+		}
+		request["since"], request["until"] = since.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339)
 	}
 	return json.Marshal(request)
+}
+
+// readTime reads a time, or how long ago it was.
+func readTime(text string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago), nil
+	}
+	t, err := handler.ParseTime(text)
+	if err != nil {
+		err = fmt.Errorf("%w: write 2026-11-01, 2026-11-01T12:00:00Z, or 36h for so long ago", err)
+	}
+	return t, err
 }

@@ -28,8 +28,8 @@ func (redriveCommand) Help() string {
 	return `Mend the cause first. Each document is processed as new, and its row counts on. With --all SQS itself moves the messages. SQS cannot choose, so for ids and classes each message is received, sent to the queue, and only then deleted; the others come back at the end.`
 }
 
-// Run moves dead letters.
-func (c redriveCommand) Run(a *app) error {
+// Validate sees that nothing is chosen by accident.
+func (c redriveCommand) Validate() error {
 	chosen := 0
 	for _, is := range []bool{c.ID != nil, c.Class != "", c.All} {
 		if is {
@@ -39,6 +39,11 @@ func (c redriveCommand) Run(a *app) error {
 	if chosen != 1 || slices.Contains(c.ID, "") {
 		return errors.New("say which dead letters: --all, --class CLASS, or ids")
 	}
+	return nil
+}
+
+// Run moves dead letters.
+func (c redriveCommand) Run(a *app) error {
 	d, err := a.deployment()
 	if err != nil {
 		return err
@@ -50,7 +55,13 @@ func (c redriveCommand) Run(a *app) error {
 		err = r.some(c)
 	}
 	if err != nil {
+		if r.moved > 0 {
+			a.note("%d were moved into the queue before that.", r.moved)
+		}
 		return err
+	}
+	if r.hidden > 0 {
+		a.note("%d of those that are left are hidden, for half an hour at most: another redrive looks at them, or has died. Try again then.", r.hidden)
 	}
 	if a.JSON {
 		return a.printJSON(map[string]int{"moved": r.moved, "left": r.left})
@@ -62,10 +73,10 @@ func (c redriveCommand) Run(a *app) error {
 // A redrive moves messages from one queue to another.
 type redrive struct {
 	*app
-	deployment  *deployment
-	queue       *sqs.Client
-	from, to    string // URLs
-	moved, left int
+	deployment          *deployment
+	queue               *sqs.Client
+	from, to            string // URLs
+	moved, left, hidden int    // hidden are those of the left that nobody can receive now
 }
 
 // waiting returns how many messages a queue has, and its ARN.
@@ -83,8 +94,8 @@ func waiting(ctx context.Context, queue *sqs.Client, url string) (visible, hidde
 
 // all has SQS move everything, and waits until it has.
 func (r *redrive) all() error {
-	total, _, from, err := waiting(r, r.queue, r.from)
-	if err != nil || total == 0 {
+	total, hidden, from, err := waiting(r, r.queue, r.from)
+	if err != nil || total+hidden == 0 {
 		return err
 	}
 	_, _, to, err := waiting(r, r.queue, r.to)
@@ -113,7 +124,8 @@ func (r *redrive) all() error {
 			return fmt.Errorf("SQS has moved %d messages and then failed: %s", latest.ApproximateNumberOfMessagesMoved, aws.ToString(latest.FailureReason))
 		case "COMPLETED", "CANCELLED":
 			r.moved = int(latest.ApproximateNumberOfMessagesMoved)
-			r.left, _, _, err = waiting(r, r.queue, r.from)
+			visible, hidden, _, err := waiting(r, r.queue, r.from)
+			r.left, r.hidden = visible+hidden, hidden
 			return err
 		}
 		_ = bar.Set64(latest.ApproximateNumberOfMessagesMoved)
@@ -143,7 +155,8 @@ func (r *redrive) some(c redriveCommand) error {
 	start := time.Now()
 	var kept []types.Message
 	defer func() { r.release(kept) }()
-	for empty := 0; empty < emptyReceives; {
+	seen := map[string]bool{}
+	for empty, again := 0, false; empty < emptyReceives && !again; {
 		out, err := r.queue.ReceiveMessage(r, &sqs.ReceiveMessageInput{
 			QueueUrl: &r.from, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: hold,
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
@@ -160,6 +173,9 @@ func (r *redrive) some(c redriveCommand) error {
 			return err
 		}
 		for i, m := range out.Messages {
+			// It was hidden for as long as that may be: all have been seen.
+			again = again || seen[aws.ToString(m.MessageId)]
+			seen[aws.ToString(m.MessageId)] = true
 			if !chosen[i] || isLater(m, start) {
 				kept = append(kept, m)
 			} else if err := r.move(m); err != nil {
@@ -169,7 +185,7 @@ func (r *redrive) some(c redriveCommand) error {
 			_ = bar.Add(1)
 		}
 	}
-	r.left = len(kept)
+	r.left = len(seen) - r.moved
 	return nil
 }
 
@@ -183,28 +199,42 @@ func isLater(m types.Message, start time.Time) bool {
 
 // choose says which messages are asked for.
 func (r *redrive) choose(c redriveCommand, messages []types.Message) ([]bool, error) {
-	chosen := make([]bool, len(messages))
+	chosen, keys := make([]bool, len(messages)), make([]string, len(messages))
 	for i, m := range messages {
 		decoded, err := event.DecodeMessage(aws.ToString(m.Body))
-		key := ""
 		if err == nil {
-			key = decoded.Key()
+			keys[i] = decoded.Key()
 		}
-		if c.ID != nil {
-			chosen[i] = slices.Contains(c.ID, key) || decoded.ID > 0 && slices.Contains(c.ID, strconv.FormatInt(decoded.ID, 10))
-			continue
-		}
-		if key == "" {
-			chosen[i] = c.Class == "malformed"
-			continue
-		}
-		state, err := store.New(dynamodb.NewFromConfig(r.deployment.aws), r.deployment.outputs[tableName]).Get(r, key)
-		if err != nil {
-			return nil, err
-		}
-		chosen[i] = classOf(state.Status, state.Error) == c.Class
+		chosen[i] = slices.Contains(c.ID, keys[i]) || decoded.ID > 0 && slices.Contains(c.ID, strconv.FormatInt(decoded.ID, 10))
 	}
-	return chosen, nil
+	if c.ID != nil {
+		return chosen, nil
+	}
+	classes, err := r.classes(keys)
+	for i, key := range keys {
+		chosen[i] = classes[key] == c.Class
+	}
+	return chosen, err
+}
+
+// classes returns the classes of the rows' errors, by key. What cannot be read has no
+// key, and is malformed.
+func (r *redrive) classes(keys []string) (map[string]string, error) {
+	table := store.New(dynamodb.NewFromConfig(r.deployment.aws), r.deployment.outputs[tableName])
+	classes := map[string]string{"": "malformed"}
+	keys = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(keys))), func(key string) bool { return key == "" })
+	if len(keys) == 0 {
+		return classes, nil
+	}
+	states, err := table.GetAll(r, keys)
+	for _, key := range keys {
+		state, ok := states[key]
+		if err == nil && !ok { // DynamoDB had no time for it
+			state, err = table.Get(r, key)
+		}
+		classes[key] = classOf(state.Status, state.Error)
+	}
+	return classes, err
 }
 
 // move deletes a message only after the queue has it.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -95,10 +94,12 @@ func (c secretSetCommand) write(a *app, d *deployment, before version, after sec
 		}
 	}
 	client, id := secretsmanager.NewFromConfig(d.aws), d.outputs[secretID]
-	if _, err := client.PutSecretValue(a, &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: aws.String(string(text))}); err != nil || !keep {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a), time.Minute) // both calls or none
+	defer cancel()
+	if _, err := client.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: aws.String(string(text))}); err != nil || !keep {
 		return err
 	}
-	_, err = client.UpdateSecretVersionStage(a, &secretsmanager.UpdateSecretVersionStageInput{
+	_, err = client.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: &id, VersionStage: aws.String(awsPrevious), RemoveFromVersionId: &before.id, MoveToVersionId: &previous.id,
 	})
 	if err != nil {
@@ -129,7 +130,9 @@ func (d *deployment) version(ctx context.Context, stage string) (v version, err 
 	if err != nil {
 		return v, err
 	}
-	_ = json.Unmarshal([]byte(aws.ToString(out.SecretString)), &v.Credentials) // what is no JSON verifies nothing
+	if json.Unmarshal([]byte(aws.ToString(out.SecretString)), &v.Credentials) != nil {
+		v.Credentials = secret.Credentials{} // the functions take nothing of it, either
+	}
 	v.Credentials = v.Trimmed()
 	v.id, v.created = aws.ToString(out.VersionId), aws.ToTime(out.CreatedDate)
 	return v, nil
@@ -189,13 +192,16 @@ func (a *app) readCredentials(before secret.Credentials) (secret.Credentials, er
 			hint = " (Enter keeps it)"
 		}
 		fmt.Fprintf(a.err, "%s%s: ", value.name, hint)
-		typed, err := term.ReadPassword(int(a.in.Fd()))
+		typed, err := a.ask(func() (string, error) {
+			text, err := term.ReadPassword(int(a.in.Fd()))
+			return string(text), err
+		})
 		fmt.Fprintln(a.err)
 		if err != nil {
 			return after, err
 		}
-		if text := strings.TrimSpace(string(typed)); text != "" {
-			*value.of = text
+		if typed != "" {
+			*value.of = typed
 		}
 	}
 	return after.Trimmed(), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -171,7 +172,9 @@ func (d *deployment) veryfi() (*veryfi.Client, error) {
 	if base == "" {
 		base = veryfi.DefaultBaseURL
 	}
-	return veryfi.NewClient(base, pace, time.Now, veryfi.NewTransport())
+	transport := veryfi.NewTransport()
+	transport.Proxy = http.ProxyFromEnvironment // as for AWS
+	return veryfi.NewClient(base, pace, time.Now, transport)
 }
 
 // filled returns credentials with which Veryfi can be asked, and a client.

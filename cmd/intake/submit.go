@@ -59,8 +59,7 @@ func (c submitCommand) Run(a *app) error {
 		}
 		var id int64
 		if id, err = client.Submit(a, credentials, s); err != nil {
-			// Not sent again: Veryfi may have it.
-			err = fmt.Errorf("%s was not submitted, nor what follows it: %w", c.Files[i], err)
+			err = unsubmitted(c.Files[i], err)
 			break
 		}
 		done = append(done, &submitted{File: c.Files[i], ID: id, ExternalID: s.ExternalID})
@@ -71,6 +70,15 @@ func (c submitCommand) Run(a *app) error {
 		err = errors.Join(err, c.wait(a, d, done))
 	}
 	return errors.Join(c.print(a, done), err)
+}
+
+// unsubmitted says what is known of a file when Veryfi has not said that it took it.
+// Nothing is sent a second time: Veryfi may have it, and charges for each.
+func unsubmitted(file string, err error) error {
+	if answer, ok := errors.AsType[*veryfi.Error](err); ok && answer.Status >= 400 && answer.Status < 500 {
+		return fmt.Errorf("%s was refused, and what follows it was not sent: %w", file, err)
+	}
+	return fmt.Errorf("%s may have been submitted, and what follows it was not sent: %v. Look for it by its external_id (`intake get EXTERNAL_ID`) or in Veryfi's portal before you send it again", file, err) //nolint:errorlint // also when the command was stopped
 }
 
 // submission checks a file before it is sent.

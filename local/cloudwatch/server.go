@@ -4,7 +4,8 @@ import (
 	"io"
 	"net/http"
 	"path"
-	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/smithy-go/encoding/cbor"
@@ -47,37 +48,56 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(cbor.Encode(output))
 }
 
+// alarmsInAnAnswer is few, so that whoever asks must ask on: CloudWatch has 100.
+const alarmsInAnAnswer = 5
+
+// describeAlarms tells of alarms by the beginning of their names.
 func (s *Server) describeAlarms(input cbor.Map) cbor.Map {
-	var wanted []string
-	names, _ := input["AlarmNames"].(cbor.List)
-	for _, name := range names {
-		wanted = append(wanted, text(name))
-	}
-	found := cbor.List{}
-	for _, a := range s.Alarms {
-		if wanted != nil && !slices.Contains(wanted, a.AlarmName) {
+	prefix := text(input["AlarmNamePrefix"])
+	first, _ := strconv.Atoi(text(input["NextToken"]))
+	found, output := cbor.List{}, cbor.Map{}
+	for i, a := range s.Alarms {
+		if i < first || !strings.HasPrefix(a.AlarmName, prefix) {
 			continue
 		}
-		actions := cbor.List{}
-		for _, action := range a.AlarmActions {
-			actions = append(actions, cbor.String(action))
+		if len(found) == alarmsInAnAnswer {
+			output["NextToken"] = cbor.String(strconv.Itoa(i))
+			break
 		}
-		found = append(found, cbor.Map{
-			"AlarmName":          cbor.String(a.AlarmName),
-			"AlarmDescription":   cbor.String(a.AlarmDescription),
-			"Namespace":          cbor.String(a.Namespace),
-			"MetricName":         cbor.String(a.MetricName),
-			"Threshold":          cbor.Float64(a.Threshold),
-			"Period":             cbor.Uint(a.Period),
-			"EvaluationPeriods":  cbor.Uint(a.EvaluationPeriods),
-			"ComparisonOperator": cbor.String(a.ComparisonOperator),
-			"TreatMissingData":   cbor.String(a.TreatMissingData),
-			"ActionsEnabled":     cbor.Bool(true),
-			"AlarmActions":       actions,
-			"StateValue":         cbor.String(s.Metrics.State(a, time.Now())),
-		})
+		found = append(found, s.describe(a))
 	}
-	return cbor.Map{"MetricAlarms": found}
+	output["MetricAlarms"] = found
+	return output
+}
+
+func (s *Server) describe(a template.Alarm) cbor.Map {
+	actions, dimensions := cbor.List{}, cbor.List{}
+	for _, action := range a.AlarmActions {
+		actions = append(actions, cbor.String(action))
+	}
+	for _, d := range a.Dimensions {
+		dimensions = append(dimensions, cbor.Map{"Name": cbor.String(d.Name), "Value": cbor.String(d.Value)})
+	}
+	described := cbor.Map{
+		"AlarmName":          cbor.String(a.AlarmName),
+		"AlarmDescription":   cbor.String(a.AlarmDescription),
+		"Namespace":          cbor.String(a.Namespace),
+		"MetricName":         cbor.String(a.MetricName),
+		"Dimensions":         dimensions,
+		"Statistic":          cbor.String(a.Statistic),
+		"Threshold":          cbor.Float64(a.Threshold),
+		"Period":             cbor.Uint(a.Period),
+		"EvaluationPeriods":  cbor.Uint(a.EvaluationPeriods),
+		"ComparisonOperator": cbor.String(a.ComparisonOperator),
+		"TreatMissingData":   cbor.String(a.TreatMissingData),
+		"ActionsEnabled":     cbor.Bool(true),
+		"AlarmActions":       actions,
+		"StateValue":         cbor.String(s.Metrics.State(a, time.Now())),
+	}
+	if a.DatapointsToAlarm > 0 {
+		described["DatapointsToAlarm"] = cbor.Uint(a.DatapointsToAlarm)
+	}
+	return described
 }
 
 // statistics returns one data point for each period that has any.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -35,11 +36,15 @@ func TestAlarmsAreDescribed(t *testing.T) {
 		AlarmName: "one", AlarmDescription: "what to do", Namespace: "N", MetricName: "M", Statistic: "Sum", Period: 60, EvaluationPeriods: 1,
 		Threshold: 2, ComparisonOperator: "GreaterThanOrEqualToThreshold", TreatMissingData: "notBreaching", AlarmActions: []string{"topic"},
 	}
-	other := alarm
-	other.AlarmName = "two"
-	client := cloudwatch.NewFromConfig(config(t, &Server{Metrics: &m, Alarms: []template.Alarm{alarm, other}}))
+	alarms := []template.Alarm{alarm}
+	for n := range 2*alarmsInAnAnswer + 1 {
+		other := alarm
+		other.AlarmName = "two-" + strconv.Itoa(n)
+		alarms = append(alarms, other)
+	}
+	client := cloudwatch.NewFromConfig(config(t, &Server{Metrics: &m, Alarms: alarms}))
 	state := func() types.StateValue {
-		out, err := client.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{"one"}})
+		out, err := client.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: aws.String("one")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,6 +63,17 @@ func TestAlarmsAreDescribed(t *testing.T) {
 	m.Add("N", "M", nil, time.Now(), 2)
 	if got := state(); got != types.StateValueAlarm {
 		t.Errorf("at the threshold it is %s", got)
+	}
+	all := 0
+	for pages := cloudwatch.NewDescribeAlarmsPaginator(client, &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: aws.String("two-")}); pages.HasMorePages(); {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += len(page.MetricAlarms)
+	}
+	if all != len(alarms)-1 {
+		t.Errorf("%d alarms on all pages", all)
 	}
 	if _, err := client.ListMetrics(t.Context(), &cloudwatch.ListMetricsInput{}); err == nil {
 		t.Error("another call has no error")

@@ -11,16 +11,15 @@ import (
 // An API answers Lambda's calls Invoke and ListEventSourceMappings.
 type API struct {
 	Functions map[string]*Function // by name
-	// Polls reports whether the one event source mapping is enabled.
-	Polls func() bool
+	// Mapping returns the one event source mapping, as Lambda describes it.
+	Mapping func() map[string]any
 }
 
 // ServeHTTP answers one call. An invocation's answer is the function's response.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if strings.HasPrefix(r.URL.Path, "/2015-03-31/event-source-mappings") && r.Method == http.MethodGet {
-		state := map[bool]string{true: "Enabled", false: "Disabled"}[a.Polls()]
-		_ = json.NewEncoder(w).Encode(map[string]any{"EventSourceMappings": []map[string]string{{"UUID": "local", "State": state}}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"EventSourceMappings": []map[string]any{a.Mapping()}})
 		return
 	}
 	name, ok := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/2015-03-31/functions/"), "/invocations")

@@ -38,6 +38,24 @@ func (s *Stack) described() (cloudformation.Stack, []template.Alarm, error) {
 	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: s.template.Parameters(), Created: time.Now()}, alarms, nil
 }
 
+// mapping returns what Lambda tells of the event source mapping.
+func (s *Stack) mapping() map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := "Disabled"
+	if s.poller != nil {
+		state = "Enabled"
+	}
+	types := []string{}
+	if s.source.ReportBatchItemFailures {
+		types = append(types, "ReportBatchItemFailures")
+	}
+	return map[string]any{
+		"UUID": "local", "State": state, "BatchSize": s.source.BatchSize, "MaximumBatchingWindowInSeconds": int(s.source.Window.Seconds()),
+		"FunctionResponseTypes": types, "ScalingConfig": map[string]int{"MaximumConcurrency": s.source.MaxConcurrency},
+	}
+}
+
 // topic returns what SNS tells of the alarms' topic.
 func (s *Stack) topic() sns.Topic {
 	topic := sns.Topic{ARN: "AlarmTopic"}

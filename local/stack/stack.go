@@ -103,7 +103,7 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 		options.Progress = func(string) {}
 	}
 	s := &Stack{options: options, Metrics: &cloudwatch.Metrics{}, logs: &cloudwatch.Logs{}}
-	s.api = &lambda.API{Functions: map[string]*lambda.Function{}, Polls: s.polls}
+	s.api = &lambda.API{Functions: map[string]*lambda.Function{}, Mapping: s.mapping}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
 		return nil, err
@@ -126,12 +126,6 @@ func (s *Stack) Stop() {
 // StopPoller ends the event source mapping after the batches that run.
 func (s *Stack) StopPoller() {
 	s.stopPoller(context.Background())
-}
-
-func (s *Stack) polls() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.poller != nil
 }
 
 func (s *Stack) stopPoller(ctx context.Context) {

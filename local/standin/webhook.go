@@ -71,7 +71,7 @@ type Sender struct {
 // NewSender returns a sender that waits that long before the second delivery
 // and twice as long before the third. How long Veryfi waits is not known.
 func NewSender(wait time.Duration) *Sender {
-	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: connectTimeout}).DialContext}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: connectTimeout}).DialContext}
 	return &Sender{client: &http.Client{Transport: transport, Timeout: connectTimeout + answerTimeout}, wait: wait}
 }
 

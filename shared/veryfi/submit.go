@@ -57,12 +57,12 @@ func (c *Client) Submit(ctx context.Context, credentials secret.Credentials, s S
 	authorize(req, credentials)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return 0, broken(ctx, 0, err)
+		return 0, broken(ctx, submitTimeout, 0, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return 0, broken(ctx, resp.StatusCode, err)
+		return 0, broken(ctx, submitTimeout, resp.StatusCode, err)
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		refused := &Error{Class: classOf(resp.StatusCode), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now())}

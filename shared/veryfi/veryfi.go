@@ -221,7 +221,7 @@ func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *
 	authorize(req, credentials)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return broken(ctx, 0, err)
+		return broken(ctx, requestTimeout, 0, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -239,7 +239,7 @@ func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *
 	case answer.N == 0:
 		return &Error{Class: TooLarge, Status: resp.StatusCode, detail: fmt.Sprintf("more than %d bytes", limit)}
 	case err != nil:
-		return broken(ctx, resp.StatusCode, err)
+		return broken(ctx, requestTimeout, resp.StatusCode, err)
 	}
 	return nil
 }
@@ -258,17 +258,18 @@ func (c *Client) paceRepetition(ctx context.Context, cancel context.CancelFunc) 
 	})
 }
 
-// broken returns the error of a request that got no answer, or half of one.
-func broken(ctx context.Context, status int, err error) error {
+// broken returns the error of a request that got no answer, or half of one, within
+// that time.
+func broken(ctx context.Context, within time.Duration, status int, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return &Error{Class: Unavailable, Status: status, detail: describe(err)}
+	return &Error{Class: Unavailable, Status: status, detail: describe(err, within)}
 }
 
 // describe says what went wrong in words that are known to hold nothing of the
 // answer. net/http quotes what it cannot read.
-func describe(err error) string {
+func describe(err error, within time.Duration) string {
 	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return network.Error()
 	}
@@ -279,7 +280,7 @@ func describe(err error) string {
 	case errors.Is(err, context.Canceled):
 		return "the connection was closed, and no time was left to repeat the request"
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("not within %v", requestTimeout)
+		return fmt.Sprintf("not within %v", within)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed too early"
 	default:

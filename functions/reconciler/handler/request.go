@@ -60,7 +60,7 @@ func readRequest(payload []byte) (*Request, error) {
 	return &r, nil
 }
 
-// A moment is a time as people write it. Without a zone it is UTC.
+// A moment is a time as [ParseTime] reads it.
 type moment struct{ time.Time }
 
 func (m *moment) UnmarshalJSON(text []byte) error {
@@ -68,13 +68,20 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return errors.New("a time is a string")
 	}
+	var err error
+	m.Time, err = ParseTime(s)
+	return err
+}
+
+// ParseTime reads a time as people write it: 2026-11-01, 2026-11-01 12:00:00 or
+// 2026-11-01T12:00:00Z. Without a zone it is UTC.
+func ParseTime(text string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			m.Time = t.UTC()
-			return nil
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
 		}
 	}
-	return fmt.Errorf("%q is no time", s)
+	return time.Time{}, fmt.Errorf("%q is no time", text)
 }
 
 // A documentID is an id, which may be given as a string of digits.
