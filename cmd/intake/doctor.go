@@ -71,6 +71,9 @@ func (doctorCommand) Run(a *app) error {
 		})
 	}
 	sideBySide(looks...)
+	if a.Err() != nil {
+		return a.Err() // what was found then is nothing
+	}
 	return doc.report(slices.Concat(found...))
 }
 

@@ -136,6 +136,9 @@ func queues(documents, deadLetters map[string]string, want, wantDeadLetters temp
 // seconds is how SQS writes a time.
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
+// tableLookBack is how far the doctor looks back for what the table has refused.
+const tableLookBack = time.Hour
+
 func (d doctor) table() ([]finding, error) {
 	want, err := d.template.Table("DocumentTable")
 	if err != nil {
@@ -174,6 +177,14 @@ func (d doctor) table() ([]finding, error) {
 		return nil, err
 	case backup.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != types.PointInTimeRecoveryStatusEnabled:
 		return drifted("point-in-time recovery", "off", "on"), nil
+	}
+	failures, err := d.datapoints(metrics.Namespace, metrics.TableFailures.Name, metrics.Stack, d.name, cloudwatchtypes.StatisticSum, time.Now().Add(-tableLookBack), time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	if len(failures) > 0 {
+		last := failures[len(failures)-1]
+		return wrong("it has refused to read or write rows, the last time %s: `intake tail --since 1h` shows its answer, mostly a permission, a key or a limit. Documents wait in the queue; rows about them may be missing", ago(time.Since(*last.Timestamp))), nil
 	}
 	return fine("it is %s, as the template says", table.TableStatus), nil
 }

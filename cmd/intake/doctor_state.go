@@ -29,7 +29,7 @@ func (d doctor) waiting() ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("%d documents to be received, %d in work or waiting for their next try", visible, hidden)
+	text := fmt.Sprintf("%s to be received, %d in work or waiting for their next try", documents(visible), hidden)
 	if len(oldest) > 0 && visible > 0 {
 		age := time.Duration(aws.ToFloat64(oldest[len(oldest)-1].Maximum)) * time.Second
 		text += fmt.Sprintf("; the oldest has waited %v", age)
@@ -59,7 +59,7 @@ func (d doctor) deadLetters() ([]finding, error) {
 	case err != nil:
 		return nil, err
 	case visible+hidden > 0:
-		return wrong("%d documents were given up: `intake problems` says why; when that is mended, `intake redrive --all` brings them back", visible+hidden), nil
+		return wrong("given up: %s. `intake problems` says why; when that is mended, `intake redrive --all` brings them back", documents(visible+hidden)), nil
 	}
 	return fine("none"), nil
 }

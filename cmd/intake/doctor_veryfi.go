@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"veryfi-intake/local/standin"
@@ -49,6 +50,8 @@ func (d doctor) asksVeryfi() ([]finding, error) {
 		return wrong("%v, and put the right ones in with `intake secret set`", err), nil
 	case veryfi.ClassOf(err) == veryfi.Throttled:
 		return wrong("%v. See what else uses the same Veryfi account; documents come later", err), nil
+	case slices.Contains([]veryfi.Class{veryfi.NotFound, veryfi.Unexpected, veryfi.Refused}, veryfi.ClassOf(err)):
+		return wrong("%v. Is the parameter VeryfiBaseUrl right? It is %s", err, d.veryfiURL()), nil
 	case err != nil:
 		return wrong("%v: it may be down; documents wait until it is back", err), nil
 	default:

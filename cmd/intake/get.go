@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -13,7 +14,7 @@ type getCommand struct {
 
 // Help is shown by --help.
 func (getCommand) Help() string {
-	return `Looks for a row of that key; then for a bank statement and a failed set of that number; then asks Veryfi which documents have that external_id. Numbers are printed to the digit.`
+	return `Looks for a row of that key; then for a bank statement and a failed set of that number; then asks Veryfi which documents have that external_id. Numbers are printed to the digit. With --json it is an object, or an array of them where several documents have the external_id; with --document one line for each.`
 }
 
 // Run prints a row, or those of all documents with the external id.
@@ -26,10 +27,33 @@ func (c getCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
+	if a.JSON && !c.Document && len(rows) > 1 {
+		var all []map[string]any
+		for _, row := range rows {
+			plain, err := row.whole()
+			if err != nil {
+				return err
+			}
+			all = append(all, plain)
+		}
+		return a.printJSON(all)
+	}
+	for i, row := range rows {
+		if i > 0 && !c.Document {
+			a.say("")
+		}
 		if err := c.print(a, row); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Validate knows the limit of DynamoDB.
+func (c getCommand) Validate() error {
+	const most = 2000 // bytes of a key, with what is tried in front of the id
+	if c.ID == "" || len(c.ID) > most {
+		return errors.New("an id has 1 to 2000 characters")
 	}
 	return nil
 }
@@ -64,9 +88,11 @@ func (c getCommand) find(a *app, d *deployment) ([]item, error) {
 		return rows, nil
 	case ids != nil:
 		return nil, fmt.Errorf("Veryfi has %s as %d, and there is no row of it yet: `intake reconcile %d` fetches it", c.ID, ids, ids[0])
-	default:
-		return nil, fmt.Errorf("there is no row %s, and Veryfi knows no document with that external_id (one that it has deleted it does not name)", c.ID)
 	}
+	if _, err := strconv.ParseInt(c.ID, 10, 64); err == nil {
+		return nil, fmt.Errorf("there is no row %s: if that is a document's id, `intake reconcile %s` fetches it. Veryfi knows no document with that external_id", c.ID, c.ID)
+	}
+	return nil, fmt.Errorf("there is no row %s, and Veryfi knows no document with that external_id (one that it has deleted it does not name)", c.ID)
 }
 
 func (c getCommand) print(a *app, row item) error {
@@ -80,14 +106,14 @@ func (c getCommand) print(a *app, row item) error {
 		_, err := fmt.Fprintf(a.out, "%s\n", document)
 		return err
 	}
-	plain := row.plain()
 	if a.JSON {
-		if document != nil {
-			delete(plain, "document_gzip")
-			plain["document"] = document
+		whole, err := row.whole()
+		if err != nil {
+			return err
 		}
-		return a.printJSON(plain)
+		return a.printJSON(whole)
 	}
+	plain := row.plain()
 	for _, name := range []string{
 		"id", "status", "error", "external_id", "document_type", "parent_id", "event", "created", "received_at", "retrieved_at", "updated_at", "expires_at",
 		"attempts", "request_id", "data",

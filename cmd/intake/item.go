@@ -39,6 +39,17 @@ func (i item) plain() map[string]any {
 	return plain
 }
 
+// whole returns the row with the document, for JSON.
+func (i item) whole() (map[string]any, error) {
+	plain := i.plain()
+	document, err := i.document()
+	if document != nil {
+		delete(plain, "document_gzip")
+		plain["document"] = document
+	}
+	return plain, err
+}
+
 func (i item) status() store.Status {
 	status, _ := i["status"].(*types.AttributeValueMemberS)
 	if status == nil {

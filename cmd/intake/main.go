@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -75,7 +76,7 @@ func run() int {
 	}
 	command, err := parser.Parse(arguments)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "intake: %v. 'intake --help' lists the commands.\n", err)
+		fmt.Fprintf(os.Stderr, "intake: %s. 'intake --help' lists the commands, 'intake COMMAND --help' what each takes.\n", strings.TrimRight(err.Error(), "?."))
 		return 2
 	}
 	colour := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

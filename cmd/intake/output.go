@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,6 +98,14 @@ func (a *app) pause(d time.Duration) bool {
 	case <-a.Done():
 		return false
 	}
+}
+
+// documents says how many there are.
+func documents(n int) string {
+	if n == 1 {
+		return "1 document"
+	}
+	return strconv.Itoa(n) + " documents"
 }
 
 // forPeople says how long something takes.

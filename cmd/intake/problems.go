@@ -60,7 +60,7 @@ func (c problemsCommand) Run(a *app) error {
 			return err
 		}
 		if len(some) == c.Limit {
-			a.note("Of %s the latest %d are shown; --limit shows more.", status, c.Limit)
+			a.note("Only the latest %d rows of %s are shown and counted; --limit shows more.", c.Limit, status)
 		}
 		found = append(found, some...)
 	}
@@ -69,7 +69,11 @@ func (c problemsCommand) Run(a *app) error {
 		return a.printJSON(found)
 	}
 	if len(found) == 0 {
-		a.console.Good("no row needs attention")
+		if c.Class != "" || c.Status != "" {
+			a.say("No such row.")
+		} else {
+			a.console.Good("no row needs attention")
+		}
 		return nil
 	}
 	byClass := map[string]int{}

@@ -78,7 +78,7 @@ func (c reconcileCommand) Run(a *app) error {
 		return a.printJSON(all)
 	}
 	if c.ID != nil {
-		a.say("%d of %d documents enqueued; the others are stored.", all.Enqueued, len(c.ID))
+		a.say("%d of %s enqueued; the others are stored.", all.Enqueued, documents(len(c.ID)))
 		return nil
 	}
 	a.say("%d documents listed, %d of them enqueued; %d rows that waited for too long enqueued, too.", all.Listed, all.Enqueued, all.Stale)
@@ -109,7 +109,7 @@ func (c reconcileCommand) payload(now time.Time) ([]byte, error) {
 	for _, text := range c.ID {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id < 1 {
-			return nil, fmt.Errorf("%s is no id of a document: that is a number", text)
+			return nil, fmt.Errorf("%s is no id of a document: that is a whole number from 1 on", text)
 		}
 		ids = append(ids, id)
 	}

@@ -48,7 +48,7 @@ func (c redriveCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	r := redrive{app: a, deployment: d, queue: sqs.NewFromConfig(d.aws), from: d.outputs[deadLetterQueueURL], to: d.outputs[queueURL]}
+	r := redrive{found: map[string]bool{}, app: a, deployment: d, queue: sqs.NewFromConfig(d.aws), from: d.outputs[deadLetterQueueURL], to: d.outputs[queueURL]}
 	if c.All {
 		err = r.all()
 	} else {
@@ -64,10 +64,17 @@ func (c redriveCommand) Run(a *app) error {
 		a.note("%d of those that are left are hidden, for half an hour at most: another redrive looks at them, or has died. Try again then.", r.hidden)
 	}
 	if a.JSON {
-		return a.printJSON(map[string]int{"moved": r.moved, "left": r.left})
+		err = a.printJSON(map[string]int{"moved": r.moved, "left": r.left})
+	} else {
+		a.say("%d moved into the queue, %d left among the dead letters.", r.moved, r.left)
 	}
-	a.say("%d moved into the queue, %d left among the dead letters.", r.moved, r.left)
-	return nil
+	for _, id := range c.ID {
+		if !r.found[id] {
+			a.note("%s is not among the dead letters.", id)
+			err = errUnwell
+		}
+	}
+	return err
 }
 
 // A redrive moves messages from one queue to another.
@@ -75,8 +82,9 @@ type redrive struct {
 	*app
 	deployment          *deployment
 	queue               *sqs.Client
-	from, to            string // URLs
-	moved, left, hidden int    // hidden are those of the left that nobody can receive now
+	from, to            string          // URLs
+	moved, left, hidden int             // hidden are those of the left that nobody can receive now
+	found               map[string]bool // ids that were asked for
 }
 
 // waiting returns how many messages a queue has, and its ARN.
@@ -205,7 +213,11 @@ func (r *redrive) choose(c redriveCommand, messages []types.Message) ([]bool, er
 		if err == nil {
 			keys[i] = decoded.Key()
 		}
-		chosen[i] = slices.Contains(c.ID, keys[i]) || decoded.ID > 0 && slices.Contains(c.ID, strconv.FormatInt(decoded.ID, 10))
+		for _, id := range []string{keys[i], strconv.FormatInt(decoded.ID, 10)} {
+			if slices.Contains(c.ID, id) {
+				chosen[i], r.found[id] = true, true
+			}
+		}
 	}
 	if c.ID != nil {
 		return chosen, nil

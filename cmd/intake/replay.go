@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 type replayCommand struct {
-	File string `arg:"" type:"existingfile" help:"A webhook's body, {\"event\": …, \"data\": …}, or an event of API Gateway with one, as in events/."`
+	File string `arg:"" type:"existingfile" help:"A webhook's body, {\"event\": …, \"data\": …}, or an event of API Gateway with one, as in events/; - for the standard input."`
 	URL  string `placeholder:"URL" help:"Where to send it, if not to the stack's webhook."`
 }
 
@@ -26,7 +27,7 @@ func (replayCommand) Help() string {
 
 // Run sends the webhook once.
 func (c replayCommand) Run(a *app) error {
-	webhook, err := readWebhook(c.File)
+	webhook, err := c.read(a)
 	if err != nil {
 		return err
 	}
@@ -62,9 +63,14 @@ func (c replayCommand) Run(a *app) error {
 	return err
 }
 
-// readWebhook reads a body, or the body of API Gateway's event.
-func readWebhook(path string) (standin.Webhook, error) {
+// read reads a body, or the body of API Gateway's event.
+func (c replayCommand) read(a *app) (standin.Webhook, error) {
+	path := c.File
 	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if path == "-" {
+		path = "the standard input"
+		text, err = io.ReadAll(io.LimitReader(a.in, 1<<20))
+	}
 	if err != nil {
 		return standin.Webhook{}, err
 	}
@@ -81,7 +87,7 @@ func readWebhook(path string) (standin.Webhook, error) {
 		Event string          `json:"event"`
 		Data  json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(text, &body) != nil || body.Data == nil {
+	if json.Unmarshal(text, &body) != nil || body.Event == "" || body.Data == nil || string(body.Data) == "null" {
 		return standin.Webhook{}, errors.New(path + ` is no webhook: it needs {"event": "document.created", "data": {…}}`)
 	}
 	return standin.Webhook{Event: body.Event, Data: string(body.Data)}, nil

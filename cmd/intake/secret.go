@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -50,8 +51,8 @@ func (c secretSetCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(after.Verifies(), after.Retrieves()); err != nil {
-		return errors.New("a value is missing: client_id, client_secret and api_key are needed, and username unless the API key begins with vrfk_. Nothing was written")
+	if err := complete(after); err != nil {
+		return fmt.Errorf("%w. Nothing was written", err)
 	}
 	if after == before.Credentials {
 		return a.told(map[string]bool{"written": false}, "Nothing has changed, and nothing was written.")
@@ -67,7 +68,8 @@ func (c secretSetCommand) Run(a *app) error {
 	if err := c.write(a, d, before, after); err != nil {
 		return err
 	}
-	message := "Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes."
+	message := "Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes." +
+		"\nWhether the client secret is right, Veryfi cannot be asked: the next webhook shows it (`intake submit FILE --wait`)."
 	if before.ClientSecret != "" && before.ClientSecret != after.ClientSecret {
 		message += "\nWebhooks that were signed with the client secret before still verify. `intake secret revoke` ends that."
 	}
@@ -136,6 +138,21 @@ func (d *deployment) version(ctx context.Context, stage string) (v version, err 
 	v.Credentials = v.Trimmed()
 	v.id, v.created = aws.ToString(out.VersionId), aws.ToTime(out.CreatedDate)
 	return v, nil
+}
+
+// complete says which value is missing, or cannot be one of Veryfi's.
+func complete(c secret.Credentials) error {
+	for _, value := range []struct{ name, text string }{
+		{"client_id", c.ClientID}, {"client_secret", c.ClientSecret}, {"api_key", c.APIKey}, {"username", c.Username},
+	} {
+		switch {
+		case value.text == "" && (value.name != "username" || !c.IsBearer()):
+			return fmt.Errorf("a value is missing: %s (an API key that begins with vrfk_ needs no username)", value.name)
+		case strings.ContainsFunc(value.text, unicode.IsControl):
+			return fmt.Errorf("%s holds a line break or another character that cannot be seen: paste it again", value.name)
+		}
+	}
+	return nil
 }
 
 // told prints a result.
@@ -213,7 +230,7 @@ type secretRevokeCommand struct {
 
 // Help is shown by --help.
 func (secretRevokeCommand) Help() string {
-	return `After 'secret set' both client secrets verify webhooks, so that none is lost that was signed before. When the one before has leaked, take it away: at the latest five minutes later nothing that is signed with it is accepted. The value itself stays in Secrets Manager for a while, without a stage.`
+	return `See first that a webhook verifies with the new client secret ('intake submit FILE --wait', 'intake doctor'). After 'secret set' both client secrets verify webhooks, so that none is lost that was signed before. When the one before has leaked, take it away: at the latest five minutes later nothing that is signed with it is accepted. The value itself stays in Secrets Manager for a while, without a stage.`
 }
 
 // Run takes the stage AWSPREVIOUS away.
@@ -222,26 +239,25 @@ func (c secretRevokeCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	client := secretsmanager.NewFromConfig(d.aws)
-	id := d.outputs[secretID]
-	described, err := client.DescribeSecret(a, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	current, err := d.version(a, awsCurrent)
 	if err != nil {
 		return err
 	}
-	for version, stages := range described.VersionIdsToStages {
-		if !slices.Contains(stages, awsPrevious) {
-			continue
-		}
-		if err := a.confirm("Webhooks that were signed with the previous client secret will be refused.", c.Yes); err != nil {
-			return err
-		}
-		_, err := client.UpdateSecretVersionStage(a, &secretsmanager.UpdateSecretVersionStageInput{
-			SecretId: &id, VersionStage: aws.String(awsPrevious), RemoveFromVersionId: &version,
-		})
-		if err != nil {
-			return err
-		}
-		return a.told(map[string]bool{"revoked": true}, "Revoked. Within five minutes the functions forget the previous client secret.")
+	previous, err := d.version(a, awsPrevious)
+	if err != nil {
+		return err
 	}
-	return a.told(map[string]bool{"revoked": false}, "There is no previous client secret.")
+	if previous.ClientSecret == "" || previous.ClientSecret == current.ClientSecret {
+		return a.told(map[string]bool{"revoked": false}, "There is no previous client secret.")
+	}
+	if err := a.confirm("Webhooks that were signed with the previous client secret will be refused.", c.Yes); err != nil {
+		return err
+	}
+	_, err = secretsmanager.NewFromConfig(d.aws).UpdateSecretVersionStage(a, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: aws.String(d.outputs[secretID]), VersionStage: aws.String(awsPrevious), RemoveFromVersionId: &previous.id,
+	})
+	if err != nil {
+		return err
+	}
+	return a.told(map[string]bool{"revoked": true}, "Revoked. Within five minutes the functions forget the previous client secret.")
 }

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -103,6 +105,13 @@ func (d *deployment) lacks(output string) error {
 	}
 }
 
+// answerTime is how long AWS may take to begin an answer; a call is tried three times.
+const answerTime = 20 * time.Second
+
+func newHTTPClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answerTime })
+}
+
 func (a *app) awsConfig() (aws.Config, error) {
 	if a.Local {
 		endpoint := os.Getenv("AWS_ENDPOINT_URL")
@@ -111,12 +120,12 @@ func (a *app) awsConfig() (aws.Config, error) {
 		}
 		return config.LoadDefaultConfig(a,
 			config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil), // none of the user's are for this machine
-			config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint), config.WithRetryMaxAttempts(1),
+			config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint), config.WithHTTPClient(newHTTPClient()),
 			config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")),
 			config.WithLogger(logging.Nop{}),
 		)
 	}
-	options := []func(*config.LoadOptions) error{config.WithSharedConfigProfile(a.Profile), config.WithLogger(logging.Nop{})}
+	options := []func(*config.LoadOptions) error{config.WithSharedConfigProfile(a.Profile), config.WithHTTPClient(newHTTPClient()), config.WithLogger(logging.Nop{})}
 	if a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
 	}
@@ -131,6 +140,7 @@ func (a *app) awsConfig() (aws.Config, error) {
 func explain(err error, g globals) error {
 	var profile config.SharedConfigProfileNotExistError
 	var api smithy.APIError
+	var unreached *net.OpError
 	switch {
 	case errors.As(err, &profile):
 		return fmt.Errorf("there is no profile %s: `aws configure list-profiles` shows those there are", profile.Profile)
@@ -140,6 +150,12 @@ func explain(err error, g globals) error {
 		return fmt.Errorf("AWS does not let you do this: %s. Use a --profile that may", api.ErrorMessage())
 	case errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "ExpiredToken"):
 		return errors.New("your AWS session has ended: sign in again, as with `aws sso login`")
+	case errors.As(err, &api) && slices.Contains([]string{"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"}, api.ErrorCode()):
+		return errors.New("AWS does not know these credentials: they were mistyped or deleted. `aws configure` sets others, --profile chooses")
+	case errors.As(err, &api) && api.ErrorCode() == "RequestExpired":
+		return errors.New("AWS takes the request for an old one: sign in again, or set this machine's clock right")
+	case errors.As(err, &unreached), strings.Contains(err.Error(), "failed to resolve service endpoint"):
+		return fmt.Errorf("AWS cannot be reached: see the network, --region and AWS_ENDPOINT_URL (%w)", err)
 	case strings.Contains(err.Error(), "SSO token"), strings.Contains(err.Error(), "SSO session"):
 		return errors.New("your AWS session has ended: sign in again with `aws sso login`")
 	case strings.Contains(err.Error(), "failed to refresh cached credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
@@ -166,15 +182,18 @@ func (d *deployment) credentials(ctx context.Context) (secret.Credentials, error
 // those of the stack.
 const pace = 2
 
+func (d *deployment) veryfiURL() string {
+	if base := d.parameters["VeryfiBaseUrl"]; base != "" {
+		return base
+	}
+	return veryfi.DefaultBaseURL
+}
+
 // veryfi returns a client of Veryfi's API where the stack has it.
 func (d *deployment) veryfi() (*veryfi.Client, error) {
-	base := d.parameters["VeryfiBaseUrl"]
-	if base == "" {
-		base = veryfi.DefaultBaseURL
-	}
 	transport := veryfi.NewTransport()
 	transport.Proxy = http.ProxyFromEnvironment // as for AWS
-	return veryfi.NewClient(base, pace, time.Now, transport)
+	return veryfi.NewClient(d.veryfiURL(), pace, time.Now, transport)
 }
 
 // filled returns credentials with which Veryfi can be asked, and a client.
@@ -191,8 +210,11 @@ func (d *deployment) filled(ctx context.Context) (secret.Credentials, *veryfi.Cl
 }
 
 func notFilled(err error) error {
-	if errors.Is(err, secret.ErrNotFilled) {
-		return errors.New("the secret is not filled: `intake secret set` asks for the four values of Veryfi's Settings > Keys")
+	switch {
+	case errors.Is(err, secret.ErrNotFilled):
+		return errors.New("the secret is not filled: " + fill)
+	case errors.Is(err, secret.ErrForm):
+		return fmt.Errorf("the secret cannot be used: %w: %s, and writes them so", secret.ErrForm, fill)
 	}
 	return err
 }

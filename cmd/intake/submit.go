@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ type submitCommand struct {
 	ExternalID string        `placeholder:"ID" help:"The external_id of the document, to find it by; of several, with -1, -2, … behind it."`
 	Tag        []string      `placeholder:"TAG" help:"Tags of the documents."`
 	AutoDelete bool          `help:"Have Veryfi delete the documents after they were retrieved."`
-	Wait       bool          `help:"Wait until each document has a row that is final."`
+	Wait       bool          `help:"Wait until each document has a row that is final; the exit status is 1 unless all are processed."`
 	Timeout    time.Duration `default:"10m" help:"How long to wait (${default})."`
 }
 
@@ -66,10 +67,16 @@ func (c submitCommand) Run(a *app) error {
 		_ = bar.Add(1)
 	}
 	_ = bar.Exit()
-	if c.Wait && len(done) > 0 {
+	if c.Wait && len(done) > 0 && a.Err() == nil {
 		err = errors.Join(err, c.wait(a, d, done))
 	}
-	return errors.Join(c.print(a, done), err)
+	if err := errors.Join(c.print(a, done), err); err != nil {
+		return err
+	}
+	if c.Wait && slices.ContainsFunc(done, func(s *submitted) bool { return s.Status != store.Processed }) {
+		return errUnwell
+	}
+	return nil
 }
 
 // unsubmitted says what is known of a file when Veryfi has not said that it took it.
@@ -88,7 +95,7 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 		s.ExternalID += "-" + strconv.Itoa(i+1)
 	}
 	if strings.HasPrefix(file, "https://") || strings.HasPrefix(file, "http://") {
-		if _, err := url.Parse(file); err != nil {
+		if address, err := url.Parse(file); err != nil || address.Host == "" {
 			return s, fmt.Errorf("%s is no address", file)
 		}
 		s.FileURL = file
@@ -108,13 +115,13 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 }
 
 // wait looks at the rows until all are final.
-func (c submitCommand) wait(a *app, d *deployment, documents []*submitted) error {
-	bar := a.progress(int64(len(documents)), "waiting for rows")
+func (c submitCommand) wait(a *app, d *deployment, all []*submitted) error {
+	bar := a.progress(int64(len(all)), "waiting for rows")
 	defer func() { _ = bar.Exit() }()
 	end := time.Now().Add(c.Timeout)
 	for {
 		left := 0
-		for _, s := range documents {
+		for _, s := range all {
 			if isFinal(s.Status) {
 				continue
 			}
@@ -135,7 +142,7 @@ func (c submitCommand) wait(a *app, d *deployment, documents []*submitted) error
 		case left == 0:
 			return nil
 		case time.Now().After(end):
-			return fmt.Errorf("after %v %d documents have no final row yet: `intake tail` shows whether their webhooks have come", c.Timeout, left)
+			return fmt.Errorf("after %v %s without a final row: `intake tail` shows whether webhooks have come", c.Timeout, documents(left))
 		case !a.pause(time.Second):
 			return a.Err()
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,7 @@ import (
 
 type tailCommand struct {
 	Document string        `placeholder:"ID" help:"Only what is about this document."`
-	Since    time.Duration `default:"10m" help:"How far to look back (${default})."`
+	Since    time.Duration `help:"How far to look back: 10m unless said, and with --document to when its webhook came."`
 	NoFollow bool          `help:"Print what there is, and end."`
 }
 
@@ -25,7 +26,16 @@ const (
 	pollInterval = 2 * time.Second
 	// lateness is how long a line may take to come to the logs.
 	lateness = 20 * time.Second
+	// lookBack is how far back to begin.
+	lookBack = 10 * time.Minute
+	// failedPolls is how often in a row the logs may not be read.
+	failedPolls = 5
 )
+
+// Help is shown by --help.
+func (tailCommand) Help() string {
+	return `Times are UTC. With --json each line is an object: the time, the function, and the line itself, or "text" where that is no JSON.`
+}
 
 // Run prints lines until it is stopped.
 func (c tailCommand) Run(a *app) error {
@@ -33,21 +43,30 @@ func (c tailCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	follower := newFollower(d, "", time.Now().Add(-c.Since), webhookLog, processorLog, reconcilerLog)
+	from, err := c.from(a, d)
+	if err != nil {
+		return err
+	}
+	follower := newFollower(d, "", from, webhookLog, processorLog, reconcilerLog)
 	story := story{only: c.Document, requests: map[string]bool{}, waiting: map[string][]logLine{}}
+	printed, failed := 0, 0
 	for {
 		lines, err := follower.next(a)
-		if err != nil {
-			return a.unlessStopped(err)
+		if failed++; err == nil {
+			failed = 0
+		}
+		// To be stopped is no failure.
+		if a.Err() == nil && (failed > failedPolls || err != nil && c.NoFollow) {
+			return err
 		}
 		for _, line := range story.of(lines) {
-			if a.JSON {
-				if _, err := fmt.Fprintln(a.out, line.text); err != nil {
-					return err
-				}
-				continue
+			if err := c.print(a, line); err != nil {
+				return err
 			}
-			a.say("%s", line)
+			printed++
+		}
+		if c.NoFollow && printed == 0 {
+			a.note("There are no such lines since %s UTC; --since looks further back.", from.UTC().Format(time.DateTime))
 		}
 		if c.NoFollow || !a.pause(pollInterval) {
 			return nil
@@ -55,12 +74,35 @@ func (c tailCommand) Run(a *app) error {
 	}
 }
 
-// unlessStopped is for what is meant to be stopped.
-func (a *app) unlessStopped(err error) error {
-	if a.Err() != nil {
-		err = nil
+// from returns when to begin.
+func (c tailCommand) from(a *app, d *deployment) (time.Time, error) {
+	now := time.Now()
+	if c.Since > 0 || c.Document == "" {
+		return now.Add(-cmp.Or(c.Since, lookBack)), nil
 	}
-	return err
+	row, err := d.row(a, c.Document)
+	if err != nil {
+		return now, err
+	}
+	text, _ := row.plain()["received_at"].(string)
+	if received, err := time.Parse(time.RFC3339, text); err == nil {
+		return received.Add(-lateness), nil
+	}
+	return now.Add(-lookBack), nil
+}
+
+func (c tailCommand) print(a *app, line logLine) error {
+	if !a.JSON {
+		a.say("%s", line)
+		return nil
+	}
+	object := map[string]any{"time": line.at.UTC(), "function": line.function}
+	if line.members == nil {
+		object["text"] = line.text
+	} else {
+		object["line"] = json.RawMessage(line.text)
+	}
+	return json.NewEncoder(a.out).Encode(object)
 }
 
 // A logLine is one line of a function's log.
@@ -140,7 +182,7 @@ func (l logLine) member(name string) string {
 
 // String is the line for people.
 func (l logLine) String() string {
-	head := fmt.Sprintf("%s  %-10s", l.at.Local().Format("15:04:05.000"), l.function)
+	head := fmt.Sprintf("%s  %-10s", l.at.UTC().Format("2006-01-02 15:04:05.000"), l.function)
 	if l.members == nil || l.member("message") == "" {
 		return head + "  " + shorten(l.text, 200)
 	}

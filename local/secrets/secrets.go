@@ -17,8 +17,8 @@ const (
 	Previous = "AWSPREVIOUS"
 )
 
-// A Server answers GetSecretValue, PutSecretValue, DescribeSecret and
-// UpdateSecretVersionStage for one secret. Its methods may be called by any number of
+// A Server answers GetSecretValue, PutSecretValue and UpdateSecretVersionStage for
+// one secret. Its methods may be called by any number of
 // goroutines.
 type Server struct {
 	id string
@@ -134,8 +134,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case operation == "PutSecretValue":
 		s.Put(input.SecretString)
 		answer["VersionStages"] = []string{Current}
-	case operation == "DescribeSecret":
-		answer["VersionIdsToStages"] = s.staged()
 	case operation == "UpdateSecretVersionStage":
 		if !s.move(input.VersionStage, input.RemoveFromVersionID, input.MoveToVersionID) {
 			fail(w, http.StatusBadRequest, "InvalidParameterException", "The staging label "+input.VersionStage+" isn't attached to that version, or there is no version to move it to.")
@@ -146,17 +144,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = json.NewEncoder(w).Encode(answer)
-}
-
-// staged returns the stages of each version that has any.
-func (s *Server) staged() map[string][]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	staged := map[string][]string{}
-	for stage, id := range s.stages {
-		staged[id] = append(staged[id], stage)
-	}
-	return staged
 }
 
 func fail(w http.ResponseWriter, status int, kind, message string) {

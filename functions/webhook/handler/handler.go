@@ -118,7 +118,7 @@ var (
 	errTooLarge  = errors.New("the body is too large")
 	errNotBase64 = errors.New("the body is not base64, as it is said to be")
 	errNoSecret  = errors.New("the client secret cannot be had")
-	errProbe     = errors.New("the signature does not match, as the operator's command wants to see")
+	errProbe     = errors.New("a probe of intake doctor, refused as it should be")
 )
 
 // decodeBody returns the body as it was sent, without the white space around it.
