@@ -154,8 +154,10 @@ func explain(err error, g globals) error {
 		return errors.New("AWS does not know these credentials: they were mistyped or deleted. `aws configure` sets others, --profile chooses")
 	case errors.As(err, &api) && api.ErrorCode() == "RequestExpired":
 		return errors.New("AWS takes the request for an old one: sign in again, or set this machine's clock right")
-	case errors.As(err, &unreached), strings.Contains(err.Error(), "failed to resolve service endpoint"):
-		return fmt.Errorf("AWS cannot be reached: see the network, --region and AWS_ENDPOINT_URL (%w)", err)
+	case errors.As(err, &unreached):
+		return fmt.Errorf("AWS cannot be reached: see the network, --region and AWS_ENDPOINT_URL (%w)", unreached)
+	case strings.Contains(err.Error(), "failed to resolve service endpoint"):
+		return errors.New("AWS_ENDPOINT_URL is no address such as http://127.0.0.1:8081")
 	case strings.Contains(err.Error(), "SSO token"), strings.Contains(err.Error(), "SSO session"):
 		return errors.New("your AWS session has ended: sign in again with `aws sso login`")
 	case strings.Contains(err.Error(), "failed to refresh cached credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
