@@ -140,6 +140,7 @@ func (a *app) awsConfig() (aws.Config, error) {
 func explain(err error, g globals) error {
 	var profile config.SharedConfigProfileNotExistError
 	var api smithy.APIError
+	var call *smithy.OperationError // of AWS, not of Veryfi
 	var unreached *net.OpError
 	switch {
 	case errors.As(err, &profile):
@@ -154,7 +155,7 @@ func explain(err error, g globals) error {
 		return errors.New("AWS does not know these credentials: they were mistyped or deleted. `aws configure` sets others, --profile chooses")
 	case errors.As(err, &api) && api.ErrorCode() == "RequestExpired":
 		return errors.New("AWS takes the request for an old one: sign in again, or set this machine's clock right")
-	case errors.As(err, &unreached):
+	case errors.As(err, &call) && errors.As(err, &unreached):
 		return fmt.Errorf("AWS cannot be reached: see the network, --region and AWS_ENDPOINT_URL (%w)", unreached)
 	case strings.Contains(err.Error(), "failed to resolve service endpoint"):
 		return errors.New("AWS_ENDPOINT_URL is no address such as http://127.0.0.1:8081")
