@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,6 +117,12 @@ func TestErrorsOfAWSSayWhatToDo(t *testing.T) {
 		"Use a --profile":     &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User x is not authorized"},
 		"sign in again":       &smithy.GenericAPIError{Code: "ExpiredTokenException", Message: "expired"},
 		"something else":      errors.New("something else"),
+		"mistyped or deleted": &smithy.GenericAPIError{Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."},
+		"clock right":         &smithy.GenericAPIError{Code: "RequestExpired", Message: "Request has expired."},
+		"aws sso login":       errors.New("failed to refresh cached credentials, refresh cached SSO token failed"),
+		"does not answer":     &smithy.OperationError{ServiceID: "SQS", OperationName: "ReceiveMessage", Err: errors.New("net/http: timeout awaiting response headers")},
+		"cannot be reached":   &smithy.OperationError{ServiceID: "SQS", OperationName: "ReceiveMessage", Err: &net.OpError{Op: "dial", Err: errors.New("refused")}},
+		"dial: refused":       &net.OpError{Op: "dial", Err: errors.New("refused")},
 	} {
 		if got := explain(err, globals{Stack: "s"}); !strings.Contains(got.Error(), want) {
 			t.Errorf("%v becomes %v", err, got)

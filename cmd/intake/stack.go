@@ -157,6 +157,8 @@ func explain(err error, g globals) error {
 		return errors.New("AWS takes the request for an old one: sign in again, or set this machine's clock right")
 	case errors.As(err, &call) && errors.As(err, &unreached):
 		return fmt.Errorf("AWS cannot be reached: see the network, --region and AWS_ENDPOINT_URL (%w)", unreached)
+	case errors.As(err, &call) && strings.Contains(err.Error(), "timeout awaiting response headers"):
+		return fmt.Errorf("AWS does not answer within %v (%s): see the network, --region and AWS_ENDPOINT_URL", answerTime, call.Service())
 	case strings.Contains(err.Error(), "failed to resolve service endpoint"):
 		return errors.New("AWS_ENDPOINT_URL is no address such as http://127.0.0.1:8081")
 	case strings.Contains(err.Error(), "SSO token"), strings.Contains(err.Error(), "SSO session"):
