@@ -164,7 +164,8 @@ func (r *redrive) some(c redriveCommand) error {
 	var kept []types.Message
 	defer func() { r.release(kept) }()
 	seen := map[string]bool{}
-	for empty, again := 0, false; empty < emptyReceives && !again; {
+	// What was received first comes back after hold: all have been seen by then.
+	for empty := 0; empty < emptyReceives && time.Since(start) < hold*time.Second; {
 		out, err := r.queue.ReceiveMessage(r, &sqs.ReceiveMessageInput{
 			QueueUrl: &r.from, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: hold,
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
@@ -181,8 +182,6 @@ func (r *redrive) some(c redriveCommand) error {
 			return err
 		}
 		for i, m := range out.Messages {
-			// It was hidden for as long as that may be: all have been seen.
-			again = again || seen[aws.ToString(m.MessageId)]
 			seen[aws.ToString(m.MessageId)] = true
 			if !chosen[i] || isLater(m, start) {
 				kept = append(kept, m)

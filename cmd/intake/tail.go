@@ -131,10 +131,11 @@ func newFollower(d *deployment, pattern string, from time.Time, outputs ...strin
 	return f
 }
 
-// next returns the lines that have come since, in order.
-func (f *follower) next(ctx context.Context) ([]logLine, error) {
+// next returns the lines that have come since, in order. With an error come those that
+// could be read.
+func (f *follower) next(ctx context.Context) (lines []logLine, err error) {
 	start := time.Now()
-	var lines []logLine
+	defer func() { slices.SortStableFunc(lines, func(a, b logLine) int { return a.at.Compare(b.at) }) }()
 	for function, group := range f.groups {
 		input := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(f.from.UnixMilli())}
 		if f.pattern != "" {
@@ -144,7 +145,7 @@ func (f *follower) next(ctx context.Context) ([]logLine, error) {
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return nil, err
+				return lines, err
 			}
 			for _, e := range page.Events {
 				id, at := function+aws.ToString(e.EventId), time.UnixMilli(aws.ToInt64(e.Timestamp))
@@ -166,7 +167,6 @@ func (f *follower) next(ctx context.Context) ([]logLine, error) {
 			delete(f.seen, id)
 		}
 	}
-	slices.SortStableFunc(lines, func(a, b logLine) int { return a.at.Compare(b.at) })
 	return lines, nil
 }
 
