@@ -144,7 +144,7 @@ func (w *world) deliver(_ *testscript.TestScript, arguments []string) error {
 		answer = standin.NewSender(time.Second).Post(w.ctx, w.stack.WebhookURL, webhook)
 	}
 	if answer.Err == nil && answer.Status != want {
-		return fmt.Errorf("the webhook answers %d %s, not %d", answer.Status, answer.Body, want)
+		return fmt.Errorf("the webhook answers %d %s after %v, not %d; its log has %q", answer.Status, answer.Body, answer.Took, want, w.logs.Containing("not accepted"))
 	}
 	return answer.Err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -136,7 +137,8 @@ func newFollower(d *deployment, pattern string, from time.Time, outputs ...strin
 func (f *follower) next(ctx context.Context) (lines []logLine, err error) {
 	start := time.Now()
 	defer func() { slices.SortStableFunc(lines, func(a, b logLine) int { return a.at.Compare(b.at) }) }()
-	for function, group := range f.groups {
+	for _, function := range slices.Sorted(maps.Keys(f.groups)) {
+		group := f.groups[function]
 		input := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(f.from.UnixMilli())}
 		if f.pattern != "" {
 			input.FilterPattern = &f.pattern
