@@ -140,7 +140,7 @@ func (w *world) deliver(_ *testscript.TestScript, arguments []string) error {
 		}
 	}
 	var answer standin.Answer
-	for end := time.Now().Add(15 * time.Second); answer.Status != want && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); answer.Status != want && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		answer = standin.NewSender(time.Second).Post(w.ctx, w.stack.WebhookURL, webhook)
 	}
 	if answer.Err == nil && answer.Status != want {
