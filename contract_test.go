@@ -189,14 +189,19 @@ func (c *contract) queuesAgreeWithTheFunctions() {
 	if documents.VisibilityTimeout < 6*processor.Timeout+processor.Source.Window {
 		c.errorf("the visibility time-out, %v, is less than six times the processor's time-out plus the window", documents.VisibilityTimeout)
 	}
-	if got := processor.Environment["MAX_RECEIVE_COUNT"]; got != strconv.Itoa(documents.MaxReceiveCount) {
-		c.errorf("MAX_RECEIVE_COUNT is %s, the queue's maxReceiveCount %d", got, documents.MaxReceiveCount)
+	tries, err := strconv.Atoi(processor.Environment["MAX_TRIES"])
+	hours, err2 := strconv.Atoi(processor.Environment["GIVE_UP_AFTER_HOURS"])
+	if !c.check(err) || !c.check(err2) {
+		return
 	}
-	if waits := longestWaits(documents.MaxReceiveCount) + time.Duration(documents.MaxReceiveCount)*processor.Timeout; documents.Retention <= waits {
-		c.errorf("DocumentQueue forgets a message after %v, and %d tries can take %v", documents.Retention, documents.MaxReceiveCount, waits)
+	if outlast := min(time.Duration(hours)*time.Hour, longestWaits(tries)-longestRetryAfters); outlast < 48*time.Hour {
+		c.errorf("%d tries and %d hours outlast %v only", tries, hours, outlast)
 	}
-	if waits := longestWaits(documents.MaxReceiveCount) - longestRetryAfters; waits < 48*time.Hour {
-		c.errorf("%d tries outlast %v only", documents.MaxReceiveCount, waits)
+	if documents.Retention-handler.MaxAge < 24*time.Hour {
+		c.errorf("DocumentQueue forgets a message after %v, and the processor gives up after %v only", documents.Retention, handler.MaxAge)
+	}
+	if patience := time.Duration(documents.MaxReceiveCount) * documents.VisibilityTimeout; patience < 4*24*time.Hour {
+		c.errorf("a processor that cannot run empties the queue within %v", patience)
 	}
 	const longest = 14 * 24 * time.Hour // that SQS has
 	if deadLetters.Retention != longest {
@@ -438,7 +443,7 @@ func (c *contract) samLocalSetsEachVariableThereIs() {
 	}
 	// Plain values and parameters, which `sam local` resolves by itself.
 	resolved := []string{
-		"GOMEMLIMIT", "MAX_RECEIVE_COUNT", "DOCUMENT_RETENTION_DAYS", "VERYFI_REQUESTS_PER_SECOND", "RECONCILE_WINDOW_HOURS", "RECONCILE_GRACE_MINUTES",
+		"GOMEMLIMIT", "MAX_TRIES", "GIVE_UP_AFTER_HOURS", "DOCUMENT_RETENTION_DAYS", "VERYFI_REQUESTS_PER_SECOND", "RECONCILE_WINDOW_HOURS", "RECONCILE_GRACE_MINUTES",
 	}
 	for id := range functions {
 		for name := range c.variables(id) {

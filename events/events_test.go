@@ -68,7 +68,7 @@ func checkPayload(t *testing.T, file string) {
 // nobody is a table without rows and a queue that takes all.
 type nobody struct{}
 
-func (nobody) Statuses(context.Context, []string) (map[string]store.Status, error) { return nil, nil }
+func (nobody) States(context.Context, []string) (map[string]store.State, error) { return nil, nil }
 
 func (nobody) Stale(context.Context, time.Time, int) ([]store.Row, error) { return nil, nil }
 

@@ -12,8 +12,8 @@ import (
 
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
-	"veryfi-intake/shared/veryfi"
 )
 
 // The way between Veryfi and the stack: the credentials, and the webhook.
@@ -48,9 +48,9 @@ func (d doctor) asksVeryfi() ([]finding, error) {
 	switch err := d.accepts(d, known); {
 	case errors.Is(err, errRefused):
 		return wrong("%v, and put the right ones in with `intake secret set`", err), nil
-	case veryfi.ClassOf(err) == veryfi.Throttled:
+	case failure.ClassOf(err) == failure.Throttled:
 		return wrong("%v. See what else uses the same Veryfi account; documents come later", err), nil
-	case slices.Contains([]veryfi.Class{veryfi.NotFound, veryfi.Unexpected, veryfi.Refused}, veryfi.ClassOf(err)):
+	case slices.Contains([]failure.Class{failure.NotFound, failure.Unexpected, failure.Refused}, failure.ClassOf(err)):
 		return wrong("%v. Is the parameter VeryfiBaseUrl right? It is %s", err, d.veryfiURL()), nil
 	case err != nil:
 		return wrong("%v: it may be down; documents wait until it is back", err), nil

@@ -20,8 +20,8 @@ import (
 
 	"veryfi-intake/local/template"
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
-	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
 
@@ -64,23 +64,6 @@ func TestGzippedDocumentIsShownAsReceived(t *testing.T) {
 	}
 	if got, err := (item{}).document(); got != nil || err != nil {
 		t.Errorf("a row without a document has %s, %v", got, err)
-	}
-}
-
-func TestClassIsWhatTheErrorBeginsWith(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		status      store.Status
-		text, class string
-	}{
-		{store.Error, "not found: Veryfi answered 404", "not found"},
-		{store.Retrying, "rescued: the document: is in the queue", "rescued"},
-		{store.Failed, "Error: what Veryfi says", ""},
-		{store.Error, "no class", ""},
-	} {
-		if got := classOf(test.status, test.text); got != test.class {
-			t.Errorf("%s is of class %q", test.text, got)
-		}
 	}
 }
 
@@ -236,9 +219,9 @@ func TestSubmissionIsNotTakenForLostWhileItMayBeThere(t *testing.T) {
 		err  error
 		says string
 	}{
-		{&veryfi.Error{Class: veryfi.Refused, Status: 400}, "was refused"},
-		{&veryfi.Error{Class: veryfi.Unavailable, Status: 502}, "may have been submitted"},
-		{&veryfi.Error{Class: veryfi.Unavailable}, "may have been submitted"},
+		{&veryfi.Error{Class: failure.Refused, Status: 400}, "was refused"},
+		{&veryfi.Error{Class: failure.Unavailable, Status: 502}, "may have been submitted"},
+		{&veryfi.Error{Class: failure.Unavailable}, "may have been submitted"},
 		{errors.New("Veryfi took the document and did not say its id"), "may have been submitted"},
 		{context.Canceled, "may have been submitted"},
 	} {

@@ -103,23 +103,12 @@ func (c problemsCommand) ofStatus(a *app, d *deployment, status store.Status) (f
 	}
 	rows, err := store.NewReader(dynamodb.NewFromConfig(d.aws), d.outputs[tableName]).Problems(a, status, limit)
 	for _, row := range rows {
-		class := classOf(row.Status, row.Error)
+		class := string(row.Class())
 		if (c.Class == "" || c.Class == class) && len(found) < c.Limit {
 			found = append(found, problem{row.ID, row.Status, class, row.Error, row.Attempts, row.UpdatedAt, row.RequestID})
 		}
 	}
 	return found, err
-}
-
-// classOf returns the class that a row's error begins with. What Veryfi says of a
-// document that has failed has none.
-func classOf(status store.Status, text string) string {
-	if status == store.Error || status == store.Retrying {
-		if class, _, ok := strings.Cut(text, ": "); ok {
-			return class
-		}
-	}
-	return ""
 }
 
 func shorten(text string, most int) string {

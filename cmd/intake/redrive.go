@@ -243,7 +243,7 @@ func (r *redrive) classes(keys []string) (map[string]string, error) {
 		if err == nil && !ok { // DynamoDB had no time for it
 			state, err = table.Get(r, key)
 		}
-		classes[key] = classOf(state.Status, state.Error)
+		classes[key] = string(state.Class)
 	}
 	return classes, err
 }

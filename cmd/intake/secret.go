@@ -16,8 +16,8 @@ import (
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
 
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
-	"veryfi-intake/shared/veryfi"
 )
 
 type secretCommands struct {
@@ -175,7 +175,7 @@ func (d *deployment) accepts(ctx context.Context, c secret.Credentials) error {
 		return err
 	}
 	_, err = client.List(ctx, c, time.Now().Add(-time.Second), time.Now(), 1)
-	if veryfi.ClassOf(err) == veryfi.CredentialsRefused {
+	if failure.ClassOf(err) == failure.CredentialsRefused {
 		return errRefused
 	}
 	return err

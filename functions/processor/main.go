@@ -58,25 +58,26 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	warmup.Run(secrets.Prepare, table.Connect)
 	queues := sqs.NewFromConfig(aws)
 	return &handler.Handler{
-		Secrets:         secrets,
-		Veryfi:          client,
-		Table:           table,
-		Queue:           queue.New(queues, cfg.queueURL),
-		DeadLetters:     queue.New(queues, cfg.deadLetterQueueURL),
-		MaxReceiveCount: cfg.maxReceiveCount,
-		Retention:       cfg.retention,
-		Metrics:         metrics.New(getenv("STACK_NAME"), time.Now),
-		Now:             time.Now,
-		Random:          rand.Float64,
-		Log:             log,
+		Secrets:     secrets,
+		Veryfi:      client,
+		Table:       table,
+		Queue:       queue.New(queues, cfg.queueURL),
+		DeadLetters: queue.New(queues, cfg.deadLetterQueueURL),
+		MaxTries:    cfg.maxTries,
+		GiveUpAfter: cfg.giveUpAfter,
+		Retention:   cfg.retention,
+		Metrics:     metrics.New(getenv("STACK_NAME"), time.Now),
+		Now:         time.Now,
+		Random:      rand.Float64,
+		Log:         log,
 	}, nil
 }
 
 type config struct {
 	queueURL, deadLetterQueueURL, table, baseURL string
-	maxReceiveCount                              int
+	maxTries                                     int
 	requestsPerSecond                            float64
-	retention                                    time.Duration
+	giveUpAfter, retention                       time.Duration
 }
 
 func readConfig(getenv func(string) string) (config, error) {
@@ -94,18 +95,26 @@ func readConfig(getenv func(string) string) (config, error) {
 		c.baseURL = url
 	}
 	var err error
-	if c.maxReceiveCount, err = strconv.Atoi(getenv("MAX_RECEIVE_COUNT")); err != nil || c.maxReceiveCount < 1 {
-		return c, errors.New("MAX_RECEIVE_COUNT must be the queue's maxReceiveCount, a whole number from 1 on")
-	}
 	if c.requestsPerSecond, err = strconv.ParseFloat(getenv("VERYFI_REQUESTS_PER_SECOND"), 64); err != nil {
 		return c, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number: this environment's share of Veryfi's 60 requests a second")
 	}
-	if text := getenv("DOCUMENT_RETENTION_DAYS"); text != "" {
-		days, err := strconv.Atoi(text)
-		if err != nil || days < 0 || days > 36_500 {
-			return c, errors.New("DOCUMENT_RETENTION_DAYS must be a whole number from 0, for ever, to 36500")
+	var hours, days int
+	for _, setting := range []struct {
+		variable             string
+		value                *int
+		least, most, ifUnset int
+	}{
+		{"MAX_TRIES", &c.maxTries, 1, 1000, 60},
+		{"GIVE_UP_AFTER_HOURS", &hours, 0, int(handler.MaxAge.Hours()), 48},
+		{"DOCUMENT_RETENTION_DAYS", &days, 0, 36_500, 0},
+	} {
+		if *setting.value = setting.ifUnset; getenv(setting.variable) == "" {
+			continue
 		}
-		c.retention = time.Duration(days) * 24 * time.Hour
+		if *setting.value, err = strconv.Atoi(getenv(setting.variable)); err != nil || *setting.value < setting.least || *setting.value > setting.most {
+			return c, fmt.Errorf("%s must be a whole number from %d to %d", setting.variable, setting.least, setting.most)
+		}
 	}
+	c.giveUpAfter, c.retention = time.Duration(hours)*time.Hour, time.Duration(days)*24*time.Hour
 	return c, nil
 }

@@ -4,12 +4,13 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMissingSettingIsNamed(t *testing.T) {
 	complete := map[string]string{
 		"QUEUE_URL": "http://127.0.0.1:1/q", "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:1/d", "TABLE_NAME": "t",
-		"MAX_RECEIVE_COUNT": "60", "VERYFI_REQUESTS_PER_SECOND": "7.5", "VERYFI_SECRET_ID": "",
+		"VERYFI_REQUESTS_PER_SECOND": "7.5", "VERYFI_SECRET_ID": "",
 		"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_USERNAME": "u", "VERYFI_API_KEY": "k",
 		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
 	}
@@ -27,7 +28,8 @@ func TestMissingSettingIsNamed(t *testing.T) {
 	}
 	for variable, values := range map[string][]string{
 		"QUEUE_URL": {""}, "DEAD_LETTER_QUEUE_URL": {""}, "TABLE_NAME": {""}, "AWS_REGION": {""},
-		"MAX_RECEIVE_COUNT":          {"", "0", "many"},
+		"MAX_TRIES":                  {"0", "1001", "many", "1.5"},
+		"GIVE_UP_AFTER_HOURS":        {"-1", "193", "many", "0.5"},
 		"VERYFI_REQUESTS_PER_SECOND": {"", "0", "-1", "NaN", "100001", "many"},
 		"DOCUMENT_RETENTION_DAYS":    {"-1", "many", "1.5", "36501"},
 		"VERYFI_BASE_URL":            {"api.veryfi.com", "ftp://x", "://"},
@@ -37,5 +39,32 @@ func TestMissingSettingIsNamed(t *testing.T) {
 				t.Errorf("%s=%q: %v", variable, value, err)
 			}
 		}
+	}
+}
+
+// TestSettingsReachTheHandler reads each setting at a value that is not its default.
+func TestSettingsReachTheHandler(t *testing.T) {
+	settings := map[string]string{
+		"QUEUE_URL": "http://127.0.0.1:1/q", "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:1/d", "TABLE_NAME": "t",
+		"MAX_TRIES": "7", "GIVE_UP_AFTER_HOURS": "5", "DOCUMENT_RETENTION_DAYS": "3", "VERYFI_REQUESTS_PER_SECOND": "7.5",
+		"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_USERNAME": "u", "VERYFI_API_KEY": "k",
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+	}
+	getenv := func(name string) string { return settings[name] }
+	h, err := newHandler(getenv, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.MaxTries != 7 || h.GiveUpAfter != 5*time.Hour || h.Retention != 3*24*time.Hour {
+		t.Errorf("%d tries, given up after %v, kept for %v", h.MaxTries, h.GiveUpAfter, h.Retention)
+	}
+	for _, variable := range []string{"MAX_TRIES", "GIVE_UP_AFTER_HOURS", "DOCUMENT_RETENTION_DAYS"} {
+		delete(settings, variable)
+	}
+	if h, err = newHandler(getenv, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if h.MaxTries != 60 || h.GiveUpAfter != 48*time.Hour || h.Retention != 0 {
+		t.Errorf("by default %d tries, given up after %v, kept for %v", h.MaxTries, h.GiveUpAfter, h.Retention)
 	}
 }

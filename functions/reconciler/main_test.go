@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMissingSettingIsNamed(t *testing.T) {
@@ -37,5 +38,21 @@ func TestMissingSettingIsNamed(t *testing.T) {
 				t.Errorf("%s=%q: %v", variable, value, err)
 			}
 		}
+	}
+}
+
+// TestSettingsReachTheHandler reads settings at values that are not their defaults.
+func TestSettingsReachTheHandler(t *testing.T) {
+	settings := map[string]string{
+		"QUEUE_URL": "http://127.0.0.1:1/q", "TABLE_NAME": "t", "VERYFI_REQUESTS_PER_SECOND": "1.5",
+		"RECONCILE_WINDOW_HOURS": "7", "RECONCILE_GRACE_MINUTES": "11", "VERYFI_CLIENT_ID": "i", "VERYFI_API_KEY": "k",
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+	}
+	h, err := newHandler(func(name string) string { return settings[name] }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.Window != 7*time.Hour || h.Grace != 11*time.Minute {
+		t.Errorf("window %v, grace %v", h.Window, h.Grace)
 	}
 }

@@ -245,11 +245,11 @@ func compareTables(t *testing.T, s *stack.Stack, seed uint64) {
 			t.Fatalf("seed %d, step %d (-model +DynamoDB):\n%s", seed, step, diff)
 		}
 		if r.IntN(3) == 0 {
-			seen = store.State{Status: pick(r, store.Processed, store.Retrying, ""), Created: fmt.Sprint("t", r.IntN(3))}
+			seen.Version = pick(r, "", "2026-01-02T03:04:05.000Z", model.get(pick(r, ids...)).Version)
 		}
 		row := store.Row{
 			ID: id, Status: pick(r, store.Processed, store.Processed, store.Failed, store.Retrying, store.Error, store.Unsupported),
-			Event: "document.created", Created: fmt.Sprint("t", r.IntN(3)), Attempts: r.IntN(9), ParentID: int64(r.IntN(2)),
+			Event: "document.created", Created: fmt.Sprint("t", r.IntN(3)), Attempts: r.IntN(9), ParentID: int64(r.IntN(2)), NotFound: r.IntN(3),
 			ReceivedAt: time.Unix(1_700_000_000, 0).UTC(), UpdatedAt: time.Unix(1_700_000_000+int64(step), 0).UTC(), RequestID: "r",
 		}
 		if row.Status == store.Processed {
@@ -272,12 +272,12 @@ func compareTables(t *testing.T, s *stack.Stack, seed uint64) {
 	if diff := cmp.Diff(wantStates, gotStates); diff != "" || err != nil {
 		t.Errorf("%v (-model +DynamoDB):\n%s", err, diff)
 	}
-	wantStatuses, err := client.Statuses(t.Context(), append(ids, "none"))
+	wantStates, err = client.States(t.Context(), append(ids, "none"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	gotStatuses, err := reader.Statuses(t.Context(), append(ids, "none"))
-	if diff := cmp.Diff(wantStatuses, gotStatuses); diff != "" || err != nil {
+	gotStates, err = reader.States(t.Context(), append(ids, "none"))
+	if diff := cmp.Diff(wantStates, gotStates); diff != "" || err != nil {
 		t.Errorf("%v (-model +DynamoDB):\n%s", err, diff)
 	}
 	before := time.Unix(1_700_000_000+int64(r.IntN(200)), 0)
@@ -291,7 +291,7 @@ func compareTables(t *testing.T, s *stack.Stack, seed uint64) {
 	}
 	for _, id := range ids { // for the next seed
 		if model.get(id).Status != store.Processed {
-			if err := emulated.Put(t.Context(), store.Row{ID: id, Status: store.Failed, Error: "e"}, store.State{}); err != nil {
+			if err := emulated.Put(t.Context(), store.Row{ID: id, Status: store.Failed, Error: "e"}, model.get(id)); err != nil {
 				t.Fatal(err)
 			}
 		}

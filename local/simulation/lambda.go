@@ -164,7 +164,7 @@ func (e *environment) processor() *processor.Handler {
 	return &processor.Handler{
 		Secrets: e.secrets(), Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: tableClient{e.w, e},
 		Queue: e.queue(documentQueue), DeadLetters: e.queue(deadLetterQueue),
-		MaxReceiveCount: e.w.plan().maxReceives, Now: time.Now, Log: e.log(),
+		MaxTries: e.w.plan().maxTries, GiveUpAfter: e.w.plan().giveUpAfter, Now: time.Now, Log: e.log(),
 		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },
 	}
 }
@@ -320,7 +320,9 @@ func (l *lambdaModel) process(e *environment, handler *processor.Handler, batch 
 		receipts[m.id] = m.receipt
 		event.Records = append(event.Records, events.SQSMessage{
 			MessageId: m.id, ReceiptHandle: m.receipt, Body: m.body,
-			Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives)},
+			Attributes: map[string]string{
+				"ApproximateReceiveCount": strconv.Itoa(m.receives), "SentTimestamp": strconv.FormatInt(m.sent.UnixMilli(), 10),
+			},
 		})
 		l.w.story("%s receives %s, the %d. time", e.name, m.id, m.receives)
 	}

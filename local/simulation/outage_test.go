@@ -130,5 +130,16 @@ func readTemplate(t *testing.T) plan {
 	if queue.VisibilityTimeout != visibility || processor.Timeout != processorTimeout || processor.Source.BatchSize != batchSize || processor.Source.Window != batchWindow {
 		t.Errorf("the simulation differs from template.yaml: %+v, %+v", queue, processor)
 	}
-	return plan{concurrency: processor.Source.MaximumConcurrency, rate: rate, ceiling: inFlightLimit, maxReceives: queue.MaxReceiveCount}
+	tries, err := strconv.Atoi(processor.Environment["MAX_TRIES"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	hours, err := strconv.Atoi(processor.Environment["GIVE_UP_AFTER_HOURS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan{
+		concurrency: processor.Source.MaximumConcurrency, rate: rate, ceiling: inFlightLimit,
+		maxReceives: queue.MaxReceiveCount, maxTries: tries, giveUpAfter: time.Duration(hours) * time.Hour,
+	}
 }

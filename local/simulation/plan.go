@@ -15,7 +15,10 @@ type plan struct {
 	concurrency int
 	rate        float64 // requests a second of each processor
 	ceiling     int     // messages in flight, at most
-	maxReceives int
+	maxReceives int     // after so many SQS moves a message to the dead-letter queue
+	// After so many tries and such a time the processor gives up by itself.
+	maxTries    int
+	giveUpAfter time.Duration
 }
 
 type outage struct {
@@ -35,7 +38,9 @@ func newPlan(r *rand.Rand, start time.Time) plan {
 		duplicates:  pick(r, 0, 0.02, 0.2),
 		concurrency: 1 + r.IntN(5),
 		ceiling:     120_000,
-		maxReceives: 60,
+		maxReceives: 1000,
+		maxTries:    60,
+		giveUpAfter: 48 * time.Hour,
 	}
 	p.rate = 55 / float64(p.concurrency)
 	for s := range p.failures {
@@ -45,7 +50,7 @@ func newPlan(r *rand.Rand, start time.Time) plan {
 		p.ceiling = 1 + r.IntN(8)
 	}
 	if r.IntN(6) == 0 {
-		p.maxReceives = 6 // tries run out
+		p.maxTries, p.giveUpAfter = 6, 0 // tries run out
 	}
 	end := start.Add(time.Hour)
 	for range r.IntN(4) {

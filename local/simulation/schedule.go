@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
 	"veryfi-intake/shared/store"
@@ -392,8 +393,6 @@ func (s *schedule) check() {
 			s.w.violate("row %s comes from a forged request", x.key)
 		case !x.accepted:
 			// Nobody has promised anything; the queue may have it all the same.
-		case !exists && isDead && s.w.plan().maxReceives < 60:
-			// All its tries fell into an outage of the table.
 		case !exists:
 			s.w.violate("%s was accepted and has no row", x.key)
 		case row.Status == store.Processed && isDead && s.mayBeGivenUp(x):
@@ -428,7 +427,7 @@ func (s *schedule) checkDocument(x *subject, row store.Row) {
 func (s *schedule) mayBeGivenUp(x *subject) bool {
 	d := x.document
 	switch {
-	case d == nil || s.w.plan().maxReceives < 60:
+	case d == nil || s.w.plan().maxTries < 60:
 		return true
 	case d.poison, x.want == store.Error:
 		return true
@@ -527,17 +526,18 @@ func (s *schedule) replay() {
 	after := s.w.table.all()
 	for _, x := range s.subjects {
 		row := before[x.key]
-		if row.Status != store.Processed || x.forged {
+		isMissing := row.Class() == failure.NotFound && row.Status == store.Error
+		if row.Status != store.Processed && !isMissing || x.forged {
 			continue
 		}
 		if x.pending(s) || x.document.gone {
 			continue // a later notification asks for what is not there any more
 		}
-		if after[x.key] != row {
+		if after[x.key].UpdatedAt != row.UpdatedAt {
 			s.w.violate("a replay has changed row %s", x.key)
 		}
 		if x.document.requests != requests[x.key] {
-			s.w.violate("a replay has made Veryfi serve document %d again", x.document.id)
+			s.w.violate("a replay has made somebody ask Veryfi for document %d again", x.document.id)
 		}
 	}
 }

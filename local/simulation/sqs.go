@@ -21,6 +21,7 @@ type message struct {
 	id, body string
 	about    string // what messages about the same document have in common
 	receipt  string // of the last receive
+	sent     time.Time
 	visible  time.Time
 	receives int
 	// rounds is how often the chain of messages that this one ends has gone from the
@@ -145,7 +146,7 @@ func (q *sqsModel) sendDead(body string) {
 
 func (q *sqsModel) newMessage(body string) *message {
 	q.sent++
-	m := &message{id: fmt.Sprint("m", q.sent), body: body, about: body}
+	m := &message{id: fmt.Sprint("m", q.sent), body: body, about: body, sent: time.Now()}
 	if decoded, err := event.DecodeMessage(body); err == nil {
 		m.about = strconv.FormatInt(decoded.ID, 10)
 	}
@@ -228,7 +229,7 @@ func (q *sqsModel) redrive() (moved int) {
 	defer q.mu.Unlock()
 	q.update()
 	for _, m := range q.dead {
-		m.receives, m.receipt = 0, ""
+		m.receives, m.receipt, m.sent = 0, "", time.Now()
 		q.show(m)
 	}
 	moved, q.dead = len(q.dead), nil

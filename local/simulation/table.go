@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/store"
 )
 
@@ -22,18 +23,14 @@ func newTable() *tableModel { return &tableModel{rows: map[string]store.Row{}} }
 func (m *tableModel) get(id string) store.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	row := m.rows[id]
-	return store.State{Status: row.Status, Created: row.Created, Error: row.Error, Attempts: row.Attempts}
+	return m.rows[id].State()
 }
 
-// put writes a row: over anything but a processed one; over that only with another
-// document, and only when it is the one that was seen.
+// put writes a row over the one that was seen, and over no other.
 func (m *tableModel) put(row store.Row, seen store.State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	old, exists := m.rows[row.ID]
-	replaces := row.Status == store.Processed && seen.Status == store.Processed && old.Created == seen.Created
-	if exists && old.Status == store.Processed && !replaces {
+	if m.rows[row.ID].State().Version != seen.Version {
 		return store.ErrSuperseded
 	}
 	m.rows[row.ID] = row
@@ -54,14 +51,14 @@ type tableClient struct {
 
 func (c tableClient) Get(ctx context.Context, id string) (store.State, error) {
 	if _, err := c.w.call(ctx, c.e, table, "read row "+id); err != nil {
-		return store.State{}, err
+		return store.State{}, failure.Table.Of(err)
 	}
 	return c.w.table.get(id), nil
 }
 
 func (c tableClient) GetAll(ctx context.Context, ids []string) (map[string]store.State, error) {
 	if _, err := c.w.call(ctx, c.e, table, "read the rows "+strings.Join(ids, " ")); err != nil {
-		return nil, err
+		return nil, failure.Table.Of(err)
 	}
 	states := map[string]store.State{}
 	for _, id := range ids {
@@ -73,31 +70,31 @@ func (c tableClient) GetAll(ctx context.Context, ids []string) (map[string]store
 func (c tableClient) Put(ctx context.Context, row store.Row, seen store.State) error {
 	effect, err := c.w.call(ctx, c.e, table, "write row "+row.ID)
 	if !effect {
-		return err
+		return failure.Table.Of(err)
 	}
 	before := c.w.table.get(row.ID)
 	written := c.w.table.put(row, seen)
 	c.w.story("%s writes row %s: %s %s: %v", c.e.name, row.ID, row.Status, row.Error, written)
-	if written == nil && before.Status == store.Processed && row.Created <= before.Created {
-		c.w.violate("row %s of %s is replaced by one of %s", row.ID, before.Created, row.Created)
+	if written == nil && before.Status == store.Processed && (row.Created <= before.Created || row.Status != store.Processed) {
+		c.w.violate("row %s of %s is replaced by one of %s that is %s", row.ID, before.Created, row.Created, row.Status)
 	}
 	if err != nil {
-		return err
+		return failure.Table.Of(err)
 	}
 	return written
 }
 
-func (c tableClient) Statuses(ctx context.Context, ids []string) (map[string]store.Status, error) {
+func (c tableClient) States(ctx context.Context, ids []string) (map[string]store.State, error) {
 	if _, err := c.w.call(ctx, c.e, table, "read rows "+strings.Join(ids, " ")); err != nil {
 		return nil, err
 	}
-	statuses := map[string]store.Status{}
+	states := map[string]store.State{}
 	for _, id := range ids {
 		if s := c.w.table.get(id); s.Status != "" {
-			statuses[id] = s.Status
+			states[id] = s
 		}
 	}
-	return statuses, nil
+	return states, nil
 }
 
 func (c tableClient) Stale(ctx context.Context, before time.Time, limit int) ([]store.Row, error) {

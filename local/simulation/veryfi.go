@@ -86,7 +86,7 @@ func (c veryfiClient) RoundTrip(req *http.Request) (*http.Response, error) {
 	d := c.w.draw("answer " + path)
 	switch {
 	case !effect && errors.Is(err, errRefused):
-		return failure(d, c.w.plan().outage(veryfiAPI))
+		return unwell(d, c.w.plan().outage(veryfiAPI))
 	case !effect:
 		return nil, err
 	}
@@ -107,8 +107,8 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// failure is an answer of a Veryfi that is not well.
-func failure(d draw, o *outage) (*http.Response, error) {
+// unwell is an answer of a Veryfi that is not well.
+func unwell(d draw, o *outage) (*http.Response, error) {
 	switch {
 	case o != nil && o.hangs:
 		return nil, errRefused

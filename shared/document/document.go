@@ -5,23 +5,23 @@ package document
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"sync"
 
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/jsonscan"
 )
 
 // Why an answer is not the document that was asked for. It may be so later.
 var (
 	// ErrNotDocument means that it is not a JSON object, or one that was cut short.
-	ErrNotDocument = errors.New("the answer is not a document")
+	ErrNotDocument = failure.Unexpected.New("the answer is not a document")
 	// ErrOtherDocument means that its id is missing or another one.
-	ErrOtherDocument = errors.New("the answer is not the document that was asked for")
+	ErrOtherDocument = failure.Unexpected.New("the answer is not the document that was asked for")
 	// ErrInProgress means that Veryfi is still working on it.
-	ErrInProgress = errors.New("the document is still in progress")
+	ErrInProgress = failure.InProgress.New("the document is still in progress")
 )
 
 // A Document is what Veryfi knows about a receipt, an invoice or a statement.

@@ -89,7 +89,8 @@ func New(name string, data signature.Data) Event {
 	case DocumentCreated, DocumentFailed, BankStatementSetCreated:
 		e.IDs = ids(data.Field("id"))
 	case BankStatementSetFailed:
-		if e.ParentID != 0 {
+		// A genuine one has no ids: with some it is a caught call of another event.
+		if e.ParentID != 0 && isEmpty(data.Field("id")) {
 			e.IDs = []int64{e.ParentID}
 		}
 	}
@@ -125,6 +126,12 @@ func ids(json []byte) []int64 {
 		return nil
 	}
 	return list
+}
+
+// isEmpty reports whether a JSON value is none, null or an array of nothing.
+func isEmpty(json []byte) bool {
+	scan := jsonscan.New(json)
+	return len(json) == 0 || scan.Literal("null") || scan.Take('[') && scan.Take(']')
 }
 
 func id(json []byte) (n int64, ok bool) {

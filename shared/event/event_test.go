@@ -60,6 +60,11 @@ func TestEventsThatVeryfiSends(t *testing.T) {
 		{`{"data":[1, 2]}`, Event{Name: Unknown, Data: `[1, 2]`}},
 		{`{"event":17,"data":null}`, Event{Name: Unknown, Data: `null`}},
 		{`{"event":"bank_statement_set.failed","data":{"id":[1]}}`, Event{Name: BankStatementSetFailed, Data: `{"id":[1]}`}},
+		{`{"event":"bank_statement_set.failed","data":{"parent_id":4}}`, Event{Name: BankStatementSetFailed, IDs: []int64{4}, ParentID: 4}},
+		{`{"event":"bank_statement_set.failed","data":{"parent_id":4,"id":null}}`, Event{Name: BankStatementSetFailed, IDs: []int64{4}, ParentID: 4}},
+		// A caught call of a set that is ready.
+		{`{"event":"bank_statement_set.failed","data":{"parent_id":4,"id":[5]}}`, Event{Name: BankStatementSetFailed, Data: `{"parent_id":4,"id":[5]}`}},
+		{`{"event":"bank_statement_set.failed","data":{"parent_id":4,"id":5}}`, Event{Name: BankStatementSetFailed, Data: `{"parent_id":4,"id":5}`}},
 	}
 	for _, test := range tests {
 		if diff := cmp.Diff(test.want, read(t, test.body)); diff != "" {
@@ -146,8 +151,8 @@ func TestKey(t *testing.T) {
 		{Message{Event: BankStatementSetCreated, ID: 690001, ParentID: 42000}, "bank_statement#690001"},
 		{Message{Event: BankStatementSetFailed, ID: 42000, ParentID: 42000}, "bank_statement_set#42000"},
 		// printf "{'id': 5}" | sha256sum
-		{Message{Event: "check.created", Data: `{"id":5}`}, "check.created#8d517b42b2c47503"},
-		{Message{Event: "check.created", Data: ` { "id" : 5 } `}, "check.created#8d517b42b2c47503"},
+		{Message{Event: "check.created", Data: `{"id":5}`}, "unsupported#8d517b42b2c47503"},
+		{Message{Event: "check.created", Data: ` { "id" : 5 } `}, "unsupported#8d517b42b2c47503"},
 	}
 	for _, test := range tests {
 		if got := test.message.Key(); got != test.want {
@@ -208,6 +213,24 @@ func TestUnsupportedDataIsKeptToTheByte(t *testing.T) {
 	// A surrogate in bytes is no Unicode text; its escape is the same JSON.
 	if e := read(t, "{\"data\":[\"\xed\xa0\x80é\"]}"); e.Data != `["\ud800é"]` {
 		t.Errorf("got %s", e.Data)
+	}
+}
+
+// TestLargestBodyFitsAMessage fills the data of an unsupported event with what grows
+// most when it is written as ASCII, or as a string in JSON.
+func TestLargestBodyFitsAMessage(t *testing.T) {
+	const largestBody = 262_144
+	for _, filling := range []string{"<", "&", "\u007f", "\u0080", "é", "\u07ff", "\u2028", "\uffff", "\U0010ffff", "\xed\xa0\x80", `\"`, `\\`, `\u003c`, " "} {
+		body := func(n int) string { return `{"data":["` + strings.Repeat(filling, n) + `"]}` }
+		n := (largestBody - len(body(0))) / len(filling)
+		m := read(t, body(n)).Messages(time.Time{}, strings.Repeat("r", 64))[0]
+		encoded := m.Encode()
+		if most := 3*largestBody + 1024; len(encoded) > most {
+			t.Errorf("%q: the message has %d bytes, more than %d", filling, len(encoded), most)
+		}
+		if got, err := DecodeMessage(encoded); err != nil || got.Data != m.Data {
+			t.Errorf("%q: the message does not come back: %v", filling, err)
+		}
 	}
 }
 

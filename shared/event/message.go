@@ -1,16 +1,19 @@
 package event
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/signature"
 )
 
@@ -21,10 +24,10 @@ const Version = 1
 // Why a message cannot be read.
 var (
 	// ErrMalformed means that a body is not a message. It will never be one.
-	ErrMalformed = errors.New("malformed message")
+	ErrMalformed = failure.Malformed.New("malformed message")
 	// ErrNewerVersion means that newer code wrote the message, as happens while a
 	// new version is deployed. Newer code will read it.
-	ErrNewerVersion = errors.New("message of a newer version")
+	ErrNewerVersion = failure.NewerVersion.New("message of a newer version")
 )
 
 // A Message carries one id of an event, or the data of an unsupported one,
@@ -91,7 +94,7 @@ func (m Message) Task() Task {
 // Key returns the key of the row that the message is about.
 func (m Message) Key() string {
 	if m.Task() == KeepData {
-		return m.Event + "#" + m.dataHash()
+		return "unsupported#" + m.dataHash()
 	}
 	id := strconv.FormatInt(m.ID, 10)
 	switch m.Event {
@@ -108,17 +111,34 @@ func (m Message) Key() string {
 // event's name, which is not signed, asks for another one. Bank statements come
 // with the parent_id of their set, documents without.
 func (m Message) SignedKey() string {
+	isOfSet := m.ParentID != 0
 	switch {
 	case m.ID <= 0:
 		return ""
-	case m.Event == DocumentCreated && m.ParentID != 0:
+	case isOfSet && (m.Event == DocumentCreated || m.Event == DocumentFailed):
 		m.Event = BankStatementSetCreated
-	case m.Event == BankStatementSetCreated && m.ParentID == 0:
+	case !isOfSet && m.Event == BankStatementSetCreated:
 		m.Event = DocumentCreated
 	default:
 		return ""
 	}
 	return m.Key()
+}
+
+// IsLater reports whether the message tells of a later state of things than what
+// was created at another time. It does not when one of the times cannot be read.
+func (m Message) IsLater(created string) bool {
+	now, ok := CreatedTime(m.Created)
+	before, okBefore := CreatedTime(created)
+	return ok && okBefore && now.After(before)
+}
+
+// IsOf reports whether the message tells of what was created at that time. It does
+// not when one of the times cannot be read.
+func (m Message) IsOf(created string) bool {
+	now, ok := CreatedTime(m.Created)
+	then, okThen := CreatedTime(created)
+	return ok && okThen && now.Equal(then)
 }
 
 // dataHash returns the first 16 hexadecimal digits of the SHA-256 of the signed
@@ -133,17 +153,24 @@ func (m Message) dataHash() string {
 }
 
 // Encode returns the message as ASCII JSON. SQS refuses some characters, and
-// ASCII is free of them.
+// ASCII is free of them. A body of 262,144 bytes makes a message of 786,432 and
+// what is around it at most, of the 1 MiB that SQS takes: a character of two bytes
+// becomes an escape of six.
 func (m Message) Encode() string {
-	b, err := json.Marshal(m)
-	if err != nil {
-		panic(err) // a struct of strings, integers and a time always marshals
+	b := bytes.NewBuffer(make([]byte, 0, 512)) // most messages are shorter
+	encoder := json.NewEncoder(b)
+	encoder.SetEscapeHTML(false) // it would make six bytes of each <
+	if err := encoder.Encode(m); err != nil {
+		panic(err) // a struct of strings, integers and a time always encodes
 	}
-	return ascii(b)
+	return ascii(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
 // ascii writes what is beyond ASCII in a JSON text as escapes.
 func ascii(json []byte) string {
+	if !slices.ContainsFunc(json, func(c byte) bool { return c >= utf8.RuneSelf }) {
+		return string(json)
+	}
 	out := make([]byte, 0, len(json))
 	for len(json) > 0 {
 		r, size := utf8.DecodeRune(json)

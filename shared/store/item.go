@@ -14,8 +14,9 @@ import (
 // so that their order as text is their order in time.
 const TimeFormat = "2006-01-02T15:04:05.000Z"
 
-// maxExternalID is the longest external_id that is lifted out of a document.
-const maxExternalID = 1024
+// maxLifted is the longest text that is lifted out of a document, in bytes. A longer
+// one is left out: a part of an id is another id.
+const maxLifted = 256
 
 // putItemBody returns the body of a PutItem call.
 func putItemBody(table string, row Row, seen State, native bool) ([]byte, error) {
@@ -33,6 +34,7 @@ func putItemBody(table string, row Row, seen State, native bool) ([]byte, error)
 		b.string("error", row.Error)
 	}
 	b.string("event", row.Event)
+	b.list("events", row.Events)
 	b.string("created", row.Created)
 	b.number("parent_id", row.ParentID)
 	b.time("received_at", row.ReceivedAt)
@@ -42,28 +44,20 @@ func putItemBody(table string, row Row, seen State, native bool) ([]byte, error)
 		b.number("expires_at", row.ExpiresAt.Unix()) // as DynamoDB wants it
 	}
 	b.number("attempts", int64(row.Attempts))
+	b.number("not_found", int64(row.NotFound))
 	b.string("request_id", row.RequestID)
 	b.string("data", row.Data)
 	if err := b.document(row, native); err != nil {
 		return nil, err
 	}
 
-	b.raw(`},"ConditionExpression":"attribute_not_exists(id) OR #status <> :processed`)
-	replaces := row.Status == Processed && seen.Status == Processed
-	if replaces {
-		b.raw(` OR #created = :seen`)
+	if seen.Version == "" {
+		b.raw(`},"ConditionExpression":"attribute_not_exists(updated_at)"}`)
+		return b.json, nil
 	}
-	b.raw(`","ExpressionAttributeNames":{"#status":"status"`)
-	if replaces {
-		b.raw(`,"#created":"created"`)
-	}
-	b.raw(`},"ExpressionAttributeValues":{":processed":{"S":"processed"}`)
-	if replaces {
-		b.raw(`,":seen":{"S":`)
-		b.quote(seen.Created)
-		b.raw(`}`)
-	}
-	b.raw(`}}`)
+	b.raw(`},"ConditionExpression":"updated_at = :version","ExpressionAttributeValues":{":version":{"S":`)
+	b.quote(seen.Version)
+	b.raw(`}}}`)
 	return b.json, nil
 }
 
@@ -114,6 +108,21 @@ func (b *body) string(name, value string) {
 	b.size += len(value)
 }
 
+func (b *body) list(name string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	b.attribute(name, "L")
+	b.size += 3 // of a list, and 1 of each element
+	for i, value := range values {
+		b.raw([...]string{`[{"S":`, `,{"S":`}[min(i, 1)])
+		b.quote(value)
+		b.raw(`}`)
+		b.size += len(value) + 1
+	}
+	b.raw(`]}`)
+}
+
 func (b *body) number(name string, value int64) {
 	if value == 0 {
 		return
@@ -134,12 +143,10 @@ func (b *body) time(name string, value time.Time) {
 func (b *body) document(row Row, native bool) error {
 	d := row.Document
 	if d == nil {
-		return nil
+		return b.add(0)
 	}
-	if len(d.ExternalID) <= maxExternalID {
-		b.string("external_id", d.ExternalID)
-	}
-	b.string("document_type", d.Type)
+	b.lifted("external_id", d.ExternalID)
+	b.lifted("document_type", d.Type)
 	if native {
 		b.raw(`,"document":`)
 		b.json = append(b.json, d.Native...)
@@ -154,6 +161,12 @@ func (b *body) document(row Row, native bool) error {
 	b.json = base64.StdEncoding.AppendEncode(b.json, gzipped)
 	b.raw(`"}`)
 	return b.add(len(gzipped))
+}
+
+func (b *body) lifted(name, value string) {
+	if len(value) <= maxLifted {
+		b.string(name, value)
+	}
 }
 
 // add counts the document in.

@@ -39,36 +39,36 @@ func NewReader(client ReaderClient, table string) *Reader {
 	return &Reader{client: client, table: table}
 }
 
-// Statuses returns the statuses of the rows with these ids, which must differ;
-// an id without a row is left out. What was written in the last second may be
+// States returns the states of the rows with these ids, which must differ; an id
+// without a row is left out. What was written in the last second may be
 // missing.
 //
 // DynamoDB charges for whole rows, whatever is asked of them: half a read unit for
 // each 4 KB begun, and for an id without a row ("DynamoDB read consistency",
 // "Read request units"). A row of 15 KB costs two units.
-func (r *Reader) Statuses(ctx context.Context, ids []string) (map[string]Status, error) {
-	statuses := make(map[string]Status, len(ids))
+func (r *Reader) States(ctx context.Context, ids []string) (map[string]State, error) {
+	states := make(map[string]State, len(ids))
 	for len(ids) > 0 {
 		n := min(maxKeys, len(ids))
-		if err := r.statuses(ctx, ids[:n], statuses); err != nil {
+		if err := r.states(ctx, ids[:n], states); err != nil {
 			return nil, fmt.Errorf("look up rows: %w", err)
 		}
 		ids = ids[n:]
 	}
-	return statuses, nil
+	return states, nil
 }
 
-// statuses asks until DynamoDB has answered for every key: it leaves out some when
+// states asks until DynamoDB has answered for every key: it leaves out some when
 // it is throttled, or when they are too large for one answer.
-func (r *Reader) statuses(ctx context.Context, ids []string, statuses map[string]Status) error {
+func (r *Reader) states(ctx context.Context, ids []string, states map[string]State) error {
 	keys := make([]map[string]types.AttributeValue, len(ids))
 	for i, id := range ids {
 		keys[i] = keyOf(id)
 	}
 	request := map[string]types.KeysAndAttributes{r.table: {
 		Keys:                     keys,
-		ProjectionExpression:     aws.String("id, #status"),
-		ExpressionAttributeNames: map[string]string{"#status": "status"},
+		ProjectionExpression:     aws.String("id, " + stateAttributes),
+		ExpressionAttributeNames: stateNames,
 	}}
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
@@ -76,7 +76,7 @@ func (r *Reader) statuses(ctx context.Context, ids []string, statuses map[string
 			return err
 		}
 		for _, item := range out.Responses[r.table] {
-			statuses[text(item, "id")] = Status(text(item, "status"))
+			states[text(item, "id")] = stateOf(item)
 		}
 		if request = out.UnprocessedKeys; len(request) == 0 {
 			return nil
@@ -126,6 +126,18 @@ func text(item map[string]types.AttributeValue, name string) string {
 		return s.Value
 	}
 	return ""
+}
+
+// texts returns the strings in a list of an item.
+func texts(item map[string]types.AttributeValue, name string) (list []string) {
+	if l, ok := item[name].(*types.AttributeValueMemberL); ok {
+		for _, value := range l.Value {
+			if s, ok := value.(*types.AttributeValueMemberS); ok {
+				list = append(list, s.Value)
+			}
+		}
+	}
+	return list
 }
 
 // number returns an integer of an item, or 0.

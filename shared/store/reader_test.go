@@ -106,20 +106,20 @@ func TestProblemsAreReadPageByPage(t *testing.T) {
 	}
 }
 
-func TestStatusesOfManyRows(t *testing.T) {
+func TestStatesOfManyRows(t *testing.T) {
 	for _, answers := range []int{100, 33, 1} {
 		synctest.Test(t, func(t *testing.T) {
 			m := &manyRows{statuses: map[string]Status{}, answers: answers}
 			var ids []string
-			want := map[string]Status{}
+			want := map[string]State{}
 			for n := range 250 {
 				id := fmt.Sprint(n)
 				ids = append(ids, id)
 				if n%3 > 0 {
-					m.statuses[id], want[id] = Processed, Processed
+					m.statuses[id], want[id] = Processed, State{Status: Processed}
 				}
 			}
-			got, err := NewReader(m, "table").Statuses(t.Context(), ids)
+			got, err := NewReader(m, "table").States(t.Context(), ids)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("%v: %s", err, diff)
 			}
@@ -130,9 +130,9 @@ func TestStatusesOfManyRows(t *testing.T) {
 	}
 }
 
-func TestNoStatusesForNoIDs(t *testing.T) {
+func TestNoStatesForNoIDs(t *testing.T) {
 	m := &manyRows{}
-	if got, err := NewReader(m, "table").Statuses(t.Context(), nil); err != nil || len(got) != 0 || len(m.calls) != 0 {
+	if got, err := NewReader(m, "table").States(t.Context(), nil); err != nil || len(got) != 0 || len(m.calls) != 0 {
 		t.Errorf("%v, %v, calls %v", got, err, m.calls)
 	}
 }
@@ -142,7 +142,7 @@ func TestKeysThatAreLeftOutForEverEndWithTheContext(t *testing.T) {
 		m := &manyRows{}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if _, err := NewReader(m, "table").Statuses(ctx, []string{"1"}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := NewReader(m, "table").States(ctx, []string{"1"}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		if len(m.calls) > 30 {
@@ -153,7 +153,7 @@ func TestKeysThatAreLeftOutForEverEndWithTheContext(t *testing.T) {
 
 func TestTableThatCannotBeReadIsAnError(t *testing.T) {
 	down := errors.New("down")
-	if _, err := NewReader(&manyRows{err: down}, "table").Statuses(t.Context(), []string{"1"}); !errors.Is(err, down) {
+	if _, err := NewReader(&manyRows{err: down}, "table").States(t.Context(), []string{"1"}); !errors.Is(err, down) {
 		t.Error(err)
 	}
 	if _, err := NewReader(&manyRows{err: down}, "table").Stale(t.Context(), time.Now(), 1); !errors.Is(err, down) {

@@ -19,6 +19,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/warmup"
 )
 
@@ -38,35 +39,72 @@ const (
 type Row struct {
 	ID          string // the partition key
 	Status      Status
-	Error       string // why, for all but Processed
-	Event       string
-	Created     string // as received
-	ParentID    int64  // 0 when there is none
+	Error       string   // why, for all but Processed; see [Row.Class]
+	Event       string   // of Unsupported: the first one
+	Events      []string // of Unsupported: the names that it came under, [MaxEvents] at most
+	Created     string   // as received
+	ParentID    int64    // 0 when there is none
 	ReceivedAt  time.Time
 	RetrievedAt time.Time // zero until it is
 	UpdatedAt   time.Time
 	ExpiresAt   time.Time // when DynamoDB may delete the row, zero for never
 	Attempts    int
+	NotFound    int // how often Veryfi has answered 404 since it was asked anew
 	RequestID   string
 	Data        string             // of Unsupported: the JSON text as received
 	Document    *document.Document // of Processed
 }
 
+// MaxEvents is how many names a row keeps that one unsupported event came under.
+const MaxEvents = 8
+
+// Class returns the class of the row's error: why its document is not stored, ""
+// where that is not what the row says. The error of a failed row is Veryfi's own text.
+func (r Row) Class() failure.Class {
+	if r.Status == Retrying || r.Status == Error {
+		return failure.Parse(r.Error)
+	}
+	return ""
+}
+
+// State returns what a decision about the row needs to know of it.
+func (r Row) State() State {
+	if r.ID == "" {
+		return State{}
+	}
+	return State{
+		Status: r.Status, Class: r.Class(), Event: r.Event, Events: r.Events, Created: r.Created,
+		Attempts: r.Attempts, NotFound: r.NotFound, RequestID: r.RequestID, Version: r.UpdatedAt.UTC().Format(TimeFormat),
+	}
+}
+
 // State is what a decision about a row needs to know of it.
 type State struct {
-	Status   Status // empty when there is no row
-	Created  string
-	Error    string
-	Attempts int
+	Status    Status // empty when there is no row
+	Class     failure.Class
+	Event     string
+	Events    []string
+	Created   string
+	Attempts  int
+	NotFound  int
+	RequestID string
+	// Version is when the row was written, in [TimeFormat], and empty when there is no
+	// row. Whoever replaces a row gives it a later one, so it tells each write apart.
+	Version string
+}
+
+// UpdatedAt returns when the row was written, zero when there is none.
+func (s State) UpdatedAt() time.Time {
+	t, _ := time.Parse(TimeFormat, s.Version) // written by Put only
+	return t
 }
 
 // Why a row is not written.
 var (
-	// ErrSuperseded means that the table holds a processed row that this one must
-	// not replace.
-	ErrSuperseded = errors.New("the table holds a newer row")
-	// ErrTooLarge means that the document is too large for an item, even gzipped.
-	ErrTooLarge = errors.New("the document is too large for the table")
+	// ErrSuperseded means that the row is not what was seen of it.
+	ErrSuperseded = errors.New("the row was written meanwhile")
+	// ErrTooLarge means that the row is too large for an item, its document gzipped.
+	ErrTooLarge = failure.TooLarge.New("the document is too large for the table")
 )
 
 // Client is the part of [dynamodb.Client] that is used here.
@@ -105,7 +143,7 @@ func (t *Table) getItemInput(id string) *dynamodb.GetItemInput {
 }
 
 // What a [State] is read from. DynamoDB reserves some names.
-const stateAttributes = "#status, created, #error, attempts"
+const stateAttributes = "#status, #error, event, events, created, attempts, not_found, request_id, updated_at"
 
 var stateNames = map[string]string{"#status": "status", "#error": "error"}
 
@@ -114,11 +152,17 @@ func keyOf(id string) map[string]types.AttributeValue {
 }
 
 func stateOf(item map[string]types.AttributeValue) State {
+	row := Row{Status: Status(text(item, "status")), Error: text(item, "error")}
 	return State{
-		Status:   Status(text(item, "status")),
-		Created:  text(item, "created"),
-		Error:    text(item, "error"),
-		Attempts: int(number(item, "attempts")),
+		Status:    row.Status,
+		Class:     row.Class(),
+		Event:     text(item, "event"),
+		Events:    texts(item, "events"),
+		Created:   text(item, "created"),
+		Attempts:  int(number(item, "attempts")),
+		NotFound:  int(number(item, "not_found")),
+		RequestID: text(item, "request_id"),
+		Version:   text(item, "updated_at"),
 	}
 }
 
@@ -126,7 +170,7 @@ func stateOf(item map[string]types.AttributeValue) State {
 func (t *Table) Get(ctx context.Context, id string) (State, error) {
 	out, err := t.client.GetItem(ctx, t.getItemInput(id))
 	if err != nil {
-		return State{}, fmt.Errorf("read the row: %w", err)
+		return State{}, failure.Table.Of(fmt.Errorf("read the row: %w", err))
 	}
 	return stateOf(out.Item), nil
 }
@@ -147,7 +191,7 @@ func (t *Table) GetAll(ctx context.Context, ids []string) (map[string]State, err
 		ExpressionAttributeNames: stateNames,
 	}}})
 	if err != nil {
-		return nil, fmt.Errorf("read the rows: %w", err)
+		return nil, failure.Table.Of(fmt.Errorf("read the rows: %w", err))
 	}
 	for _, left := range out.UnprocessedKeys {
 		for _, key := range left.Keys {
@@ -162,11 +206,10 @@ func (t *Table) GetAll(ctx context.Context, ids []string) (map[string]State, err
 	return states, nil
 }
 
-// Put writes a row over what was seen of it. A row that is not processed is
-// replaced, whatever has become of it meanwhile. A processed row is replaced only
-// by a processed one, and only if it is the one that was seen: whether it may be
-// is the caller's decision. [ErrSuperseded] says that it is not replaced,
-// [ErrTooLarge] that the document does not fit.
+// Put writes a row over what was seen of it, and over nothing else: whether it may
+// be replaced is the caller's decision. [ErrSuperseded] says that the row was written
+// meanwhile, [ErrTooLarge] that it does not fit. Other errors are DynamoDB's, of the
+// class [failure.Table].
 //
 // The document is stored as a native map, or gzipped in document_gzip where
 // DynamoDB cannot hold it natively.
@@ -200,7 +243,7 @@ func (t *Table) put(ctx context.Context, row Row, seen State, native bool) error
 		return ErrSuperseded
 	}
 	if err != nil {
-		return fmt.Errorf("write the row: %w", err)
+		return failure.Table.Of(fmt.Errorf("write the row: %w", err))
 	}
 	return nil
 }

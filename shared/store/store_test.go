@@ -28,6 +28,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/failure"
 )
 
 // A service stands in for DynamoDB. It gives the answers one after the other and
@@ -153,8 +154,10 @@ const small = `{"id":123456789,"external_id":"order 7","document_type":"invoice"
 
 func TestRequestsAreWhatDynamoDBExpects(t *testing.T) {
 	t.Parallel()
-	const ordinary = `"TableName":"Document-Table","ConditionExpression":"attribute_not_exists(id) OR #status <> :processed",` +
-		`"ExpressionAttributeNames":{"#status":"status"},"ExpressionAttributeValues":{":processed":{"S":"processed"}}`
+	const ordinary = `"TableName":"Document-Table","ConditionExpression":"attribute_not_exists(updated_at)"`
+	over := func(version string) string {
+		return fmt.Sprintf(`"TableName":"Document-Table","ConditionExpression":"updated_at = :version","ExpressionAttributeValues":{":version":{"S":%q}}`, version)
+	}
 	common := Row{ID: "7", Event: "document.created", Created: "c", ReceivedAt: received, UpdatedAt: received.Add(2 * time.Second), Attempts: 1, RequestID: "r"}
 	const commonItem = `"id":{"S":"7"},"event":{"S":"document.created"},"created":{"S":"c"},"received_at":{"S":"2026-01-02T02:04:05.678Z"},` +
 		`"updated_at":{"S":"2026-01-02T02:04:07.678Z"},"attempts":{"N":"1"},"request_id":{"S":"r"}`
@@ -175,24 +178,18 @@ func TestRequestsAreWhatDynamoDBExpects(t *testing.T) {
 	}{
 		"processed, no row yet": {processed(t, small), State{}, `{"Item":` + processedItem + `,` + ordinary + `}`},
 		"processed over retrying": {
-			processed(t, small), State{Status: Retrying, Created: "2021-10-20 15:27:26", Attempts: 1}, `{"Item":` + processedItem + `,` + ordinary + `}`,
+			processed(t, small), State{Status: Retrying, Version: "2026-01-02T02:04:05.678Z"}, `{"Item":` + processedItem + `,` + over("2026-01-02T02:04:05.678Z") + `}`,
 		},
 		"processed over processed": {
-			processed(t, small), State{Status: Processed, Created: "2021 \"x\""}, `{"Item":` + processedItem + `,"TableName":"Document-Table",` +
-				`"ConditionExpression":"attribute_not_exists(id) OR #status <> :processed OR #created = :seen",` +
-				`"ExpressionAttributeNames":{"#status":"status","#created":"created"},"ExpressionAttributeValues":{":processed":{"S":"processed"},":seen":{"S":"2021 \"x\""}}}`,
+			processed(t, small), State{Status: Processed, Version: "as \"x\" wrote it"}, `{"Item":` + processedItem + `,` + over(`as "x" wrote it`) + `}`,
 		},
 		"failed": {
 			row(func(r *Row) { r.Status, r.Error = Failed, "Couldn't \"read\"\n\u2028<it> é😀" }), State{},
 			`{"Item":{` + commonItem + `,"status":{"S":"failed"},"problem":{"S":"failed"},"error":{"S":"Couldn't \"read\"\n\u2028<it> é😀"}},` + ordinary + `}`,
 		},
-		"failed, with a processed row seen": {
-			row(func(r *Row) { r.Status, r.Error = Failed, "e" }), State{Status: Processed, Created: "b"},
-			`{"Item":{` + commonItem + `,"status":{"S":"failed"},"problem":{"S":"failed"},"error":{"S":"e"}},` + ordinary + `}`,
-		},
 		"retrying": {
-			row(func(r *Row) { r.Status, r.Error = Retrying, "Veryfi answered 503" }), State{Status: Failed},
-			`{"Item":{` + commonItem + `,"status":{"S":"retrying"},"problem":{"S":"retrying"},"error":{"S":"Veryfi answered 503"}},` + ordinary + `}`,
+			row(func(r *Row) { r.Status, r.Error, r.NotFound = Retrying, "Veryfi answered 404", 3 }), State{},
+			`{"Item":{` + commonItem + `,"status":{"S":"retrying"},"problem":{"S":"retrying"},"error":{"S":"Veryfi answered 404"},"not_found":{"N":"3"}},` + ordinary + `}`,
 		},
 		"error, a child": {
 			row(func(r *Row) {
@@ -203,8 +200,10 @@ func TestRequestsAreWhatDynamoDBExpects(t *testing.T) {
 				`"status":{"S":"error"},"problem":{"S":"error"},"error":{"S":"e"}},` + ordinary + `}`,
 		},
 		"unsupported": {
-			row(func(r *Row) { r.Status, r.Error, r.Data = Unsupported, "e", ` { "a" : "\u00e9", "b":[1.0] } ` }), State{},
-			`{"Item":{` + commonItem + `,"status":{"S":"unsupported"},"problem":{"S":"unsupported"},"error":{"S":"e"},"data":{"S":" { \"a\" : \"\\u00e9\", \"b\":[1.0] } "}},` + ordinary + `}`,
+			row(func(r *Row) {
+				r.Status, r.Error, r.Data, r.Events = Unsupported, "e", ` { "a" : "\u00e9", "b":[1.0] } `, []string{"x", "\"y\""}
+			}), State{},
+			`{"Item":{` + commonItem + `,"events":{"L":[{"S":"x"},{"S":"\"y\""}]},"status":{"S":"unsupported"},"problem":{"S":"unsupported"},"error":{"S":"e"},"data":{"S":" { \"a\" : \"\\u00e9\", \"b\":[1.0] } "}},` + ordinary + `}`,
 		},
 		"with nothing but what must be": {
 			Row{ID: "7", Status: Failed}, State{}, `{"Item":{"id":{"S":"7"},"status":{"S":"failed"},"problem":{"S":"failed"}},` + ordinary + `}`,
@@ -305,7 +304,7 @@ func TestWhatIsNotNativeIsStoredAsReceived(t *testing.T) {
 func TestItemThatDynamoDBRefusesIsStoredAsReceived(t *testing.T) {
 	t.Parallel()
 	table, service := newTable(t, refused("ValidationException"))
-	if err := table.Put(t.Context(), processed(t, small), State{Status: Processed, Created: "b"}); err != nil {
+	if err := table.Put(t.Context(), processed(t, small), State{Status: Processed, Version: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	if len(service.calls) != 2 {
@@ -348,7 +347,7 @@ func TestProcessedRowThatIsNewerStays(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]Row{"processed": processed(t, small), "failed": {ID: "7", Status: Failed, Error: "e"}} {
 		table, service := newTable(t, refused("ConditionalCheckFailedException"))
-		if err := table.Put(t.Context(), row, State{Status: Processed, Created: "b"}); !errors.Is(err, ErrSuperseded) {
+		if err := table.Put(t.Context(), row, State{Status: Processed, Version: "b"}); !errors.Is(err, ErrSuperseded) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		if len(service.calls) != 1 {
@@ -395,7 +394,7 @@ func TestTableThatStaysDownIsAnError(t *testing.T) {
 		t.Errorf("the error holds some of the document: %v", err)
 	}
 	table, _ = newTable(t, down, down, down, down)
-	if state, err := table.Get(t.Context(), "7"); err == nil || state != (State{}) {
+	if state, err := table.Get(t.Context(), "7"); err == nil || state.Status != "" {
 		t.Errorf("%+v, %v", state, err)
 	}
 }
@@ -537,16 +536,29 @@ func valueSize(t *testing.T, attribute map[string]any) int {
 	return 0
 }
 
-func TestExternalIDThatIsVeryLongIsNotLifted(t *testing.T) {
+// TestLongTextIsNotLifted has one, too, that would not fit beside its document.
+func TestLongTextIsNotLifted(t *testing.T) {
 	t.Parallel()
-	for length, want := range map[int]bool{1: true, 1024: true, 1025: false, 300_000: false} {
-		table, service := newTable(t)
-		if err := table.Put(t.Context(), processed(t, fmt.Sprintf(`{"id":123456789,"external_id":%q}`, strings.Repeat("a", length))), State{}); err != nil {
-			t.Fatal(err)
+	for _, name := range []string{"external_id", "document_type"} {
+		for length, want := range map[int]bool{1: true, 256: true, 257: false, 300_000: false, 450_000: false} {
+			table, service := newTable(t)
+			if err := table.Put(t.Context(), processed(t, fmt.Sprintf(`{"id":123456789,%q:%q}`, name, strings.Repeat("a", length))), State{}); err != nil {
+				t.Fatalf("%s of %d bytes: %v", name, length, err)
+			}
+			if _, item := service.sent(t); (item[name] != nil) != want || item["document"] == nil && item["document_gzip"] == nil {
+				t.Errorf("%s of %d bytes: lifted %v", name, length, !want)
+			}
 		}
-		if _, item := service.sent(t); (item["external_id"] != nil) != want || item["document"] == nil {
-			t.Errorf("%d bytes: lifted %v", length, !want)
-		}
+	}
+}
+
+// TestRowThatIsTooLargeIsNotSent has the data of an event that no item can hold.
+func TestRowThatIsTooLargeIsNotSent(t *testing.T) {
+	t.Parallel()
+	table, service := newTable(t)
+	row := Row{ID: "7", Status: Unsupported, Data: strings.Repeat("a", document.MaxItemSize)}
+	if err := table.Put(t.Context(), row, State{}); !errors.Is(err, ErrTooLarge) || len(service.calls) != 0 {
+		t.Errorf("got %v after %d calls", err, len(service.calls))
 	}
 }
 
@@ -555,19 +567,24 @@ func TestGetReadsTheStateAndNoDocument(t *testing.T) {
 	for body, want := range map[string]State{
 		`{}`:          {},
 		`{"Item":{}}`: {},
-		`{"Item":{"status":{"S":"processed"},"created":{"S":"2021-10-20 15:27:26"},"attempts":{"N":"3"}}}`: {Status: Processed, Created: "2021-10-20 15:27:26", Attempts: 3},
-		`{"Item":{"status":{"S":"retrying"},"error":{"S":"Veryfi answered 503"}}}`:                         {Status: Retrying, Error: "Veryfi answered 503"},
+		`{"Item":{"status":{"S":"processed"},"event":{"S":"e"},"created":{"S":"2021-10-20 15:27:26"},"attempts":{"N":"3"},"request_id":{"S":"r"},"updated_at":{"S":"u"}}}`: {
+			Status: Processed, Event: "e", Created: "2021-10-20 15:27:26", Attempts: 3, RequestID: "r", Version: "u",
+		},
+		`{"Item":{"status":{"S":"retrying"},"error":{"S":"not found: Veryfi answered 404"},"not_found":{"N":"4"}}}`: {Status: Retrying, Class: failure.NotFound, NotFound: 4},
+		// Veryfi's own words are no class of ours.
+		`{"Item":{"status":{"S":"failed"},"error":{"S":"rescued: by nobody"}}}`:        {Status: Failed},
+		`{"Item":{"status":{"S":"unsupported"},"events":{"L":[{"S":"a"},{"S":"b"}]}}}`: {Status: Unsupported, Events: []string{"a", "b"}},
 		// what this code does not write
-		`{"Item":{"status":{"N":"1"},"created":{"NULL":true},"attempts":{"S":"3"}}}`: {},
-		`{"Item":{"attempts":{"N":"1.5"}}}`:                                          {},
+		`{"Item":{"status":{"N":"1"},"created":{"NULL":true},"attempts":{"S":"3"},"events":{"S":"a"}}}`: {},
+		`{"Item":{"attempts":{"N":"1.5"},"events":{"L":[{"N":"1"}]}}}`:                                  {},
 	} {
 		table, service := newTable(t, answer{http.StatusOK, body})
 		got, err := table.Get(t.Context(), "bank_statement#690001")
-		if err != nil || got != want {
-			t.Errorf("%s: got %+v, %v", body, got, err)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", body, err, diff)
 		}
 		wantCall := parsed(t, []byte(`{"TableName":"Document-Table","Key":{"id":{"S":"bank_statement#690001"}},"ConsistentRead":true,`+
-			`"ProjectionExpression":"#status, created, #error, attempts","ExpressionAttributeNames":{"#status":"status","#error":"error"}}`))
+			`"ProjectionExpression":"#status, #error, event, events, created, attempts, not_found, request_id, updated_at","ExpressionAttributeNames":{"#status":"status","#error":"error"}}`))
 		if len(service.calls) != 1 || service.calls[0].target != "DynamoDB_20120810.GetItem" {
 			t.Fatalf("calls: %+v", service.calls)
 		}
@@ -588,7 +605,7 @@ func TestGetAllTellsWhatIsThereWhatIsNotAndNothingOfTheRest(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	wantCall := parsed(t, []byte(`{"RequestItems":{"Document-Table":{"Keys":[{"id":{"S":"7"}},{"id":{"S":"8"}},{"id":{"S":"9"}}],"ConsistentRead":true,`+
-		`"ProjectionExpression":"id, #status, created, #error, attempts","ExpressionAttributeNames":{"#status":"status","#error":"error"}}}}`))
+		`"ProjectionExpression":"id, #status, #error, event, events, created, attempts, not_found, request_id, updated_at","ExpressionAttributeNames":{"#status":"status","#error":"error"}}}}`))
 	if len(service.calls) != 1 || service.calls[0].target != "DynamoDB_20120810.BatchGetItem" {
 		t.Fatalf("calls: %+v", service.calls)
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/jsonscan"
 	"veryfi-intake/shared/secret"
 )
@@ -66,7 +67,7 @@ func (c *Client) list(ctx context.Context, credentials secret.Credentials, query
 	}
 	read, ok := readPage(body, page)
 	if !ok {
-		return Page{}, &Error{Class: Unexpected, Status: http.StatusOK, detail: "it is not a list"}
+		return Page{}, &Error{Class: failure.Unexpected, Status: http.StatusOK, detail: "it is not a list"}
 	}
 	return read, nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/failure"
 )
 
 func TestListAsksForAPageOfAWindow(t *testing.T) {
@@ -66,7 +68,7 @@ func TestWhatIsNoListIsUnexpected(t *testing.T) {
 	} {
 		base := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 		_, err := newClient(t, base).List(t.Context(), older, time.Now(), time.Now(), 1)
-		if got := failure(t, err); got.Class != Unexpected {
+		if got := answerOf(t, err); got.Class != failure.Unexpected {
 			t.Errorf("%.40q: %v", body, err)
 		}
 	}
@@ -78,7 +80,7 @@ func TestListTellsWhatIsWrong(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
 	_, err := newClient(t, base).List(t.Context(), older, time.Now(), time.Now(), 1)
-	if got := failure(t, err); got.Class != Throttled || got.RetryAfter != 7*time.Second {
+	if got := answerOf(t, err); got.Class != failure.Throttled || got.RetryAfter != 7*time.Second {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"veryfi-intake/shared/failure"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 
 // ErrNoTime means that a request's turn would come too short before the context's
 // end, or after it. Nothing was sent.
-var ErrNoTime = errors.New("no time was left for the request")
+var ErrNoTime = failure.OutOfTime.New("no time was left for the request")
 
 // A pacer spaces requests. It counts from when a request really goes: after a
 // pause of the process (Lambda gives a function a part of a CPU) those that are
@@ -52,7 +54,7 @@ func newPacer(interval time.Duration, now func() time.Time) *pacer {
 }
 
 // wait returns nil when a request may go. The other results are [ErrNoTime] and,
-// in a pause that outlasts ctx, an [*Error] of the class [Throttled]: that comes
+// in a pause that outlasts ctx, an [*Error] of the class [failure.Throttled]: that comes
 // only when ctx is about to end.
 func (p *pacer) wait(ctx context.Context) error {
 	select {
@@ -103,7 +105,7 @@ func (p *pacer) stopped() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return &Error{
-		Class:      Throttled,
+		Class:      failure.Throttled,
 		Status:     http.StatusTooManyRequests,
 		RetryAfter: max(0, p.paused.Sub(p.now())),
 		detail:     "to another request, this one was not sent",
@@ -122,9 +124,9 @@ func (p *pacer) note(err error) {
 		return // the caller's time was up: that says nothing of Veryfi
 	}
 	switch answer.Class {
-	case NotFound, Refused, TooLarge: // of this document only
+	case failure.NotFound, failure.Refused, failure.TooLarge: // of this document only
 		p.failures = 0
-	case Unavailable, Throttled, CredentialsRefused, Unexpected:
+	default:
 		p.failures++
 	}
 	if answer.Status == http.StatusTooManyRequests {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"veryfi-intake/shared/failure"
 )
 
 func TestPausedProcessDoesNotCatchUp(t *testing.T) {
@@ -42,7 +44,7 @@ func TestTurnIsGivenBackWhenItsRequestIsCalledOff(t *testing.T) {
 }
 
 func throttled(after time.Duration) error {
-	return &Error{Class: Throttled, Status: http.StatusTooManyRequests, RetryAfter: after}
+	return &Error{Class: failure.Throttled, Status: http.StatusTooManyRequests, RetryAfter: after}
 }
 
 func TestA429StopsAllRequestsForAsLongAsItSays(t *testing.T) {
@@ -94,7 +96,7 @@ func TestPauseHoldsTheBatch(t *testing.T) {
 			group.Go(func() {
 				err := p.wait(ctx)
 				var stopped *Error
-				if !errors.As(err, &stopped) || stopped.Class != Throttled || stopped.RetryAfter != 10*time.Minute-(time.Minute-leastTime) {
+				if !errors.As(err, &stopped) || stopped.Class != failure.Throttled || stopped.RetryAfter != 10*time.Minute-(time.Minute-leastTime) {
 					t.Errorf("got %+v", err)
 				}
 			})
@@ -112,14 +114,14 @@ func TestFailuresInARowSlowDownUntilTheFirstSuccess(t *testing.T) {
 		err  error
 		slow bool
 	}{
-		"unavailable":         {&Error{Class: Unavailable, Status: 503}, true},
-		"no answer":           {&Error{Class: Unavailable}, true},
-		"throttled":           {&Error{Class: Throttled, Status: 409}, true},
-		"credentials refused": {&Error{Class: CredentialsRefused, Status: 401}, true},
-		"unexpected":          {&Error{Class: Unexpected, Status: 302}, true},
-		"not found":           {&Error{Class: NotFound, Status: 404}, false},
-		"refused":             {&Error{Class: Refused, Status: 400}, false},
-		"too large":           {&Error{Class: TooLarge, Status: 200}, false},
+		"unavailable":         {&Error{Class: failure.Unavailable, Status: 503}, true},
+		"no answer":           {&Error{Class: failure.Unavailable}, true},
+		"throttled":           {&Error{Class: failure.Throttled, Status: 409}, true},
+		"credentials refused": {&Error{Class: failure.CredentialsRefused, Status: 401}, true},
+		"unexpected":          {&Error{Class: failure.Unexpected, Status: 302}, true},
+		"not found":           {&Error{Class: failure.NotFound, Status: 404}, false},
+		"refused":             {&Error{Class: failure.Refused, Status: 400}, false},
+		"too large":           {&Error{Class: failure.TooLarge, Status: 200}, false},
 		"out of time":         {context.DeadlineExceeded, false},
 		"success":             {nil, false},
 	} {
@@ -165,7 +167,7 @@ func TestFailuresInARowSlowDownUntilTheFirstSuccess(t *testing.T) {
 func TestAClientThatIsSlowAnywayIsNotMadeFaster(t *testing.T) {
 	p := newPacer(time.Minute, time.Now)
 	for range 20 {
-		p.note(&Error{Class: Unavailable})
+		p.note(&Error{Class: failure.Unavailable})
 	}
 	if got := p.spacing(); got != time.Minute {
 		t.Error(got)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/failure"
 )
 
 func TestSubmissionIsSentOnce(t *testing.T) {
@@ -40,15 +42,15 @@ func TestSubmissionThatIsRefusedSaysWhy(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
 		body   string
-		class  Class
+		class  failure.Class
 		says   string
 	}{
-		"wrong":       {400, `{"status": "fail", "error": "File is too small."}`, Refused, "File is too small."},
-		"credentials": {401, `{"status": "fail", "error": "Not Authorized"}`, CredentialsRefused, "check the values in the secret"},
-		"too many":    {429, "slow down", Throttled, "a limit was reached"},
-		"no JSON":     {502, "<html>", Unavailable, "502"},
-		"no id":       {200, `{"status": "ok"}`, "", "did not say its id"},
-		"no answer":   {200, ``, "", "did not say its id"},
+		"wrong":       {400, `{"status": "fail", "error": "File is too small."}`, failure.Refused, "File is too small."},
+		"credentials": {401, `{"status": "fail", "error": "Not Authorized"}`, failure.CredentialsRefused, "check the values in the secret"},
+		"too many":    {429, "slow down", failure.Throttled, "a limit was reached"},
+		"no JSON":     {502, "<html>", failure.Unavailable, "502"},
+		"no id":       {200, `{"status": "ok"}`, failure.Internal, "did not say its id"},
+		"no answer":   {200, ``, failure.Internal, "did not say its id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +61,7 @@ func TestSubmissionThatIsRefusedSaysWhy(t *testing.T) {
 				fmt.Fprint(w, test.body)
 			})
 			_, err := newClient(t, base).Submit(t.Context(), older, Submission{FileURL: "https://example.com/a.jpg"})
-			if err == nil || ClassOf(err) != test.class || !strings.Contains(err.Error(), test.says) {
+			if err == nil || failure.ClassOf(err) != test.class || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v", err)
 			}
 			if requests != 1 {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
 )
 
@@ -57,28 +58,17 @@ func authorize(req *http.Request, c secret.Credentials) {
 	}
 }
 
-// A Class says what an unsuccessful request means for the document.
-type Class string
-
-// Classes. All but Refused and TooLarge may get better.
-const (
-	Unavailable        Class = "unavailable"         // no answer, or 5xx
-	Throttled          Class = "throttled"           // 409 or 429: a limit was reached
-	CredentialsRefused Class = "credentials refused" // 401 or 403
-	NotFound           Class = "not found"           // 404: not there yet, or deleted
-	Unexpected         Class = "unexpected answer"   // an answer that is not the document
-	Refused            Class = "refused"             // another 4xx: the request is wrong
-	TooLarge           Class = "too large"           // larger than what is read, 8 MiB
-)
-
 // An Error is an unsuccessful request. Its text has nothing of what Veryfi sent:
 // that may quote the request or the document.
 type Error struct {
-	Class      Class
+	Class      failure.Class
 	Status     int           // 0 when there was no answer
 	RetryAfter time.Duration // what Veryfi asks for, 0 when it asks for nothing
 	detail     string
 }
+
+// Failure returns the class.
+func (e *Error) Failure() failure.Class { return e.Class }
 
 func (e *Error) Error() string {
 	text := "Veryfi gave no answer"
@@ -95,21 +85,12 @@ func (e *Error) Error() string {
 }
 
 // hints say what an answer means to a person.
-var hints = map[Class]string{
-	CredentialsRefused: "it refuses the credentials: check the values in the secret",
-	NotFound:           "it has no such document: not yet, or it was deleted",
-	Throttled:          "a limit was reached",
-	Unexpected:         "which is not the document",
-	Refused:            "it will not serve this request",
-}
-
-// ClassOf returns the class of an unsuccessful request, or nothing for other
-// errors.
-func ClassOf(err error) Class {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Class
-	}
-	return ""
+var hints = map[failure.Class]string{
+	failure.CredentialsRefused: "it refuses the credentials: check the values in the secret",
+	failure.NotFound:           "it has no such document: not yet, or it was deleted",
+	failure.Throttled:          "a limit was reached",
+	failure.Unexpected:         "which is not the document",
+	failure.Refused:            "it will not serve this request",
 }
 
 // A Client sends requests to Veryfi. It is safe for concurrent use.
@@ -237,7 +218,7 @@ func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *
 	err = read(answer, resp.ContentLength)
 	switch {
 	case answer.N == 0:
-		return &Error{Class: TooLarge, Status: resp.StatusCode, detail: fmt.Sprintf("more than %d bytes", limit)}
+		return &Error{Class: failure.TooLarge, Status: resp.StatusCode, detail: fmt.Sprintf("more than %d bytes", limit)}
 	case err != nil:
 		return broken(ctx, requestTimeout, resp.StatusCode, err)
 	}
@@ -262,9 +243,9 @@ func (c *Client) paceRepetition(ctx context.Context, cancel context.CancelFunc) 
 // that time.
 func broken(ctx context.Context, within time.Duration, status int, err error) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return failure.OutOfTime.Of(context.Cause(ctx))
 	}
-	return &Error{Class: Unavailable, Status: status, detail: describe(err, within)}
+	return &Error{Class: failure.Unavailable, Status: status, detail: describe(err, within)}
 }
 
 // describe says what went wrong in words that are known to hold nothing of the
@@ -288,25 +269,25 @@ func describe(err error, within time.Duration) string {
 	}
 }
 
-func classOf(status int) Class {
+func classOf(status int) failure.Class {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return CredentialsRefused
+		return failure.CredentialsRefused
 	case http.StatusNotFound:
-		return NotFound
+		return failure.NotFound
 	case http.StatusConflict, http.StatusTooManyRequests:
-		return Throttled
+		return failure.Throttled
 	case http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusLocked, http.StatusTooEarly,
 		499: // the client has gone: a proxy's way to say that it waited too long
-		return Unavailable
+		return failure.Unavailable
 	}
 	switch {
 	case status >= 500:
-		return Unavailable
+		return failure.Unavailable
 	case status >= 400:
-		return Refused
+		return failure.Refused
 	default:
-		return Unexpected
+		return failure.Unexpected
 	}
 }
 

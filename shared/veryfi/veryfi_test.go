@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
 )
 
@@ -56,16 +57,16 @@ func get(t *testing.T, c *Client) ([]byte, error) {
 	return c.Get(t.Context(), older, Documents, 123456789)
 }
 
-// failure returns the error of a request, and sees that it tells no secrets.
-func failure(t *testing.T, err error) *Error {
+// answerOf returns the error of a request, and sees that it tells no secrets.
+func answerOf(t *testing.T, err error) *Error {
 	t.Helper()
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		t.Fatalf("%T: %v", err, err)
 	}
 	tellsNothing(t, err)
-	if ClassOf(err) != e.Class || ClassOf(fmt.Errorf("around: %w", err)) != e.Class {
-		t.Errorf("class is %q", ClassOf(err))
+	if failure.ClassOf(err) != e.Class || failure.ClassOf(fmt.Errorf("around: %w", err)) != e.Class {
+		t.Errorf("class is %q", failure.ClassOf(err))
 	}
 	return e
 }
@@ -130,15 +131,15 @@ func TestBodyIsReturnedToTheByte(t *testing.T) {
 
 func TestStatusSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	want := map[int]Class{
+	want := map[int]failure.Class{
 		// Veryfi's table
-		400: Refused, 401: CredentialsRefused, 403: CredentialsRefused, 404: NotFound, 409: Throttled, 429: Throttled, 413: Refused,
-		499: Unavailable, 500: Unavailable, 503: Unavailable, 504: Unavailable,
+		400: failure.Refused, 401: failure.CredentialsRefused, 403: failure.CredentialsRefused, 404: failure.NotFound, 409: failure.Throttled, 429: failure.Throttled, 413: failure.Refused,
+		499: failure.Unavailable, 500: failure.Unavailable, 503: failure.Unavailable, 504: failure.Unavailable,
 		// and what a gateway may say
-		201: Unexpected, 202: Unexpected, 204: Unexpected, 206: Unexpected, 300: Unexpected, 301: Unexpected, 302: Unexpected, 303: Unexpected, 304: Unexpected, 307: Unexpected, 308: Unexpected,
-		402: Unavailable, 405: Refused, 406: Refused, 408: Unavailable, 410: Refused, 418: Refused, 422: Refused, 423: Unavailable, 425: Unavailable, 451: Refused,
-		501: Unavailable, 502: Unavailable, 505: Unavailable, 520: Unavailable, 530: Unavailable, 599: Unavailable,
-		600: Unavailable, 999: Unavailable,
+		201: failure.Unexpected, 202: failure.Unexpected, 204: failure.Unexpected, 206: failure.Unexpected, 300: failure.Unexpected, 301: failure.Unexpected, 302: failure.Unexpected, 303: failure.Unexpected, 304: failure.Unexpected, 307: failure.Unexpected, 308: failure.Unexpected,
+		402: failure.Unavailable, 405: failure.Refused, 406: failure.Refused, 408: failure.Unavailable, 410: failure.Refused, 418: failure.Refused, 422: failure.Refused, 423: failure.Unavailable, 425: failure.Unavailable, 451: failure.Refused,
+		501: failure.Unavailable, 502: failure.Unavailable, 505: failure.Unavailable, 520: failure.Unavailable, 530: failure.Unavailable, 599: failure.Unavailable,
+		600: failure.Unavailable, 999: failure.Unavailable,
 	}
 	c := newClient(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var status int
@@ -148,7 +149,7 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 	}))
 	for _, status := range slices.Sorted(maps.Keys(want)) {
 		body, err := c.Get(t.Context(), older, Documents, int64(status))
-		if e := failure(t, err); body != nil || e.Status != status || e.Class != want[status] || e.RetryAfter != 0 {
+		if e := answerOf(t, err); body != nil || e.Status != status || e.Class != want[status] || e.RetryAfter != 0 {
 			t.Errorf("%d: %+v", status, e)
 		}
 		if !strings.Contains(err.Error(), fmt.Sprint(status)) {
@@ -185,7 +186,7 @@ func TestRetryAfterIsReadFromEveryUnsuccessfulAnswer(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		_, err := get(t, newClient(t, base))
-		if e := failure(t, err); e.RetryAfter != 7*time.Second {
+		if e := answerOf(t, err); e.RetryAfter != 7*time.Second {
 			t.Errorf("%d: %+v", status, e)
 		}
 	}
@@ -206,7 +207,7 @@ func TestRedirectTakesNoCredentialsAnywhere(t *testing.T) {
 				w.WriteHeader(status)
 			})
 			_, err := get(t, newClient(t, base))
-			if e := failure(t, err); e.Class != Unexpected || e.Status != status || requests != 1 {
+			if e := answerOf(t, err); e.Class != failure.Unexpected || e.Status != status || requests != 1 {
 				t.Errorf("%d to %q: %d requests, %+v", status, location, requests, e)
 			}
 		}
@@ -231,7 +232,7 @@ func TestAnswerThatIsTooLargeIsNotRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			body, err := get(t, newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { write(w) })))
-			if e := failure(t, err); body != nil || e.Class != TooLarge || e.Status != 200 {
+			if e := answerOf(t, err); body != nil || e.Class != failure.TooLarge || e.Status != 200 {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -291,7 +292,7 @@ func TestBrokenAnswerIsUnavailable(t *testing.T) {
 				io.WriteString(conn, test.answer)
 			})
 			body, err := get(t, newClient(t, base))
-			if e := failure(t, err); body != nil || e.Class != Unavailable || e.Status != test.status {
+			if e := answerOf(t, err); body != nil || e.Class != failure.Unavailable || e.Status != test.status {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -311,7 +312,7 @@ func TestConnectionThatIsResetIsUnavailable(t *testing.T) {
 				}
 			})
 			_, err := get(t, newClient(t, base))
-			if e := failure(t, err); e.Class != Unavailable {
+			if e := answerOf(t, err); e.Class != failure.Unavailable {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -323,7 +324,7 @@ func TestNobodyThereIsUnavailable(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	_, err := get(t, newClient(t, server.URL))
-	if e := failure(t, err); e.Class != Unavailable || e.Status != 0 {
+	if e := answerOf(t, err); e.Class != failure.Unavailable || e.Status != 0 {
 		t.Errorf("%+v", e)
 	}
 }
@@ -336,7 +337,7 @@ func TestCertificateThatIsNotTrustedIsUnavailable(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	_, err := get(t, newClient(t, server.URL))
-	if e := failure(t, err); e.Class != Unavailable || reached {
+	if e := answerOf(t, err); e.Class != failure.Unavailable || reached {
 		t.Errorf("%+v", e)
 	}
 }
@@ -519,7 +520,7 @@ func TestRequestWithTooLittleTimeIsNotSent(t *testing.T) {
 		for _, left := range []time.Duration{0, time.Millisecond, leastTime - time.Nanosecond} {
 			ctx, cancel := context.WithTimeout(t.Context(), left)
 			_, err := c.Get(ctx, older, Documents, 1)
-			if !errors.Is(err, ErrNoTime) && !errors.Is(err, context.DeadlineExceeded) || ClassOf(err) != "" {
+			if !errors.Is(err, ErrNoTime) && !errors.Is(err, context.DeadlineExceeded) || failure.ClassOf(err) != failure.OutOfTime {
 				t.Errorf("%v left: %v", left, err)
 			}
 			cancel()
@@ -586,7 +587,7 @@ func TestServerThatHangsIsUnavailable(t *testing.T) {
 			inBubble(t, 60, handler, func(t *testing.T, c *Client) {
 				start := time.Now()
 				_, err := get(t, c)
-				if e := failure(t, err); e.Class != Unavailable || time.Since(start).Round(time.Second) != requestTimeout {
+				if e := answerOf(t, err); e.Class != failure.Unavailable || time.Since(start).Round(time.Second) != requestTimeout {
 					t.Errorf("after %v: %+v", time.Since(start), e)
 				}
 			})
@@ -612,7 +613,7 @@ func TestContextThatEndsInARequestIsItsError(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				_, err := c.Get(ctx, older, Documents, 1)
-				if !errors.Is(err, context.DeadlineExceeded) || ClassOf(err) != "" || time.Since(start) != 5*time.Second {
+				if !errors.Is(err, context.DeadlineExceeded) || failure.ClassOf(err) != failure.OutOfTime || time.Since(start) != 5*time.Second {
 					t.Errorf("after %v: %v", time.Since(start), err)
 				}
 				tellsNothing(t, err)
@@ -620,7 +621,7 @@ func TestContextThatEndsInARequestIsItsError(t *testing.T) {
 				stopped := errors.New("stopped")
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(stopped) })
-				if _, err := c.Get(ctx, older, Documents, 1); !errors.Is(err, stopped) || ClassOf(err) != "" {
+				if _, err := c.Get(ctx, older, Documents, 1); !errors.Is(err, stopped) || failure.ClassOf(err) != failure.OutOfTime {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -732,26 +733,17 @@ func TestRealRequestsKeepTheRate(t *testing.T) {
 	}
 }
 
-func TestOtherErrorsHaveNoClass(t *testing.T) {
-	t.Parallel()
-	for _, err := range []error{nil, ErrNoTime, context.Canceled, io.EOF} {
-		if class := ClassOf(err); class != "" {
-			t.Errorf("%v: %q", err, class)
-		}
-	}
-}
-
 func TestErrorSaysWhyThereIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	_, err := get(t, newClient(t, server.URL))
-	if text := failure(t, err).Error(); !strings.Contains(text, "connection refused") || strings.Contains(text, "/api/v8") {
+	if text := answerOf(t, err).Error(); !strings.Contains(text, "connection refused") || strings.Contains(text, "/api/v8") {
 		t.Errorf("the error is %q", text)
 	}
 }
 
-// TestAnswerThatIsNotHTTPIsNotQuoted sends words that [failure] looks for.
+// TestAnswerThatIsNotHTTPIsNotQuoted sends words that [answerOf] looks for.
 func TestAnswerThatIsNotHTTPIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{
@@ -766,7 +758,7 @@ func TestAnswerThatIsNotHTTPIsNotQuoted(t *testing.T) {
 			io.WriteString(conn, answer)
 		})
 		_, err := get(t, newClient(t, base))
-		if e := failure(t, err); e.Class != Unavailable {
+		if e := answerOf(t, err); e.Class != failure.Unavailable {
 			t.Errorf("%q: %v", answer, e)
 		}
 	}
@@ -775,7 +767,7 @@ func TestAnswerThatIsNotHTTPIsNotQuoted(t *testing.T) {
 		w.WriteHeader(http.StatusFound)
 	})
 	_, err := get(t, newClient(t, base))
-	if e := failure(t, err); e.Class != Unexpected || e.Status != http.StatusFound {
+	if e := answerOf(t, err); e.Class != failure.Unexpected || e.Status != http.StatusFound {
 		t.Errorf("a redirect to nowhere: %v", e)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
@@ -51,16 +52,16 @@ func (m *memoryTable) Get(ctx context.Context, id string) (store.State, error) {
 func (m *memoryTable) state(ctx context.Context, id string) (store.State, error) {
 	if m.get != nil {
 		if err := m.get(ctx); err != nil {
-			return store.State{}, err
+			return store.State{}, failure.Table.Of(err)
 		}
 	}
 	if ctx.Err() != nil {
-		return store.State{}, ctx.Err()
+		return store.State{}, failure.Table.Of(ctx.Err())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	row := m.rows[id]
-	return store.State{Status: row.Status, Created: row.Created, Error: row.Error, Attempts: row.Attempts}, nil
+	return row.State(), nil
 }
 
 func (m *memoryTable) GetAll(ctx context.Context, ids []string) (map[string]store.State, error) {
@@ -76,7 +77,7 @@ func (m *memoryTable) GetAll(ctx context.Context, ids []string) (map[string]stor
 	}
 	if m.getAll != nil {
 		if err := m.getAll(states); err != nil {
-			return nil, err
+			return nil, failure.Table.Of(err)
 		}
 	}
 	return states, nil
@@ -84,18 +85,19 @@ func (m *memoryTable) GetAll(ctx context.Context, ids []string) (map[string]stor
 
 func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) error {
 	if m.put != nil {
-		if err := m.put(ctx, row); err != nil {
+		switch err := m.put(ctx, row); {
+		case errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrSuperseded):
 			return err
+		case err != nil:
+			return failure.Table.Of(err)
 		}
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return failure.Table.Of(ctx.Err())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	old := m.rows[row.ID]
-	asSeen := row.Status == store.Processed && seen.Status == store.Processed && old.Created == seen.Created
-	if old.Status == store.Processed && !asSeen {
+	if m.rows[row.ID].State().Version != seen.Version {
 		return store.ErrSuperseded
 	}
 	m.rows[row.ID] = row
@@ -109,6 +111,8 @@ type memoryVeryfi struct {
 	// answer says what a request gets; it is nil where every id has a document.
 	answer   func(ctx context.Context, c secret.Credentials, id int64) ([]byte, error)
 	requests []string
+	// get refuses a request, when it is set.
+	get func(veryfi.Resource, int64) error
 }
 
 func (v *memoryVeryfi) Get(ctx context.Context, c secret.Credentials, resource veryfi.Resource, id int64) ([]byte, error) {
@@ -117,6 +121,11 @@ func (v *memoryVeryfi) Get(ctx context.Context, c secret.Credentials, resource v
 	v.mu.Unlock()
 	if v.answer != nil {
 		return v.answer(ctx, c, id)
+	}
+	if v.get != nil {
+		if err := v.get(resource, id); err != nil {
+			return nil, err
+		}
 	}
 	return documentJSON(id), nil
 }
@@ -131,8 +140,9 @@ type memoryQueue struct {
 	delays map[string]time.Duration
 	bodies []string
 	err    error
-	// send is called first, when it is set.
-	send func(context.Context) error
+	// send and delay are called first, when they are set.
+	send  func(context.Context) error
+	delay func()
 }
 
 func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
@@ -151,6 +161,9 @@ func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
 }
 
 func (q *memoryQueue) Delay(ctx context.Context, receipt string, d time.Duration) error {
+	if q.delay != nil {
+		q.delay()
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -216,7 +229,7 @@ type fixture struct {
 	logs        *bytes.Buffer
 }
 
-const maxReceiveCount = 60
+const maxTries = 60
 
 func newFixture() *fixture {
 	credentials := secret.Credentials{ClientID: "client", Username: "user", APIKey: "the api key"}
@@ -230,11 +243,11 @@ func newFixture() *fixture {
 	}
 	f.Handler = &Handler{
 		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue, DeadLetters: f.deadLetters,
-		MaxReceiveCount: maxReceiveCount,
-		Metrics:         metrics.New("test", time.Now),
-		Now:             time.Now,
-		Random:          func() float64 { return 0 },
-		Log:             slog.New(slog.NewJSONHandler(f.logs, nil)),
+		MaxTries: maxTries,
+		Metrics:  metrics.New("test", time.Now),
+		Now:      time.Now,
+		Random:   func() float64 { return 0 },
+		Log:      slog.New(slog.NewJSONHandler(f.logs, nil)),
 	}
 	return f
 }
@@ -251,11 +264,19 @@ func ready(id int64) event.Message {
 	return message(event.DocumentCreated, id, "2026-01-02 03:04:05")
 }
 
-// record returns the record of a delivery.
+// record returns the record of a delivery of a message that was sent half a minute ago.
 func record(body string, receiveCount int) events.SQSMessage {
+	return sent(body, receiveCount, 30*time.Second)
+}
+
+// sent returns the record of a delivery of a message that was sent some time ago.
+func sent(body string, receiveCount int, age time.Duration) events.SQSMessage {
 	return events.SQSMessage{
 		MessageId: fmt.Sprintf("%x", crc32.ChecksumIEEE([]byte(body))), ReceiptHandle: "receipt of " + body, Body: body,
-		Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(receiveCount)},
+		Attributes: map[string]string{
+			"ApproximateReceiveCount": strconv.Itoa(receiveCount),
+			"SentTimestamp":           strconv.FormatInt(time.Now().Add(-age).UnixMilli(), 10),
+		},
 	}
 }
 

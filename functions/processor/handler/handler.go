@@ -1,22 +1,23 @@
 // Package handler processes what the queue brings: it looks at the row, retrieves
 // the document, stores it, or decides when to try again.
+//
+// The way of a message is in [Handler.record]: look, find out, write. What a file
+// beside this one has: delivery.go a message and what its row means for it, find.go
+// what there is to write, keep.go the writing, fail.go what an error means.
 package handler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"veryfi-intake/shared/document"
-	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
@@ -74,17 +75,20 @@ type DeadLetters interface {
 
 // A Handler processes batches of messages.
 type Handler struct {
-	Secrets         Secrets
-	Veryfi          Veryfi
-	Table           Table
-	Queue           Queue
-	DeadLetters     DeadLetters
-	MaxReceiveCount int           // the queue's: after so many tries SQS gives a message up
-	Retention       time.Duration // how long the table keeps a document, 0 for ever
-	Metrics         metrics.Recorder
-	Now             func() time.Time
-	Random          func() float64 // from 0 to below 1
-	Log             *slog.Logger
+	Secrets     Secrets
+	Veryfi      Veryfi
+	Table       Table
+	Queue       Queue
+	DeadLetters DeadLetters
+	// A message is given up when it was received MaxTries times and is as old as
+	// GiveUpAfter, or when it is eight days old.
+	MaxTries    int
+	GiveUpAfter time.Duration
+	Retention   time.Duration // how long the table keeps a document, 0 for ever
+	Metrics     metrics.Recorder
+	Now         func() time.Time
+	Random      func() float64 // from 0 to below 1
+	Log         *slog.Logger
 }
 
 // Handle processes the records of a batch side by side, and reports those that
@@ -122,34 +126,194 @@ type end struct {
 	done   bool
 }
 
-// records processes records side by side; then, one after another and in any
-// order, those during whose earlier tries the function has died more than once.
-// The one that it dies of so takes no other with it time after time.
+// records processes the records of a batch: those about one row one after another,
+// and the rows side by side. Rows during whose earlier tries the function has died
+// come last, one at a time and in any order: the one that it dies of takes no other
+// with it time after time.
 func (h *Handler) records(ctx context.Context, records []events.SQSMessage, ends chan<- end) {
-	tries := make([]*try, len(records))
-	for i, record := range records {
-		tries[i] = h.newTry(record)
+	deliveries := make([]delivery, len(records))
+	for i, r := range records {
+		deliveries[i] = h.delivery(ctx, i, r)
 	}
-	h.lookTogether(ctx, tries)
-	postponed := make([]bool, len(tries))
+	pieces := byRow(deliveries)
+	seen := h.lookTogether(ctx, pieces)
+	postponed := make([]bool, len(pieces))
 	var together sync.WaitGroup
-	for i, t := range tries {
-		together.Go(func() {
-			done, err := h.record(ctx, t)
-			if postponed[i] = errors.Is(err, errPostponed); !postponed[i] {
-				ends <- end{i, done}
-			}
-		})
+	for i, p := range pieces {
+		together.Go(func() { postponed[i] = h.piece(ctx, p, seen, ends) })
 	}
 	together.Wait()
-	for _, i := range h.shuffled(len(tries)) {
+	for _, i := range h.shuffled(len(pieces)) {
 		if postponed[i] && ctx.Err() == nil {
-			tries[i].alone, tries[i].looked = true, false
-			done, _ := h.record(ctx, tries[i])
-			ends <- end{i, done}
+			h.piece(ctx, pieces[i], nil, ends)
 		}
 	}
 }
+
+// piece processes the deliveries about one row. What is seen of the rows is nil when
+// the piece is alone: then it looks itself. Otherwise it may be postponed, until it is.
+func (h *Handler) piece(ctx context.Context, p piece, seen map[string]store.State, ends chan<- end) (postponed bool) {
+	alone := seen == nil
+	rows, err := h.look(ctx, p, seen)
+	if err == nil && rows.own.Class == failure.Interrupted && !alone {
+		return true
+	}
+	var before fate
+	for i, d := range p {
+		switch {
+		case i > 0 && d.shares(p[0], before):
+			before = h.share(ctx, d, before)
+		case err != nil:
+			before = h.fail(ctx, d, rows.own, err, nil)
+		default:
+			before = h.record(ctx, d, rows)
+		}
+		rows.own = before.row
+		ends <- end{d.number, before.done}
+	}
+	return false
+}
+
+// record is the way of a message: leave a trace if the try before has left none,
+// find out what its row is to say, write that, and see to the message. A panic is an
+// error of this record only, wherever it comes from.
+func (h *Handler) record(ctx context.Context, d delivery, rows rows) (f fate) {
+	f.row = rows.own
+	var found finding
+	err := guarded(ctx, d.log, func() (err error) {
+		if rows.own, err = h.mark(ctx, d, rows); err == nil {
+			found, err = h.find(ctx, d, rows)
+		}
+		return err
+	})
+	if panicked := guarded(ctx, d.log, func() error {
+		if err == nil {
+			f, err = h.keep(ctx, d, rows.own, found)
+		}
+		if err != nil {
+			f = h.fail(ctx, d, rows.own, err, found.values)
+		}
+		return nil
+	}); panicked != nil {
+		d.log.ErrorContext(ctx, "not stored, the message comes again after the queue's visibility time-out")
+	}
+	return f
+}
+
+// errPanic hides what a panic says: it may hold a part of the document.
+var errPanic = failure.Internal.New("the function failed on this record")
+
+// guarded runs f, and returns [errPanic] if it panics.
+func guarded(ctx context.Context, log *slog.Logger, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "panic", slog.String("type", fmt.Sprintf("%T", p)), slog.String("stack", string(debug.Stack())))
+			err = errPanic
+		}
+	}()
+	return f()
+}
+
+// lookTogether reads the rows of a batch in one call, which takes a fraction of the
+// time of many. What it leaves out, and all when it fails, is read piece by piece.
+func (h *Handler) lookTogether(ctx context.Context, pieces []piece) map[string]store.State {
+	var ids []string
+	for _, p := range pieces {
+		for _, id := range p.rows() {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	states := map[string]store.State{}
+	if len(ids) < 2 {
+		return states
+	}
+	working, cancel := h.reserve(ctx, storeReserve)
+	defer cancel()
+	brief, cancel := h.brief(working)
+	defer cancel()
+	err := guarded(ctx, h.Log, func() error {
+		read, err := h.Table.GetAll(brief, ids)
+		if err == nil {
+			states = read
+		}
+		return err
+	})
+	if err != nil {
+		h.Log.WarnContext(ctx, "the rows could not be read together, they are read one by one", slog.String("error", err.Error()))
+	}
+	return states
+}
+
+// rows is what the table knows: the row that a message is about, and the row that the
+// signed data is about where the event's name says otherwise.
+type rows struct{ own, signed store.State }
+
+// look returns what is seen of a piece's rows; what is not seen yet, it reads.
+func (h *Handler) look(ctx context.Context, p piece, seen map[string]store.State) (found rows, err error) {
+	working, cancel := h.reserve(ctx, storeReserve)
+	defer cancel()
+	brief, cancel := h.brief(working)
+	defer cancel()
+	for i, id := range p.rows() {
+		state, known := seen[id]
+		if !known {
+			err = guarded(ctx, h.Log, func() (err error) {
+				state, err = h.Table.Get(brief, id)
+				return err
+			})
+			if err != nil {
+				return rows{}, err
+			}
+		}
+		if i == 0 {
+			found.own = state
+		} else {
+			found.signed = state
+		}
+	}
+	return found, nil
+}
+
+// mark writes into the row that an earlier try has ended without a trace: the
+// function can die on a document, of its size or of a mistake of ours. It then
+// answers nothing, and its whole batch comes again. It returns what the row is then.
+//
+// A document that is marked already is tried alone, and waits before it comes again
+// as if it had failed: a death hands nothing back, and would come again in minutes.
+// On the last try the error is [errInterrupted], and nothing is tried: the row must
+// say how it ended, and after another death nobody would write it.
+func (h *Handler) mark(ctx context.Context, d delivery, rows rows) (store.State, error) {
+	now := rows.own
+	switch {
+	case d.unreadable != nil, d.nothingToDo(rows) != "":
+		return now, nil
+	case now.Class == failure.Interrupted && h.isLastTry(d):
+		return now, errInterrupted
+	case now.Class == failure.Interrupted:
+		brief, cancel := h.brief(ctx)
+		defer cancel()
+		if err := h.Queue.Delay(brief, d.receipt, h.backoff(deathWait, d.receives)); err != nil {
+			d.log.WarnContext(ctx, "a message that the function has died of could not be delayed", slog.String("error", err.Error()))
+		}
+		return now, nil
+	case !d.isUntraced(now):
+		return now, nil
+	}
+	w, err := h.write(ctx, d, now, func(now store.State) store.Row {
+		row := d.row(now)
+		row.Attempts-- // this one has no result yet
+		row.Status, row.Error = store.Retrying, failure.Text(errUntraced)
+		return row
+	})
+	return w.now, err
+}
+
+var (
+	errUntraced    = failure.Interrupted.New("an earlier try has ended without a result")
+	errInterrupted = failure.Interrupted.New("the function has ended in the middle of each try")
+)
 
 // shuffled returns the numbers from 0 to below n in any order.
 func (h *Handler) shuffled(n int) []int {
@@ -177,243 +341,4 @@ func (h *Handler) brief(ctx context.Context) (context.Context, context.CancelFun
 		return context.WithTimeout(ctx, min(callTimeout, deadline.Sub(h.Now())/2))
 	}
 	return context.WithTimeout(ctx, callTimeout)
-}
-
-// A try is one delivery of a message.
-type try struct {
-	message      event.Message
-	unreadable   error // why there is no message
-	body         string
-	receipt      string
-	receiveCount int         // this delivery counted in
-	queued       time.Time   // when the message came into the queue, the last time it was redriven
-	seen         store.State // what is known of the row
-	looked       bool        // seen is what the row is now
-	alone        bool        // no other record is processed beside it
-	counted      []metrics.Value
-	log          *slog.Logger
-}
-
-// count adds to what the try's last log line counts.
-func (t *try) count(values ...metrics.Value) { t.counted = append(t.counted, values...) }
-
-func (h *Handler) newTry(r events.SQSMessage) *try {
-	t := &try{body: r.Body, receipt: r.ReceiptHandle, receiveCount: receiveCount(r)}
-	t.message, t.unreadable = event.DecodeMessage(r.Body)
-	t.queued = queuedAt(r, t.message)
-	t.log = h.Log.With(
-		slog.String("request_id", t.message.RequestID),
-		slog.String("document_id", t.key()),
-		slog.String("message_id", r.MessageId),
-		slog.Int("receive_count", t.receiveCount),
-	)
-	return t
-}
-
-// record processes one record and settles what has become of it. It reports
-// whether the message is done and can be deleted. The only error is
-// [errPostponed].
-func (h *Handler) record(ctx context.Context, t *try) (done bool, err error) {
-	if err = t.unreadable; err == nil {
-		err = h.process(ctx, t)
-	}
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, errPostponed):
-		return false, err
-	default:
-		return h.settle(ctx, t, err), nil
-	}
-}
-
-func receiveCount(r events.SQSMessage) int {
-	n, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"])
-	if err != nil {
-		return 1
-	}
-	return n
-}
-
-// queuedAt returns when a message came into the queue. That is when its webhook came,
-// but for one that was redriven.
-func queuedAt(r events.SQSMessage, m event.Message) time.Time {
-	milliseconds, err := strconv.ParseInt(r.Attributes["SentTimestamp"], 10, 64)
-	if err != nil {
-		return m.ReceivedAt
-	}
-	return time.UnixMilli(milliseconds)
-}
-
-// key returns the key of the row, or nothing when the message does not tell.
-func (t *try) key() string {
-	if t.message.Task() == event.KeepData && t.message.Data == "" {
-		return ""
-	}
-	return t.message.Key()
-}
-
-// errPanic hides what a panic says: it may hold a part of the document.
-var errPanic = errors.New("the function failed on this record")
-
-// process is the way of a message: look at the row, retrieve the document unless
-// it is there, keep it. A panic is an error of this record only.
-func (h *Handler) process(ctx context.Context, t *try) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			t.log.ErrorContext(ctx, "panic", slog.String("type", fmt.Sprintf("%T", p)), slog.String("stack", string(debug.Stack())))
-			err = errPanic
-		}
-	}()
-	working, cancel := h.reserve(ctx, storeReserve)
-	defer cancel()
-	if err := h.look(working, t); err != nil {
-		return err
-	}
-	if t.settledBy(t.seen) {
-		h.nothingToDo(ctx, t)
-		return nil
-	}
-	row := t.row()
-	switch t.message.Task() {
-	case event.KeepData:
-		row.Status, row.Data = store.Unsupported, string(t.message.Data)
-		row.Error = unsupportedError(t.message)
-		err = h.store(ctx, t, row)
-	case event.RecordFailure:
-		row.Status, row.Error = store.Failed, failedError(t.message)
-		err = h.store(ctx, t, row)
-	case event.RetrieveDocument, event.RetrieveBankStatement:
-		row.Status = store.Processed
-		row.Document, row.RetrievedAt, err = h.document(veryfi.WithObserver(working, t.observe), t)
-		if veryfi.ClassOf(err) == veryfi.NotFound && t.isKept() {
-			t.log.InfoContext(ctx, "nothing to do, Veryfi has the document no more, and it is kept", slog.String("row", string(t.seen.Status)), h.Metrics.Of(t.counted...))
-			return nil
-		}
-		if err == nil {
-			err = h.keep(ctx, t, row)
-		}
-	}
-	return err
-}
-
-func (h *Handler) nothingToDo(ctx context.Context, t *try) {
-	t.log.InfoContext(ctx, "nothing to do, the document is stored", h.Metrics.Of(t.counted...))
-}
-
-// lookTogether reads the rows of a batch in one call, which takes a fraction of the
-// time of many. Where it fails, each record looks for itself.
-func (h *Handler) lookTogether(ctx context.Context, tries []*try) {
-	var ids []string
-	for _, t := range tries {
-		if id := t.key(); t.unreadable == nil && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) < 2 {
-		return
-	}
-	working, cancel := h.reserve(ctx, storeReserve)
-	defer cancel()
-	brief, cancel := h.brief(working)
-	defer cancel()
-	states, err := h.Table.GetAll(brief, ids)
-	if err != nil {
-		h.Log.WarnContext(ctx, "the rows could not be read together, they are read one by one", slog.String("error", err.Error()))
-		return
-	}
-	for _, t := range tries {
-		t.seen, t.looked = states[t.key()]
-	}
-}
-
-// look reads what the table knows of the document, unless it was read just now.
-func (h *Handler) look(ctx context.Context, t *try) (err error) {
-	brief, cancel := h.brief(ctx)
-	defer cancel()
-	if !t.looked {
-		if t.seen, err = h.Table.Get(brief, t.key()); err != nil {
-			return err
-		}
-	}
-	if signed := t.message.SignedKey(); signed != "" {
-		// Perhaps somebody sends a caught webhook under another name.
-		row, err := h.Table.Get(brief, signed)
-		if err != nil {
-			return err
-		}
-		if t.settledBy(row) {
-			t.seen = row
-		}
-	}
-	return h.mark(ctx, t)
-}
-
-// settledBy reports whether the row in the table leaves nothing to do: a stored
-// document is replaced by nothing but the document of a later notification.
-func (t *try) settledBy(row store.State) bool {
-	if row.Status != store.Processed {
-		return false
-	}
-	if t.message.Task() == event.RecordFailure {
-		return true
-	}
-	now, ok := event.CreatedTime(t.message.Created)
-	before, okBefore := event.CreatedTime(row.Created)
-	return !ok || !okBefore || !now.After(before)
-}
-
-// document returns the document and when it was retrieved: out of the message,
-// when an earlier try has put it there, or from Veryfi.
-func (h *Handler) document(ctx context.Context, t *try) (d *document.Document, retrievedAt time.Time, err error) {
-	m := t.message
-	if len(m.Document) > 0 {
-		if d, err = document.ReadGzip(m.Document, m.ID); err != nil {
-			err = fmt.Errorf("%w: %w", event.ErrMalformed, err)
-		}
-		return d, m.RetrievedAt, err
-	}
-	if d, err = h.retrieve(ctx, m); err == nil {
-		t.count(metrics.Retrieved.One())
-	}
-	return d, h.Now(), err
-}
-
-// observe counts an answer of Veryfi.
-func (t *try) observe(status int, took time.Duration) {
-	t.count(metrics.OfStatus(status).One(), metrics.VeryfiLatency.Took(took))
-}
-
-// retrieve gets the document from Veryfi. Credentials that are refused may have
-// been replaced: then the new ones are tried at once.
-func (h *Handler) retrieve(ctx context.Context, m event.Message) (*document.Document, error) {
-	resource := veryfi.Documents
-	if m.Task() == event.RetrieveBankStatement {
-		resource = veryfi.BankStatements
-	}
-	known, err := h.credentials(ctx, h.Secrets.Get)
-	if err != nil {
-		return nil, err
-	}
-	json, err := h.Veryfi.Get(ctx, known, resource, m.ID)
-	if veryfi.ClassOf(err) == veryfi.CredentialsRefused {
-		if fresh, reloadErr := h.credentials(ctx, h.Secrets.Reload); reloadErr == nil && fresh != known {
-			json, err = h.Veryfi.Get(ctx, fresh, resource, m.ID)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return document.Read(json, m.ID)
-}
-
-func (h *Handler) credentials(ctx context.Context, secrets func(context.Context) (*secret.Secret, error)) (secret.Credentials, error) {
-	known, err := secrets(ctx)
-	if err != nil {
-		return secret.Credentials{}, fmt.Errorf("%w: %w", errNoSecret, err)
-	}
-	if err := known.Retrieves(); err != nil {
-		return secret.Credentials{}, err
-	}
-	return known.Credentials, nil
 }

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -26,7 +25,7 @@ func answering(body string, err error) func(context.Context, secret.Credentials,
 	return func(context.Context, secret.Credentials, int64) ([]byte, error) { return []byte(body), err }
 }
 
-func refusing(class veryfi.Class, status int) func(context.Context, secret.Credentials, int64) ([]byte, error) {
+func refusing(class failure.Class, status int) func(context.Context, secret.Credentials, int64) ([]byte, error) {
 	return answering("", &veryfi.Error{Class: class, Status: status})
 }
 
@@ -53,11 +52,11 @@ func TestRows(t *testing.T) {
 		},
 		{
 			event.Message{Version: 1, Event: "check.created", Data: `{"id": 5}`},
-			store.Row{ID: "check.created#8d517b42b2c47503", Status: store.Unsupported, Error: "this version does not know the event; its data is kept here", Event: "check.created", Data: `{"id": 5}`},
+			store.Row{ID: "unsupported#8d517b42b2c47503", Status: store.Unsupported, Error: "this version does not know the event; its data is kept here", Event: "check.created", Events: []string{"check.created"}, Data: `{"id": 5}`},
 		},
 		{
 			event.Message{Version: 1, Event: "document.created", Data: `{"id": null}`},
-			store.Row{ID: "document.created#e407d3f8a8531dde", Status: store.Unsupported, Error: "the data of this document.created has no usable ids", Event: "document.created", Data: `{"id": null}`},
+			store.Row{ID: "unsupported#e407d3f8a8531dde", Status: store.Unsupported, Error: "the data of this document.created has no usable ids", Event: "document.created", Events: []string{"document.created"}, Data: `{"id": null}`},
 		},
 	}
 	for _, test := range tests {
@@ -157,7 +156,7 @@ func TestProcessedOverwritesFailed(t *testing.T) {
 // TestNoErrorOverwritesProcessed stores a newer document while an older try is
 // under way and then fails.
 func TestNoErrorOverwritesProcessed(t *testing.T) {
-	for _, class := range []veryfi.Class{veryfi.Unavailable, veryfi.NotFound, veryfi.Refused} {
+	for _, class := range []failure.Class{failure.Unavailable, failure.NotFound, failure.Refused} {
 		f := newFixture()
 		f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
 			f.veryfi.answer = nil
@@ -178,7 +177,7 @@ func TestNoErrorOverwritesProcessed(t *testing.T) {
 func TestOldVersionStandsWhileTheNewOneIsRetried(t *testing.T) {
 	f := newFixture()
 	f.deliver(t, 1, ready(7))
-	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	f.veryfi.answer = refusing(failure.Unavailable, 503)
 	later := message(event.DocumentCreated, 7, "2026-06-01 00:00:00")
 	if done := f.deliver(t, 1, later); done[0] || f.delay(later) == 0 {
 		t.Errorf("done %v, delay %v", done, f.delay(later))
@@ -217,11 +216,11 @@ func TestErrorsThatMayGetBetterAreRetried(t *testing.T) {
 		answer func(context.Context, secret.Credentials, int64) ([]byte, error)
 		error  string
 	}{
-		{"503", refusing(veryfi.Unavailable, 503), "unavailable: Veryfi answered 503"},
-		{"429", refusing(veryfi.Throttled, 429), "throttled: Veryfi answered 429"},
-		{"404", refusing(veryfi.NotFound, 404), "not found: Veryfi answered 404"},
-		{"401", refusing(veryfi.CredentialsRefused, 401), "credentials refused: Veryfi answered 401"},
-		{"302", refusing(veryfi.Unexpected, 302), "unexpected answer: Veryfi answered 302"},
+		{"503", refusing(failure.Unavailable, 503), "unavailable: Veryfi answered 503"},
+		{"429", refusing(failure.Throttled, 429), "throttled: Veryfi answered 429"},
+		{"404", refusing(failure.NotFound, 404), "not found: Veryfi answered 404"},
+		{"401", refusing(failure.CredentialsRefused, 401), "credentials refused: Veryfi answered 401"},
+		{"302", refusing(failure.Unexpected, 302), "unexpected answer: Veryfi answered 302"},
 		{"not JSON", answering("<html>", nil), "unexpected answer: the answer is not a document"},
 		{"cut short", answering(`{"id": 7, "total": 1`, nil), "unexpected answer: the answer is not a document"},
 		{"another id", answering(`{"id": 8}`, nil), "unexpected answer: the answer is not the document that was asked for"},
@@ -259,7 +258,7 @@ func TestErrorsThatMayGetBetterAreRetried(t *testing.T) {
 }
 
 func TestPermanentErrorEndsInTheDeadLetterQueue(t *testing.T) {
-	for _, class := range []veryfi.Class{veryfi.Refused, veryfi.TooLarge} {
+	for _, class := range []failure.Class{failure.Refused, failure.TooLarge} {
 		f := newFixture()
 		f.veryfi.answer = refusing(class, 400)
 		if done := f.deliver(t, 1, ready(7)); !done[0] {
@@ -293,7 +292,7 @@ func TestDocumentThatDoesNotFitIsGivenUp(t *testing.T) {
 func TestNothingIsDoneWithoutRowOrDeadLetter(t *testing.T) {
 	t.Run("no dead letter", func(t *testing.T) {
 		f := newFixture()
-		f.veryfi.answer = refusing(veryfi.Refused, 400)
+		f.veryfi.answer = refusing(failure.Refused, 400)
 		f.deadLetters.err = errDown
 		if done := f.deliver(t, 1, ready(7)); done[0] {
 			t.Error("done without a copy")
@@ -301,7 +300,7 @@ func TestNothingIsDoneWithoutRowOrDeadLetter(t *testing.T) {
 	})
 	t.Run("no row", func(t *testing.T) {
 		f := newFixture()
-		f.veryfi.answer = refusing(veryfi.Refused, 400)
+		f.veryfi.answer = refusing(failure.Refused, 400)
 		f.table.put = func(context.Context, store.Row) error { return errDown }
 		if done := f.deliver(t, 1, ready(7)); done[0] {
 			t.Error("done without a row")
@@ -318,7 +317,7 @@ func TestNothingIsDoneWithoutRowOrDeadLetter(t *testing.T) {
 
 func TestMissingDocumentIsGivenUpAfterFiveTries(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = refusing(veryfi.NotFound, 404)
+	f.veryfi.answer = refusing(failure.NotFound, 404)
 	var last time.Duration
 	for try := 1; try < notFoundTries; try++ {
 		if done := f.deliver(t, try, ready(7)); done[0] {
@@ -334,45 +333,173 @@ func TestMissingDocumentIsGivenUpAfterFiveTries(t *testing.T) {
 	}
 }
 
-// TestOutageDoesNotMakeA404Permanent has the first 404 at a late try.
-func TestOutageDoesNotMakeA404Permanent(t *testing.T) {
-	f := newFixture()
-	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
-	for try := range 8 {
-		f.deliver(t, try+1, ready(7))
-	}
-	f.veryfi.answer = refusing(veryfi.NotFound, 404)
-	if done := f.deliver(t, 9, ready(7)); done[0] {
-		t.Error("given up at the first 404")
-	}
-	if done := f.deliver(t, 10, ready(7)); !done[0] {
-		t.Error("not given up at the second, after ten tries")
+// TestOnlyAnswersOf404MakeADocumentMissing has the first 404 at a late try: after
+// other failures, or after an outage of the table, during which no row could say so.
+func TestOnlyAnswersOf404MakeADocumentMissing(t *testing.T) {
+	for name, before := range map[string]func(*fixture){
+		"unavailable":   func(f *fixture) { f.veryfi.answer = refusing(failure.Unavailable, 503) },
+		"no table":      func(f *fixture) { f.table.get = func(context.Context) error { return errDown } },
+		"not delivered": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture()
+			if before != nil {
+				before(f)
+				for try := range 8 {
+					f.deliver(t, try+1, ready(7))
+				}
+			}
+			f.table.get = nil
+			f.veryfi.answer = refusing(failure.NotFound, 404)
+			for n := 1; n < notFoundTries; n++ {
+				if done := f.deliver(t, 8+n, ready(7)); done[0] || f.table.rows["7"].Status != store.Retrying {
+					t.Fatalf("given up at the %d. 404: %+v", n, f.table.rows["7"])
+				}
+				f.veryfi.answer = refusing(failure.Unavailable, 503) // does not count, and does not make it forget
+				f.deliver(t, 8+n, ready(7))
+				f.veryfi.answer = refusing(failure.NotFound, 404)
+			}
+			if done := f.deliver(t, 20, ready(7)); !done[0] || f.table.rows["7"].Status != store.Error {
+				t.Errorf("not given up at the fifth 404: %+v", f.table.rows["7"])
+			}
+		})
 	}
 }
 
-func TestLastTryWritesErrorAndLeavesTheMessageToSQS(t *testing.T) {
+// TestWhatIsKnownToBeMissingIsNotAskedForAgain replays a caught call, and then asks
+// for good reasons.
+func TestWhatIsKnownToBeMissingIsNotAskedForAgain(t *testing.T) {
+	missing := func(t *testing.T) *fixture {
+		t.Helper()
+		f := newFixture()
+		f.veryfi.answer = refusing(failure.NotFound, 404)
+		for try := range notFoundTries {
+			f.deliver(t, try+1, ready(7))
+		}
+		return f
+	}
+	again := func(change func(*event.Message)) event.Message {
+		m := ready(7)
+		m.RequestID = "another"
+		change(&m)
+		return m
+	}
+	for name, test := range map[string]struct {
+		message event.Message
+		asks    bool
+	}{
+		"replayed":                {again(func(*event.Message) {}), false},
+		"replayed without a time": {again(func(m *event.Message) { m.Created = "" }), false},
+		"older":                   {again(func(m *event.Message) { m.Created = "2025-01-01 00:00:00" }), false},
+		"later":                   {again(func(m *event.Message) { m.Created = "2027-01-01 00:00:00" }), true},
+		"reconciled":              {again(func(m *event.Message) { m.Event = event.Reconciled }), true},
+		"redriven":                {ready(7), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := missing(t)
+			before, letters := f.table.rows["7"], len(f.deadLetters.bodies)
+			done := f.deliver(t, 1, test.message)
+			if asked := len(f.veryfi.requests) > notFoundTries; asked != test.asks || done[0] == test.asks {
+				t.Errorf("asked %v, done %v", asked, done)
+			}
+			if !test.asks && (len(f.deadLetters.bodies) != letters || f.table.rows["7"].UpdatedAt != before.UpdatedAt) {
+				t.Errorf("%d dead letters, row %+v", len(f.deadLetters.bodies), f.table.rows["7"])
+			}
+			for n := 2; test.asks && n <= notFoundTries; n++ { // as new: five times
+				if done := f.deliver(t, n, test.message); done[0] != (n == notFoundTries) {
+					t.Errorf("try %d: done %v", n, done)
+				}
+			}
+		})
+	}
+}
+
+// TestCopiesOfACallAboutNothingCostFiveRequests replays a call while it is tried.
+func TestCopiesOfACallAboutNothingCostFiveRequests(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
-	if done := f.deliver(t, maxReceiveCount, ready(7)); done[0] {
-		t.Error("done: SQS would delete the message")
+	f.veryfi.answer = refusing(failure.NotFound, 404)
+	done := map[string]bool{}
+	for try := range 10 {
+		for n := range 16 {
+			m := ready(7)
+			if m.RequestID = fmt.Sprint(n); !done[m.RequestID] {
+				done[m.RequestID] = f.deliver(t, try+1, m)[0]
+			}
+		}
 	}
-	if row := f.table.rows["7"]; row.Status != store.Error || !strings.Contains(row.Error, "given up after 60 tries") {
+	if len(f.veryfi.requests) != notFoundTries || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("%d requests, %d dead letters", len(f.veryfi.requests), len(f.deadLetters.bodies))
+	}
+}
+
+// TestMessagesAreGivenUpByCountAndAge delivers messages that are young, old, and about
+// to be deleted by SQS.
+func TestMessagesAreGivenUpByCountAndAge(t *testing.T) {
+	for name, test := range map[string]struct {
+		receives int
+		age      time.Duration
+		givenUp  bool
+	}{
+		"received often, but young":   {maxTries, 47 * time.Hour, false},
+		"old, but not received often": {maxTries - 1, 49 * time.Hour, false},
+		"both":                        {maxTries, 48 * time.Hour, true},
+		"both by far":                 {500, 7 * 24 * time.Hour, true},
+		"received by a function that did not run": {500, 47 * time.Hour, false},
+		"eight days old":        {1, 8 * 24 * time.Hour, true},
+		"almost eight days old": {1, 8*24*time.Hour - time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture()
+			f.GiveUpAfter = 48 * time.Hour
+			f.veryfi.answer = refusing(failure.Unavailable, 503)
+			batch := events.SQSEvent{Records: []events.SQSMessage{sent(ready(7).Encode(), test.receives, test.age)}}
+			if done := f.handle(t.Context(), t, batch); done[0] != test.givenUp || (len(f.deadLetters.bodies) == 1) != test.givenUp {
+				t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+			}
+			want := map[bool]store.Status{true: store.Error, false: store.Retrying}[test.givenUp]
+			if row := f.table.rows["7"]; row.Status != want || strings.Contains(row.Error, "given up after") != test.givenUp {
+				t.Errorf("row %+v", row)
+			}
+		})
+	}
+}
+
+// TestGivenUpMessageWaitsForItsRowUntilItIsOverdue has the table down: a copy alone
+// is better than nothing only when SQS would delete the message.
+func TestGivenUpMessageWaitsForItsRowUntilItIsOverdue(t *testing.T) {
+	for age, done := range map[time.Duration]bool{3 * 24 * time.Hour: false, 8 * 24 * time.Hour: true} {
+		f := newFixture()
+		f.table.get = func(context.Context) error { return errDown }
+		f.table.refuseAll()
+		batch := events.SQSEvent{Records: []events.SQSMessage{sent(ready(7).Encode(), maxTries, age)}}
+		if got := f.handle(t.Context(), t, batch); got[0] != done || len(f.deadLetters.bodies) != map[bool]int{true: 1}[done] {
+			t.Errorf("after %v: done %v, %d dead letters", age, got, len(f.deadLetters.bodies))
+		}
+	}
+}
+
+func TestLastTryEndsInTheDeadLetterQueue(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = refusing(failure.Unavailable, 503)
+	f.deadLetters.err = errDown
+	if done := f.deliver(t, maxTries, ready(7)); done[0] || f.delay(ready(7)) < FirstWait {
+		t.Errorf("done %v without a copy, waits %v", done, f.delay(ready(7)))
+	}
+	f.deadLetters.err = nil
+	if done := f.deliver(t, maxTries+1, ready(7)); !done[0] || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	}
+	if row := f.table.rows["7"]; row.Status != store.Error || !strings.Contains(row.Error, "given up after 61 tries") {
 		t.Errorf("row %+v", row)
-	}
-	if delay, ok := f.queue.delays["receipt of "+ready(7).Encode()]; !ok || delay != 0 {
-		t.Errorf("waits %v (%v)", delay, ok)
-	}
-	if len(f.deadLetters.bodies) != 0 {
-		t.Error("SQS and the function both put it into the dead-letter queue")
 	}
 }
 
 func TestAttemptsGoOnAfterRedrive(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
-	f.deliver(t, maxReceiveCount, ready(7))
+	f.veryfi.answer = refusing(failure.Unavailable, 503)
+	f.deliver(t, maxTries, ready(7))
 	f.veryfi.answer = nil
-	if f.deliver(t, 1, ready(7)); f.table.rows["7"].Attempts != maxReceiveCount+1 || f.table.rows["7"].Status != store.Processed {
+	if f.deliver(t, 1, ready(7)); f.table.rows["7"].Attempts != maxTries+1 || f.table.rows["7"].Status != store.Processed {
 		t.Errorf("row %+v", f.table.rows["7"])
 	}
 }
@@ -389,7 +516,7 @@ func TestAttemptsUnderEarlierMessagesCount(t *testing.T) {
 func TestRefusedCredentialsAreReadAgainOnce(t *testing.T) {
 	byKey := func(_ context.Context, c secret.Credentials, id int64) ([]byte, error) {
 		if c.APIKey != "the new key" {
-			return nil, &veryfi.Error{Class: veryfi.CredentialsRefused, Status: 401}
+			return nil, &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
 		}
 		return documentJSON(id), nil
 	}
@@ -414,7 +541,7 @@ func TestRefusedCredentialsAreReadAgainOnce(t *testing.T) {
 	t.Run("and are never permanent before the last try", func(t *testing.T) {
 		f := newFixture()
 		f.veryfi.answer = byKey
-		for try := 1; try < maxReceiveCount; try++ {
+		for try := 1; try < maxTries; try++ {
 			if done := f.deliver(t, try, ready(7)); done[0] || f.table.rows["7"].Status != store.Retrying {
 				t.Fatalf("try %d: done %v, row %+v", try, done, f.table.rows["7"])
 			}
@@ -450,7 +577,7 @@ func TestNoRequestWhileTheTableCannotBeRead(t *testing.T) {
 	if len(f.table.history) != 0 {
 		t.Error("a table that is down was written to before the last try")
 	}
-	if f.deliver(t, maxReceiveCount, ready(7)); f.table.rows["7"].Status != store.Error {
+	if f.deliver(t, maxTries, ready(7)); f.table.rows["7"].Status != store.Error {
 		t.Errorf("the last try leaves the row %+v", f.table.rows["7"])
 	}
 }
@@ -501,7 +628,7 @@ func TestRecordsAreProcessedSideBySideAndOnTheirOwn(t *testing.T) {
 			case 2:
 				panic("a bug")
 			case 3:
-				return nil, &veryfi.Error{Class: veryfi.Unavailable, Status: 503}
+				return nil, &veryfi.Error{Class: failure.Unavailable, Status: 503}
 			}
 			return documentJSON(id), nil
 		}
@@ -581,7 +708,7 @@ func TestRecordsEndBeforeTheBatchIsHandedBack(t *testing.T) {
 
 func TestMessageComesAgainWhenItCannotBeDelayed(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	f.veryfi.answer = refusing(failure.Unavailable, 503)
 	f.queue.err = errDown
 	if done := f.deliver(t, 1, ready(7)); done[0] {
 		t.Error("done")
@@ -622,7 +749,7 @@ func TestWaitsGrowToAnHour(t *testing.T) {
 			if wait < FirstWait || wait > MaxWait*3/2 {
 				t.Errorf("wait %d is %v", n, wait)
 			}
-			if n < maxReceiveCount {
+			if n < maxTries {
 				total += wait
 			}
 		}
@@ -640,14 +767,14 @@ func TestWaitsDifferByUpToHalf(t *testing.T) {
 }
 
 func TestRetryAfterIsKept(t *testing.T) {
-	for _, class := range []veryfi.Class{veryfi.Throttled, veryfi.Unavailable} {
+	for _, class := range []failure.Class{failure.Throttled, failure.Unavailable} {
 		f := newFixture()
 		f.veryfi.answer = answering("", &veryfi.Error{Class: class, RetryAfter: 77 * time.Second})
 		if f.deliver(t, 1, ready(7)); f.delay(ready(7)) != 77*time.Second {
 			t.Errorf("waits %v", f.delay(ready(7)))
 		}
 	}
-	for class, least := range map[veryfi.Class]time.Duration{veryfi.NotFound: FirstWait, veryfi.CredentialsRefused: credentialsWait} {
+	for class, least := range map[failure.Class]time.Duration{failure.NotFound: FirstWait, failure.CredentialsRefused: credentialsWait} {
 		f := newFixture()
 		f.veryfi.answer = answering("", &veryfi.Error{Class: class, RetryAfter: time.Second})
 		if f.deliver(t, 1, ready(7)); f.delay(ready(7)) < least {
@@ -660,9 +787,9 @@ func TestRetryAfterIsKept(t *testing.T) {
 // it will be back in a second.
 func TestShortRetryAfterDoesNotUseUpTheTries(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = answering("", &veryfi.Error{Class: veryfi.Throttled, Status: 429, RetryAfter: time.Second})
+	f.veryfi.answer = answering("", &veryfi.Error{Class: failure.Throttled, Status: 429, RetryAfter: time.Second})
 	var total time.Duration
-	for n := 1; n < maxReceiveCount; n++ {
+	for n := 1; n < maxTries; n++ {
 		f.deliver(t, n, ready(7))
 		wait := f.delay(ready(7))
 		if n <= ExactTries && wait != time.Second {
@@ -675,18 +802,14 @@ func TestShortRetryAfterDoesNotUseUpTheTries(t *testing.T) {
 	}
 }
 
-// TestEveryErrorIsJudged keeps the table of errors complete.
-func TestEveryErrorIsJudged(t *testing.T) {
+// TestOnlyWhatCannotGetBetterIsPermanent goes through all classes.
+func TestOnlyWhatCannotGetBetterIsPermanent(t *testing.T) {
 	f := newFixture()
-	for _, err := range []error{
-		document.ErrInProgress, document.ErrNotDocument, document.ErrOtherDocument, errNoSecret, secret.ErrNotFilled, store.ErrTooLarge,
-		event.ErrMalformed, event.ErrNewerVersion, errPanic, errInterrupted, veryfi.ErrNoTime, context.DeadlineExceeded,
-	} {
-		if v := f.judge(&try{receiveCount: 1}, fmt.Errorf("wrapped: %w", err)); v.class == classTable || v.class == "" {
-			t.Errorf("%v is of class %q", err, v.class)
+	permanent := []failure.Class{failure.Malformed, failure.Refused, failure.TooLarge, failure.OtherKind}
+	for _, class := range failure.All() {
+		v := f.judge(delivery{receives: 1}, fmt.Errorf("wrapped: %w", class.New("x")))
+		if v.class != class || v.permanent != slices.Contains(permanent, class) || v.wait < FirstWait {
+			t.Errorf("%s: %+v", class, v)
 		}
-	}
-	if v := f.judge(&try{receiveCount: 1}, errors.New("DynamoDB says no")); v.class != classTable || v.permanent {
-		t.Errorf("verdict %+v", v)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -29,7 +30,7 @@ func (d *death) answer(_ context.Context, _ secret.Credentials, id int64) ([]byt
 		d.died.Store(true)
 	}
 	if d.died.Load() {
-		return nil, &veryfi.Error{Class: veryfi.Unavailable}
+		return nil, &veryfi.Error{Class: failure.Unavailable}
 	}
 	time.Sleep(time.Second) // the others of the batch are on their way meanwhile
 	return documentJSON(id), nil
@@ -82,7 +83,7 @@ func TestDocumentThatKillsTheFunctionTakesNoOtherWithIt(t *testing.T) {
 			for id := range int64(10) {
 				batch = append(batch, ready(id+1))
 			}
-			for n := 1; n < maxReceiveCount; n++ {
+			for n := 1; n < maxTries; n++ {
 				batch = f.deliverDying(t, d, n, batch)
 			}
 			for id, row := range f.table.rows {
@@ -94,10 +95,10 @@ func TestDocumentThatKillsTheFunctionTakesNoOtherWithIt(t *testing.T) {
 				t.Errorf("its row is %+v", row)
 			}
 			// On the last try the row says how it ends, and nobody dies.
-			if again := f.deliverDying(t, d, maxReceiveCount, batch); d.died.Load() || len(again) != 1 {
-				t.Errorf("died %v, %d messages for the dead-letter queue", d.died.Load(), len(again))
+			if again := f.deliverDying(t, d, maxTries, batch); d.died.Load() || len(again) != 0 || len(f.deadLetters.bodies) != 1 {
+				t.Errorf("died %v, %d messages come again, %d dead letters", d.died.Load(), len(again), len(f.deadLetters.bodies))
 			}
-			if row := f.table.rows[ready(d.of).Key()]; row.Status != store.Error || f.delay(ready(d.of)) != 0 {
+			if row := f.table.rows[ready(d.of).Key()]; row.Status != store.Error {
 				t.Errorf("its row is %+v", row)
 			}
 		})
@@ -106,7 +107,7 @@ func TestDocumentThatKillsTheFunctionTakesNoOtherWithIt(t *testing.T) {
 
 func TestTryThatFollowsARecordedOneLeavesNoMark(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+	f.veryfi.answer = refusing(failure.Unavailable, 503)
 	for n := range 5 {
 		f.deliver(t, n+1, ready(7))
 	}

@@ -13,8 +13,8 @@ import (
 
 	"veryfi-intake/local/cloudwatch"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/store"
-	"veryfi-intake/shared/veryfi"
 )
 
 // TestEveryTryIsCountedOnce delivers a message half a minute after its webhook came.
@@ -29,19 +29,19 @@ func TestEveryTryIsCountedOnce(t *testing.T) {
 		"stored": {event.DocumentCreated, 1, nil, map[string]float64{"Retrieved": 1, "Stored": 1, "TimeToRow": 30_000}},
 		"failed": {event.DocumentFailed, 1, nil, map[string]float64{"Recorded failed": 1}},
 		"not ready": {
-			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(veryfi.Unavailable, 503) },
+			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.Unavailable, 503) },
 			map[string]float64{"Retried unavailable": 1, "RetryAge": 30},
 		},
 		"credentials": {
-			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(veryfi.CredentialsRefused, 401) },
+			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.CredentialsRefused, 401) },
 			map[string]float64{"Retried credentials refused": 1, "RetryAge": 30, "CredentialsRefused": 1},
 		},
 		"refused for ever": {
-			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(veryfi.Refused, 400) },
+			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.Refused, 400) },
 			map[string]float64{"GivenUp refused": 1},
 		},
 		"last try": {
-			event.DocumentCreated, maxReceiveCount, func(f *fixture) { f.veryfi.answer = refusing(veryfi.Unavailable, 503) },
+			event.DocumentCreated, maxTries, func(f *fixture) { f.veryfi.answer = refusing(failure.Unavailable, 503) },
 			map[string]float64{"GivenUp unavailable": 1},
 		},
 		"table refuses the document": {
@@ -77,7 +77,7 @@ func TestEveryTryIsCountedOnce(t *testing.T) {
 func TestARedrivenDocumentIsNoOldOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		f.veryfi.answer = refusing(veryfi.Unavailable, 503)
+		f.veryfi.answer = refusing(failure.Unavailable, 503)
 		m := message(event.DocumentCreated, 7, "2026-01-02 03:04:05")
 		m.ReceivedAt = time.Now().Add(-72 * time.Hour)
 		redriven := record(m.Encode(), 1)

@@ -87,7 +87,7 @@ func TestOneRecordIsReadByItself(t *testing.T) {
 // changed their row meanwhile.
 func TestPostponedRecordsLookAgain(t *testing.T) {
 	f := newFixture()
-	f.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying, Error: classInterrupted + ": before", Attempts: 1}
+	f.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying, Error: "interrupted: before", Attempts: 1}
 	f.deliver(t, 2, ready(7), ready(8))
 	if diff := cmp.Diff([][]string{{"7", "8"}, {"7"}}, f.table.reads); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

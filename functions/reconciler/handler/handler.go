@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
@@ -43,8 +44,9 @@ const (
 	StaleAfter = 13 * time.Hour
 	// maxStale bounds how many of these rows a run enqueues.
 	maxStale = 1000
-	// rescued begins the error of a row whose document is in the queue.
-	rescued = "rescued: "
+	// askAgainAfter is how long a listed document is left alone that the reconciler
+	// has asked for in vain.
+	askAgainAfter = 24 * time.Hour
 )
 
 // Secrets hands out the credentials of the Veryfi profile.
@@ -64,8 +66,8 @@ type Veryfi interface {
 
 // Table has the rows.
 type Table interface {
-	// Statuses returns the statuses of the rows that there are.
-	Statuses(ctx context.Context, ids []string) (map[string]store.Status, error)
+	// States returns the states of the rows that there are.
+	States(ctx context.Context, ids []string) (map[string]store.State, error)
 	// Stale returns rows that are retrying and have not changed since before.
 	Stale(ctx context.Context, before time.Time, limit int) ([]store.Row, error)
 }
@@ -173,7 +175,7 @@ func (r *run) count(err error) slog.Attr {
 	for _, m := range slices.SortedFunc(maps.Keys(r.answers), func(a, b metrics.Metric) int { return strings.Compare(a.Name, b.Name) }) {
 		values = append(values, m.Is(float64(r.answers[m])))
 	}
-	if veryfi.ClassOf(err) == veryfi.CredentialsRefused {
+	if failure.ClassOf(err) == failure.CredentialsRefused {
 		values = append(values, metrics.CredentialsRefused.One())
 	}
 	return r.Metrics.Of(values...)
@@ -271,8 +273,8 @@ func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
 	return last, len(documents) > 0
 }
 
-// list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the
-// time does not suffice.
+// list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the run's
+// time is up, and Veryfi's answer when that asks to wait for longer than the run has.
 func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
 	get, reloaded := r.Secrets.Get, false
 	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
@@ -287,14 +289,20 @@ func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryf
 			return veryfi.Page{}, veryfi.ErrNoTime
 		case !errors.As(err, &answer):
 			return list, err
-		case answer.Class == veryfi.CredentialsRefused && !reloaded:
+		case answer.Class == failure.CredentialsRefused && !reloaded:
 			get, reloaded = r.Secrets.Reload, true
 			continue
-		case try >= listTries, answer.Class != veryfi.Unavailable && answer.Class != veryfi.Throttled && answer.Class != veryfi.Unexpected:
+		case try >= listTries, answer.Class != failure.Unavailable && answer.Class != failure.Throttled && answer.Class != failure.Unexpected:
 			return veryfi.Page{}, err
 		}
-		if err := r.sleep(ctx, max(wait, answer.RetryAfter)); err != nil {
+		wait := max(wait, answer.RetryAfter)
+		if deadline, ok := ctx.Deadline(); ok && deadline.Sub(r.Now()) < wait {
 			return veryfi.Page{}, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return veryfi.Page{}, veryfi.ErrNoTime
 		}
 	}
 }
@@ -305,19 +313,6 @@ func (r *run) credentials(ctx context.Context, secrets func(context.Context) (*s
 		return secret.Credentials{}, err
 	}
 	return known.Credentials, known.Retrieves()
-}
-
-// sleep waits, unless time would be up meanwhile.
-func (r *run) sleep(ctx context.Context, d time.Duration) error {
-	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(r.Now()) < d {
-		return veryfi.ErrNoTime
-	}
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return veryfi.ErrNoTime
-	}
 }
 
 // lookUp finds what has no row. What Veryfi still works on comes again in a later
@@ -338,7 +333,21 @@ func (r *run) lookUp(ctx context.Context, list veryfi.Page) error {
 			found = append(found, r.message(d.ID, d.Created))
 		}
 	}
-	return r.find(ctx, found, func(status store.Status) bool { return status == "" })
+	return r.find(ctx, found, r.isMissing)
+}
+
+// isMissing reports whether a listed document has to be retrieved: it has no row, or
+// one that says that Veryfi does not have it, or that its call was a swapped one. Such
+// a call may have been genuine, and the document late.
+func (r *run) isMissing(row store.State) bool {
+	switch {
+	case row.Status == "":
+		return true
+	case row.Status != store.Error || row.Class != failure.NotFound && row.Class != failure.OtherKind:
+		return false
+	default:
+		return row.Event != event.Reconciled || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
+	}
 }
 
 // named enqueues documents that are not stored.
@@ -347,15 +356,15 @@ func (r *run) named(ctx context.Context, ids []documentID) error {
 	for _, id := range ids {
 		named = append(named, r.message(int64(id), ""))
 	}
-	if err := r.find(ctx, named, func(status store.Status) bool { return status != store.Processed }); err != nil {
+	if err := r.find(ctx, named, func(row store.State) bool { return row.Status != store.Processed }); err != nil {
 		return err
 	}
 	return r.send(ctx, always)
 }
 
 // find looks up the rows of messages, and keeps those messages to be sent whose
-// rows' statuses say so, each once. A row that is not there has no status.
-func (r *run) find(ctx context.Context, messages []event.Message, missing func(store.Status) bool) error {
+// rows say so, each once. A row that is not there has no status.
+func (r *run) find(ctx context.Context, messages []event.Message, missing func(store.State) bool) error {
 	byKey := make(map[string]event.Message, len(messages))
 	var keys []string
 	for _, m := range messages {
@@ -364,12 +373,12 @@ func (r *run) find(ctx context.Context, messages []event.Message, missing func(s
 			keys = append(keys, m.Key())
 		}
 	}
-	statuses, err := r.Table.Statuses(ctx, keys)
+	states, err := r.Table.States(ctx, keys)
 	if err != nil {
 		return err
 	}
 	for _, key := range keys {
-		if missing(statuses[key]) {
+		if missing(states[key]) {
 			r.missing = append(r.missing, byKey[key])
 			r.log.InfoContext(ctx, "a document is missing, it is enqueued", slog.String("document_id", key))
 		}
@@ -423,7 +432,7 @@ func (r *run) stale(ctx context.Context) error {
 	var bodies []string
 	for _, row := range rows {
 		// A rescued document is in the queue, or with the dead letters.
-		if m, ok := messageOf(row); ok && !strings.HasPrefix(row.Error, rescued) {
+		if m, ok := messageOf(row); ok && row.Class() != failure.Rescued {
 			bodies = append(bodies, m.Encode())
 			r.log.WarnContext(ctx, "a row has been retrying for too long, its document is enqueued", slog.String("document_id", row.ID))
 		}

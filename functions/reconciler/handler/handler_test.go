@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
@@ -68,17 +69,17 @@ func (v *memoryVeryfi) List(ctx context.Context, c secret.Credentials, since, un
 
 // memoryTable has statuses and stale rows in memory.
 type memoryTable struct {
-	statuses map[string]store.Status
-	stale    []store.Row
-	before   time.Time
-	err      error
+	states map[string]store.State
+	stale  []store.Row
+	before time.Time
+	err    error
 }
 
-func (m *memoryTable) Statuses(_ context.Context, ids []string) (map[string]store.Status, error) {
-	found := map[string]store.Status{}
+func (m *memoryTable) States(_ context.Context, ids []string) (map[string]store.State, error) {
+	found := map[string]store.State{}
 	for _, id := range ids {
-		if status, ok := m.statuses[id]; ok {
-			found[id] = status
+		if state, ok := m.states[id]; ok {
+			found[id] = state
 		}
 	}
 	return found, m.err
@@ -129,7 +130,7 @@ func newFixture() *fixture {
 	credentials := secret.Credentials{ClientID: "client", Username: "user", APIKey: "the api key"}
 	f := &fixture{
 		veryfi:  &memoryVeryfi{pageSize: 3},
-		table:   &memoryTable{statuses: map[string]store.Status{}},
+		table:   &memoryTable{states: map[string]store.State{}},
 		queue:   &memoryQueue{},
 		secrets: &memorySecrets{credentials, credentials},
 		logs:    &bytes.Buffer{},
@@ -178,7 +179,7 @@ func TestDocumentsWithoutARowAreEnqueued(t *testing.T) {
 			f.created(id+1, time.Hour+time.Duration(id)*30*time.Minute+time.Minute)
 		}
 		for id, status := range []store.Status{store.Processed, store.Failed, store.Retrying, store.Error} {
-			f.table.statuses[fmt.Sprint(id+1)] = status
+			f.table.states[fmt.Sprint(id+1)] = store.State{Status: status}
 		}
 		f.created(5, 2*time.Hour) // the list names it twice
 		f.created(101, 59*time.Minute)
@@ -234,7 +235,7 @@ func TestWindowsOfScheduledRunsLeaveNoGap(t *testing.T) {
 		for range 12 {
 			f.run(t, scheduled)
 			for _, id := range f.enqueued(t) {
-				f.table.statuses[fmt.Sprint(id)] = store.Processed
+				f.table.states[fmt.Sprint(id)] = store.State{Status: store.Processed}
 			}
 			time.Sleep(time.Hour + 7*time.Second) // not to the second
 		}
@@ -289,7 +290,7 @@ func TestByHand(t *testing.T) {
 		f.created(3, 30*time.Hour)
 		f.created(4, 90*time.Minute)
 		f.created(5, time.Minute)
-		f.table.statuses["2"] = store.Error
+		f.table.states["2"] = store.State{Status: store.Error}
 		if result := f.run(t, `{"since": "1999-12-30", "until": "1999-12-30 19:00:00"}`); result.Listed != 2 {
 			t.Errorf("result %+v", result)
 		}
@@ -300,7 +301,7 @@ func TestByHand(t *testing.T) {
 		if diff := cmp.Diff([]int64{1, 3, 3, 4}, f.enqueued(t)); diff != "" {
 			t.Error(diff)
 		}
-		f.table.statuses["4"] = store.Processed
+		f.table.states["4"] = store.State{Status: store.Processed}
 		f.queue.bodies = nil
 		if result := f.run(t, `{"ids": [2, "4", 99, 2]}`); result.Enqueued != 2 || result.Stale != 0 {
 			t.Errorf("result %+v", result)
@@ -422,9 +423,9 @@ func TestQueueThatIsDownWhenTimeIsUpIsTold(t *testing.T) {
 
 func TestVeryfiThatFailsForAWhileIsAskedAgain(t *testing.T) {
 	for name, err := range map[string]error{
-		"unavailable": &veryfi.Error{Class: veryfi.Unavailable, Status: 503},
-		"throttled":   &veryfi.Error{Class: veryfi.Throttled, Status: 429, RetryAfter: 40 * time.Second},
-		"unexpected":  &veryfi.Error{Class: veryfi.Unexpected, Status: 200},
+		"unavailable": &veryfi.Error{Class: failure.Unavailable, Status: 503},
+		"throttled":   &veryfi.Error{Class: failure.Throttled, Status: 429, RetryAfter: 40 * time.Second},
+		"unexpected":  &veryfi.Error{Class: failure.Unexpected, Status: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -448,11 +449,57 @@ func TestVeryfiThatFailsForAWhileIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestThrottledForLongerThanTheRunIsAnError holds because a run that has seen nothing
+// must not look like one that has found nothing.
+func TestThrottledForLongerThanTheRunIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = func(secret.Credentials) error {
+			return &veryfi.Error{Class: failure.Throttled, Status: 429, RetryAfter: time.Hour}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+		defer cancel()
+		if _, err := f.Handle(ctx, json.RawMessage(scheduled)); failure.ClassOf(err) != failure.Throttled {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestListedDocumentThatWasNotFoundIsAskedForOnceADay has rows that other programs and
+// earlier runs have written.
+func TestListedDocumentThatWasNotFoundIsAskedForOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		row := func(status store.Status, class failure.Class, name string, age time.Duration) store.State {
+			return store.State{Status: status, Class: class, Event: name, Version: time.Now().Add(-age).Format(store.TimeFormat)}
+		}
+		for id, test := range []struct {
+			row  store.State
+			asks bool
+		}{
+			{row(store.Error, failure.NotFound, event.DocumentCreated, time.Minute), true},
+			{row(store.Error, failure.OtherKind, event.DocumentCreated, time.Minute), true},
+			{row(store.Error, failure.NotFound, event.Reconciled, 23*time.Hour), false},
+			{row(store.Error, failure.NotFound, event.Reconciled, 24*time.Hour), true},
+			{row(store.Error, failure.Refused, event.DocumentCreated, 48*time.Hour), false},
+			{row(store.Retrying, failure.NotFound, event.DocumentCreated, 48*time.Hour), false},
+			{row(store.Failed, "", event.DocumentFailed, 48*time.Hour), false},
+			{row(store.Processed, "", event.DocumentCreated, 48*time.Hour), false},
+		} {
+			f := newFixture()
+			f.created(int64(id+1), 2*time.Hour)
+			f.table.states[fmt.Sprint(id+1)] = test.row
+			if f.run(t, scheduled); (len(f.queue.bodies) == 1) != test.asks {
+				t.Errorf("%+v: %d enqueued", test.row, len(f.queue.bodies))
+			}
+		}
+	})
+}
+
 func TestErrorSaysWhereItStopped(t *testing.T) {
 	for name, err := range map[string]error{
-		"unavailable":         &veryfi.Error{Class: veryfi.Unavailable, Status: 503},
-		"credentials refused": &veryfi.Error{Class: veryfi.CredentialsRefused, Status: 401},
-		"refused":             &veryfi.Error{Class: veryfi.Refused, Status: 400},
+		"unavailable":         &veryfi.Error{Class: failure.Unavailable, Status: 503},
+		"credentials refused": &veryfi.Error{Class: failure.CredentialsRefused, Status: 401},
+		"refused":             &veryfi.Error{Class: failure.Refused, Status: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -506,7 +553,7 @@ func TestCredentialsThatWereReplacedAreReadAgain(t *testing.T) {
 		f.secrets.reloaded.APIKey = "the new one"
 		f.veryfi.answer = func(c secret.Credentials) error {
 			if c.APIKey != "the new one" {
-				return &veryfi.Error{Class: veryfi.CredentialsRefused, Status: 401}
+				return &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
 			}
 			return nil
 		}
@@ -516,10 +563,10 @@ func TestCredentialsThatWereReplacedAreReadAgain(t *testing.T) {
 		tries := 0
 		f.veryfi.answer = func(c secret.Credentials) error {
 			if tries++; tries < listTries {
-				return &veryfi.Error{Class: veryfi.Unavailable, Status: 503}
+				return &veryfi.Error{Class: failure.Unavailable, Status: 503}
 			}
 			if c.APIKey != "the new one" {
-				return &veryfi.Error{Class: veryfi.CredentialsRefused, Status: 401}
+				return &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
 			}
 			return nil
 		}

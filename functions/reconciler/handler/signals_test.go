@@ -8,6 +8,7 @@ import (
 
 	"veryfi-intake/local/cloudwatch"
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -15,7 +16,7 @@ import (
 
 func TestEveryRunIsCountedOnce(t *testing.T) {
 	refused := func(f *fixture) {
-		f.veryfi.answer = func(secret.Credentials) error { return &veryfi.Error{Class: veryfi.CredentialsRefused, Status: 401} }
+		f.veryfi.answer = func(secret.Credentials) error { return &veryfi.Error{Class: failure.CredentialsRefused, Status: 401} }
 	}
 	for name, test := range map[string]struct {
 		payload string

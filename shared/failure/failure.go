@@ -1,0 +1,99 @@
+// Package failure has the classes of what keeps a document from being stored. A
+// class decides what becomes of a message, and is the beginning of a row's error.
+package failure
+
+import (
+	"errors"
+	"strings"
+)
+
+// A Class says what kind of failure an error is.
+type Class string
+
+// Classes of what Veryfi answers. All but [Refused] and [TooLarge] may get better.
+const (
+	Unavailable        Class = "unavailable"         // no answer, or 5xx
+	Throttled          Class = "throttled"           // 409 or 429: a limit was reached
+	CredentialsRefused Class = "credentials refused" // 401 or 403
+	NotFound           Class = "not found"           // 404: not there yet, or deleted
+	InProgress         Class = "in progress"         // Veryfi still works on the document
+	Unexpected         Class = "unexpected answer"   // an answer that is not the document
+	Refused            Class = "refused"             // another 4xx: the request is wrong
+	TooLarge           Class = "too large"           // for what is read, or for the table
+)
+
+// Classes of what goes wrong on our side.
+const (
+	NoCredentials Class = "no credentials" // the secret is not filled, or cannot be read
+	Table         Class = "table"          // what DynamoDB answers, or does not
+	Rescued       Class = "rescued"        // the table has refused the document, the queue has it
+	OutOfTime     Class = "out of time"    // the function's time was up
+	Interrupted   Class = "interrupted"    // the function has died
+	Malformed     Class = "malformed"      // the message is none of ours
+	NewerVersion  Class = "newer version"  // newer code wrote the message
+	OtherKind     Class = "other kind"     // the document is stored under another kind's key
+	Internal      Class = "internal error" // all that nobody has given a class
+)
+
+// classes are all that there are.
+var classes = []Class{
+	Unavailable, Throttled, CredentialsRefused, NotFound, InProgress, Unexpected, Refused, TooLarge,
+	NoCredentials, Table, Rescued, OutOfTime, Interrupted, Malformed, NewerVersion, OtherKind, Internal,
+}
+
+// All returns every class there is.
+func All() []Class { return classes }
+
+// An Error is an error with a class.
+type Error struct {
+	class Class
+	err   error
+}
+
+func (e *Error) Error() string { return e.err.Error() }
+
+func (e *Error) Unwrap() error { return e.err }
+
+// Failure returns the class.
+func (e *Error) Failure() Class { return e.class }
+
+// New returns an error of the class.
+func (c Class) New(text string) error { return &Error{c, errors.New(text)} }
+
+// Of returns err with the class, whatever class it had before; nil stays nil.
+func (c Class) Of(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{c, err}
+}
+
+// ClassOf returns the class of an error: the outermost that it was given, and
+// [Internal] when nobody gave it one. A nil error has none.
+func ClassOf(err error) Class {
+	var classed interface{ Failure() Class }
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &classed):
+		return classed.Failure()
+	default:
+		return Internal
+	}
+}
+
+const separator = ": "
+
+// Text returns what a row says of an error: its class and its text.
+func Text(err error) string { return string(ClassOf(err)) + separator + err.Error() }
+
+// Parse returns the class that a text of [Text] begins with. It returns "" for a
+// text that begins with none.
+func Parse(text string) Class {
+	for _, c := range classes {
+		if strings.HasPrefix(text, string(c)+separator) {
+			return c
+		}
+	}
+	return ""
+}
