@@ -104,7 +104,7 @@ func webhooks(clientSecret string) ([]step, error) {
 			[]expectation{{id: fmt.Sprintf("bank_statement_set#%d", failedSetID), status: "failed"}}},
 		{"a URL to confirm", standin.Webhook{Event: "subscription", Data: fmt.Sprintf(`{"secret": "awdca8efdemo", %s}`, created)}, http.StatusOK, nil},
 		{"an event not known", standin.Webhook{Event: "check.created", Data: fmt.Sprintf(`{"id": 7, "note": "naïve", %s}`, created)}, http.StatusOK,
-			[]expectation{{id: "check.created#", status: "unsupported"}}},
+			[]expectation{{id: "unsupported#", status: "unsupported"}}},
 		{"over 400 KB", standin.Webhook{Event: "document.created", Data: fmt.Sprintf(`{"id": %d, %s}`, largeID, created)}, http.StatusOK,
 			[]expectation{{id: fmt.Sprint(largeID), status: "processed", form: gzipped}}},
 		{"Veryfi busy twice", standin.Webhook{Event: "document.created", Data: fmt.Sprintf(`{"id": %d, %s}`, busyID, created)}, http.StatusOK,
