@@ -727,3 +727,11 @@ func TestSyntheticDocumentsAreWhatTheyStandFor(t *testing.T) {
 		}
 	}
 }
+
+// TestDetailIsOfItsOwnObject has an object without a value follow one that has one.
+func TestDetailIsOfItsOwnObject(t *testing.T) {
+	d, err := Read([]byte(`{"id":{"value":1},"vendor":{"value":"not yours"},"external_id":{"score":0.5},"document_type":{}}`), 1)
+	if err != nil || d.ExternalID != "" || d.Type != "" {
+		t.Errorf("%v: external_id %q, document_type %q", err, d.ExternalID, d.Type)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -225,6 +226,9 @@ func TestLargestBodyFitsAMessage(t *testing.T) {
 		n := (largestBody - len(body(0))) / len(filling)
 		m := read(t, body(n)).Messages(time.Time{}, strings.Repeat("r", 64))[0]
 		encoded := m.Encode()
+		if strings.ContainsFunc(encoded, func(r rune) bool { return r > unicode.MaxASCII }) {
+			t.Errorf("%q: the message is not ASCII", filling)
+		}
 		if most := 3*largestBody + 1024; len(encoded) > most {
 			t.Errorf("%q: the message has %d bytes, more than %d", filling, len(encoded), most)
 		}

@@ -82,6 +82,20 @@ func TestA429StopsAllRequestsForAsLongAsItSays(t *testing.T) {
 	}
 }
 
+// TestShorterPauseDoesNotCutALongerOne has two requests answered 429, one after the
+// other.
+func TestShorterPauseDoesNotCutALongerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(time.Millisecond, time.Now)
+		start := time.Now()
+		p.note(throttled(time.Minute))
+		p.note(throttled(time.Second))
+		if err := p.wait(t.Context()); err != nil || time.Since(start) != time.Minute {
+			t.Errorf("goes after %v, %v", time.Since(start), err)
+		}
+	})
+}
+
 // TestPauseHoldsTheBatch keeps a function from handing back batch after batch.
 func TestPauseHoldsTheBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

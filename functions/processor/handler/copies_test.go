@@ -137,6 +137,26 @@ func TestNoFailureErasesThatTheQueueHasTheDocument(t *testing.T) {
 	}
 }
 
+// TestMessageThatBringsItsDocumentIsDoneOnlyWhenItIsStored has all that leaves nothing
+// to do for a message which would have to ask.
+func TestMessageThatBringsItsDocumentIsDoneOnlyWhenItIsStored(t *testing.T) {
+	brings := ready(7)
+	brings.Document, brings.RetrievedAt, brings.ParentID = gzipped(t, string(documentJSON(7))), time.Now(), 42 // looks swapped, too
+	for name, row := range map[string]store.Row{
+		"missing": {Status: store.Error, Error: "not found: x", NotFound: 5, RequestID: "another"},
+		"rescued": {Status: store.Retrying, Error: "rescued: x"},
+		"failed":  {Status: store.Failed, Error: "x"},
+	} {
+		f := newFixture()
+		row.ID, row.Created, row.Attempts = "7", brings.Created, 1
+		f.table.rows["7"] = row
+		f.table.rows["bank_statement#7"] = store.Row{ID: "bank_statement#7", Status: store.Processed, Created: brings.Created}
+		if done := f.deliver(t, 1, brings); !done[0] || f.table.rows["7"].Status != store.Processed {
+			t.Errorf("%s: done %v, row %+v", name, done, f.table.rows["7"])
+		}
+	}
+}
+
 // TestWriteWhoseAnswerWasLostIsTold has the SDK repeat a call that was done.
 func TestWriteWhoseAnswerWasLostIsTold(t *testing.T) {
 	f := newFixture()

@@ -112,7 +112,7 @@ func byRow(deliveries []delivery) (pieces []piece) {
 
 func (d delivery) urgency() int {
 	switch {
-	case len(d.message.Document) > 0:
+	case d.brings():
 		return 2
 	case d.retrieves():
 		return 1
@@ -132,6 +132,9 @@ func later(a, b delivery) int {
 	}
 }
 
+// brings reports whether the message has its document with it.
+func (d delivery) brings() bool { return len(d.message.Document) > 0 }
+
 func (d delivery) retrieves() bool {
 	task := d.message.Task()
 	return task == event.RetrieveDocument || task == event.RetrieveBankStatement
@@ -148,41 +151,46 @@ type fate struct {
 // shares reports whether a delivery has the fate of the first one of its piece,
 // because it asks for the same.
 func (d delivery) shares(first delivery, of fate) bool {
-	asksForTheSame := d.retrieves() && len(d.message.Document) == 0 && !d.message.IsLater(first.message.Created)
-	return of.failed && asksForTheSame && (!of.done || len(first.message.Document) == 0)
+	asksForTheSame := d.retrieves() && !d.brings() && !d.message.IsLater(first.message.Created)
+	return of.failed && asksForTheSame && (!of.done || !first.brings())
 }
 
 // share ends a delivery as the one before it has ended.
-func (h *Handler) share(ctx context.Context, d delivery, f fate) fate {
+func (h *Handler) share(ctx context.Context, d delivery, f fate) {
 	if f.done {
 		d.log.InfoContext(ctx, "nothing to do, another message about the document was given up just now")
-		return f
+		return
 	}
 	d.log.InfoContext(ctx, "not asked for, another message about the document has failed just now")
-	h.delay(ctx, d, f.again)
-	return f
+	_ = guarded(ctx, d.log, func() error {
+		h.delay(ctx, d, f.again)
+		return nil
+	}) // it is not done either way
 }
 
 // nothingToDo says why the rows leave nothing to do for a message, or nothing.
 //
 // A stored document is replaced by nothing but the document of a later notification.
 // What Veryfi is known not to have is asked for again by a redrive of the message
-// that has found that out, by a later notification, and by the reconciler.
-func (d delivery) nothingToDo(rows rows) string {
-	m, row := d.message, rows.own
+// that has found that out, by a later notification, and by the reconciler. A message
+// that brings its document is done only when one is stored: nobody else may have it.
+func (d delivery) nothingToDo(seen view) string {
+	m, row := d.message, seen.own
 	isLater, isReconciled := m.IsLater(row.Created), m.Event == event.Reconciled
 	isNews := isLater && d.retrieves()
 	switch {
 	case row.Status == store.Processed && !isNews:
 		return "the document is stored"
+	case d.brings():
+		return ""
 	case row.Status == store.Unsupported && m.Task() == event.KeepData &&
 		(slices.Contains(row.Events, m.Event) || len(row.Events) >= store.MaxEvents):
 		return "the event is kept"
-	case row.Status == store.Retrying && row.Class == failure.Rescued && len(m.Document) == 0 && !isNews && !isReconciled:
+	case row.Status == store.Retrying && row.Class == failure.Rescued && !isNews && !isReconciled:
 		return "the document is in the queue"
-	case row.Status == store.Error && row.Class == failure.NotFound && !isLater && !isReconciled && row.RequestID != m.RequestID:
+	case row.Status == store.Error && row.NotFound >= notFoundTries && !isLater && !isReconciled && row.RequestID != m.RequestID:
 		return "Veryfi does not have the document"
-	case row.Status != store.Retrying && d.isSwapped(rows):
+	case row.Status != store.Retrying && d.isSwapped(seen):
 		return "the document is stored under the key of another kind"
 	}
 	return ""
@@ -190,8 +198,8 @@ func (d delivery) nothingToDo(rows rows) string {
 
 // isSwapped reports whether the message seems to be a caught call under another
 // event's name: what was signed is stored, just as it was created then.
-func (d delivery) isSwapped(rows rows) bool {
-	return rows.signed.Status == store.Processed && d.message.IsOf(rows.signed.Created)
+func (d delivery) isSwapped(seen view) bool {
+	return !d.brings() && seen.signed.Status == store.Processed && d.message.IsOf(seen.signed.Created)
 }
 
 // isUntraced reports whether the row knows nothing of the try before this one.

@@ -113,7 +113,7 @@ func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err er
 	v := h.judge(d, err)
 	w, known := h.writeFailure(ctx, d, seen, v, err)
 	isFinal := w.row.Status == store.Error
-	if known && !w.written && (d.nothingToDo(rows{own: w.now}) != "" || v.class == failure.NotFound && isKept(w.now)) {
+	if known && !w.written && (d.nothingToDo(view{own: w.now}) != "" || v.class == failure.NotFound && isKept(w.now)) {
 		h.tellNothing(ctx, d, "another message has written the row", values)
 		return fate{done: true, row: w.now}
 	}

@@ -44,21 +44,21 @@ func (f finding) over(d delivery, now store.State) store.Row {
 
 // find says what the row of a message is to say: what the message brings, or what
 // Veryfi has. With an error there may be values that count.
-func (h *Handler) find(ctx context.Context, d delivery, rows rows) (finding, error) {
+func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, error) {
 	if d.unreadable != nil {
 		return finding{}, d.unreadable
 	}
-	if why := d.nothingToDo(rows); why != "" {
+	if why := d.nothingToDo(seen); why != "" {
 		return finding{nothing: why}, nil
 	}
-	if d.isSwapped(rows) {
+	if d.isSwapped(seen) {
 		return finding{}, errOtherKind
 	}
 	switch d.message.Task() {
 	case event.RecordFailure:
 		return finding{status: store.Failed, text: failedError(d.message)}, nil
 	case event.RetrieveDocument, event.RetrieveBankStatement:
-		return h.document(ctx, d, rows.own)
+		return h.document(ctx, d, seen.own)
 	default:
 		return finding{status: store.Unsupported, text: unsupportedError(d.message)}, nil
 	}
@@ -73,7 +73,7 @@ var errOtherKind = failure.OtherKind.New("the document is stored under the key o
 func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f finding, err error) {
 	m := d.message
 	f.status = store.Processed
-	if len(m.Document) > 0 {
+	if d.brings() {
 		if f.document, err = document.ReadGzip(m.Document, m.ID); err != nil {
 			err = failure.Malformed.Of(fmt.Errorf("%w: %w", event.ErrMalformed, err))
 		}

@@ -3,7 +3,8 @@
 //
 // The way of a message is in [Handler.record]: look, find out, write. What a file
 // beside this one has: delivery.go a message and what its row means for it, find.go
-// what there is to write, keep.go the writing, fail.go what an error means.
+// what there is to write, keep.go the writing, fail.go what an error means,
+// interrupted.go what is done about documents that the function dies of.
 package handler
 
 import (
@@ -136,11 +137,11 @@ func (h *Handler) records(ctx context.Context, records []events.SQSMessage, ends
 		deliveries[i] = h.delivery(ctx, i, r)
 	}
 	pieces := byRow(deliveries)
-	seen := h.lookTogether(ctx, pieces)
+	states := h.lookTogether(ctx, pieces)
 	postponed := make([]bool, len(pieces))
 	var together sync.WaitGroup
 	for i, p := range pieces {
-		together.Go(func() { postponed[i] = h.piece(ctx, p, seen, ends) })
+		together.Go(func() { postponed[i] = h.piece(ctx, p, states, ends) })
 	}
 	together.Wait()
 	for _, i := range h.shuffled(len(pieces)) {
@@ -150,51 +151,50 @@ func (h *Handler) records(ctx context.Context, records []events.SQSMessage, ends
 	}
 }
 
-// piece processes the deliveries about one row. What is seen of the rows is nil when
-// the piece is alone: then it looks itself. Otherwise it may be postponed, until it is.
-func (h *Handler) piece(ctx context.Context, p piece, seen map[string]store.State, ends chan<- end) (postponed bool) {
-	alone := seen == nil
-	rows, err := h.look(ctx, p, seen)
-	if err == nil && rows.own.Class == failure.Interrupted && !alone {
+// piece processes the deliveries about one row. The states of rows are nil when the
+// piece is alone: then it looks itself. Otherwise it may be postponed, until it is.
+func (h *Handler) piece(ctx context.Context, p piece, states map[string]store.State, ends chan<- end) (postponed bool) {
+	alone := states == nil
+	seen, err := h.look(ctx, p, states)
+	if err == nil && seen.own.Class == failure.Interrupted && !alone {
 		return true
 	}
-	var before fate
+	var f fate
 	for i, d := range p {
-		switch {
-		case i > 0 && d.shares(p[0], before):
-			before = h.share(ctx, d, before)
-		case err != nil:
-			before = h.fail(ctx, d, rows.own, err, nil)
-		default:
-			before = h.record(ctx, d, rows)
+		if i > 0 && d.shares(p[0], f) {
+			h.share(ctx, d, f)
+		} else {
+			f = h.record(ctx, d, seen, err)
+			seen.own = f.row
 		}
-		rows.own = before.row
-		ends <- end{d.number, before.done}
+		ends <- end{d.number, f.done}
 	}
 	return false
 }
 
 // record is the way of a message: leave a trace if the try before has left none,
 // find out what its row is to say, write that, and see to the message. A panic is an
-// error of this record only, wherever it comes from.
-func (h *Handler) record(ctx context.Context, d delivery, rows rows) (f fate) {
-	f.row = rows.own
+// error of this record only, wherever it comes from. The error is that of the look.
+func (h *Handler) record(ctx context.Context, d delivery, seen view, err error) fate {
 	var found finding
-	err := guarded(ctx, d.log, func() (err error) {
-		if rows.own, err = h.mark(ctx, d, rows); err == nil {
-			found, err = h.find(ctx, d, rows)
-		}
-		return err
-	})
-	if panicked := guarded(ctx, d.log, func() error {
+	if err == nil {
+		err = guarded(ctx, d.log, func() (err error) {
+			if seen.own, err = h.mark(ctx, d, seen); err == nil {
+				found, err = h.find(ctx, d, seen)
+			}
+			return err
+		})
+	}
+	f := fate{row: seen.own}
+	if guarded(ctx, d.log, func() error {
 		if err == nil {
-			f, err = h.keep(ctx, d, rows.own, found)
+			f, err = h.keep(ctx, d, seen.own, found)
 		}
 		if err != nil {
-			f = h.fail(ctx, d, rows.own, err, found.values)
+			f = h.fail(ctx, d, f.row, err, found.values)
 		}
 		return nil
-	}); panicked != nil {
+	}) != nil {
 		d.log.ErrorContext(ctx, "not stored, the message comes again after the queue's visibility time-out")
 	}
 	return f
@@ -246,74 +246,35 @@ func (h *Handler) lookTogether(ctx context.Context, pieces []piece) map[string]s
 	return states
 }
 
-// rows is what the table knows: the row that a message is about, and the row that the
-// signed data is about where the event's name says otherwise.
-type rows struct{ own, signed store.State }
+// A view is what is seen of the table: the row that a message is about, and the row
+// that the signed data is about where the event's name says otherwise.
+type view struct{ own, signed store.State }
 
-// look returns what is seen of a piece's rows; what is not seen yet, it reads.
-func (h *Handler) look(ctx context.Context, p piece, seen map[string]store.State) (found rows, err error) {
+// look returns the view of a piece; what is not in states, it reads.
+func (h *Handler) look(ctx context.Context, p piece, states map[string]store.State) (seen view, err error) {
 	working, cancel := h.reserve(ctx, storeReserve)
 	defer cancel()
 	brief, cancel := h.brief(working)
 	defer cancel()
 	for i, id := range p.rows() {
-		state, known := seen[id]
+		state, known := states[id]
 		if !known {
 			err = guarded(ctx, h.Log, func() (err error) {
 				state, err = h.Table.Get(brief, id)
 				return err
 			})
 			if err != nil {
-				return rows{}, err
+				return view{}, err
 			}
 		}
 		if i == 0 {
-			found.own = state
+			seen.own = state
 		} else {
-			found.signed = state
+			seen.signed = state
 		}
 	}
-	return found, nil
+	return seen, nil
 }
-
-// mark writes into the row that an earlier try has ended without a trace: the
-// function can die on a document, of its size or of a mistake of ours. It then
-// answers nothing, and its whole batch comes again. It returns what the row is then.
-//
-// A document that is marked already is tried alone, and waits before it comes again
-// as if it had failed: a death hands nothing back, and would come again in minutes.
-// On the last try the error is [errInterrupted], and nothing is tried: the row must
-// say how it ended, and after another death nobody would write it.
-func (h *Handler) mark(ctx context.Context, d delivery, rows rows) (store.State, error) {
-	now := rows.own
-	switch {
-	case d.unreadable != nil, d.nothingToDo(rows) != "":
-		return now, nil
-	case now.Class == failure.Interrupted && h.isLastTry(d):
-		return now, errInterrupted
-	case now.Class == failure.Interrupted:
-		brief, cancel := h.brief(ctx)
-		defer cancel()
-		if err := h.Queue.Delay(brief, d.receipt, h.backoff(deathWait, d.receives)); err != nil {
-			d.log.WarnContext(ctx, "a message that the function has died of could not be delayed", slog.String("error", err.Error()))
-		}
-		return now, nil
-	case !d.isUntraced(now):
-		return now, nil
-	}
-	w, err := h.write(ctx, d, now, func(now store.State) store.Row {
-		row := d.row(now)
-		row.Attempts-- // this one has no result yet
-		row.Status, row.Error = store.Retrying, failure.Text(errUntraced)
-		return row
-	})
-	return w.now, err
-}
-
-var (
-	errUntraced    = failure.Interrupted.New("an earlier try has ended without a result")
-	errInterrupted = failure.Interrupted.New("the function has ended in the middle of each try")
-)
 
 // shuffled returns the numbers from 0 to below n in any order.
 func (h *Handler) shuffled(n int) []int {

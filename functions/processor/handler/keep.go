@@ -30,7 +30,7 @@ func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found 
 	switch {
 	case err == nil || found.document == nil:
 		return f, err
-	case len(d.message.Document) > 0 && !isTooLarge:
+	case d.brings() && !isTooLarge:
 		return f, inQueue(err)
 	}
 	body, fits := h.withDocument(d, seen, found)
@@ -193,8 +193,8 @@ func (d delivery) mustStay(now store.State, row store.Row) bool {
 	case now.Status == store.Processed:
 		return true
 	case now.Status == store.Retrying && now.Class == failure.Rescued:
-		return len(d.message.Document) == 0 && row.Class() != failure.Rescued
+		return !d.brings() && row.Class() != failure.Rescued
 	default:
-		return d.nothingToDo(rows{own: now}) != ""
+		return d.nothingToDo(view{own: now}) != ""
 	}
 }

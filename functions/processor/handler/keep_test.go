@@ -209,6 +209,27 @@ func TestDocumentIsKeptWhenAnythingTakesItInTime(t *testing.T) {
 	}
 }
 
+// TestRequestLeavesTimeToKeepTheDocument holds because one that was retrieved a second
+// before the time-out could not be kept.
+func TestRequestLeavesTimeToKeepTheDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f.veryfi.answer = func(asked context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+			end, _ := asked.Deadline()
+			if until, _ := ctx.Deadline(); until.Sub(end) < storeReserve {
+				t.Errorf("a request may end %v before the time-out", until.Sub(end))
+			}
+			return documentJSON(id), nil
+		}
+		f.handle(ctx, t, events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}})
+		if len(f.veryfi.requests) != 1 {
+			t.Errorf("requests %v", f.veryfi.requests)
+		}
+	})
+}
+
 // TestEveryDocumentThatFitsTheTableFitsTheQueue takes documents that do not get
 // smaller by compression.
 func TestEveryDocumentThatFitsTheTableFitsTheQueue(t *testing.T) {
