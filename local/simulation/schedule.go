@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"veryfi-intake/shared/event"
-	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
 	"veryfi-intake/shared/store"
@@ -526,7 +525,7 @@ func (s *schedule) replay() {
 	after := s.w.table.all()
 	for _, x := range s.subjects {
 		row := before[x.key]
-		isMissing := row.Class() == failure.NotFound && row.Status == store.Error
+		isMissing := row.Status == store.Error && row.NotFound >= 5
 		if row.Status != store.Processed && !isMissing || x.forged {
 			continue
 		}
