@@ -100,7 +100,8 @@ bench: need-go need-java ## measure the functions beside what they are compared 
 cost: need-go ## print what a million documents a month cost on AWS
 	@go run ./local cost
 
-lint: $(golangci-lint) $(govulncheck) ## check style, likely bugs and known vulnerabilities
+lint: $(golangci-lint) $(govulncheck) ## check style, go.mod, likely bugs and known vulnerabilities
+	@go mod tidy -diff
 	@$(golangci-lint) run
 	@out=$$($(govulncheck) ./... 2>&1) && exit; \
 	case $$out in \
