@@ -152,7 +152,7 @@ quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out" >&2; exit 1; }
 $(venv): | need-python
 	@echo 'Setting up SAM CLI and cfn-lint in .tools/venv, once (about a minute).'
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r local/requirements.txt
 	@touch $@
 
 .tools/bin/gotestsum@%:     package := gotest.tools/gotestsum
