@@ -16,6 +16,9 @@ PYTHON     ?= python3
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 export GOTOOLCHAIN := local
 export SAM_CLI_TELEMETRY := 0
+# As it was given: neither make nor a shell reads a value.
+override PARAMETERS := $(value PARAMETERS)
+export PARAMETERS
 
 # Tools are installed once, in .tools. The names hold what they depend on, so that
 # a new version is a new file. A virtual environment holds its own path.
@@ -28,7 +31,8 @@ cfn-lint      := .tools/venv/bin/cfn-lint
 
 build-dir  := .aws-sam/build
 host-arch  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-parameters = --parameter-overrides Architecture=$(ARCH)
+# What was built says which architecture it is for.
+parameters = --parameter-overrides file://$(build-dir)/architecture.toml
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -116,12 +120,11 @@ validate: $(venv) ## check template.yaml
 # To AWS.
 
 build: need-go $(venv) ## build all functions for ARCH
-	@$(call quietly,MAKEFLAGS= MAKELEVEL= ARCH=$(ARCH) $(sam) build --build-dir $(build-dir) $(parameters))
-	@go build -o .build/buildcheck ./local/buildcheck && .build/buildcheck $(ARCH) $(build-dir)
+	@$(call quietly,MAKEFLAGS= MAKELEVEL= ARCH=$(ARCH) $(sam) build --build-dir $(build-dir) --parameter-overrides Architecture=$(ARCH))
 	@echo 'Built the functions for $(ARCH) in $(build-dir).'
 
 deploy: build ## build, and deploy to the environment ENV of samconfig.toml
-	@$(sam) deploy --config-env $(ENV) $(parameters) $(PARAMETERS)
+	@go build -o .build/deploy ./local/deploy && exec .build/deploy template.yaml $(sam) deploy --config-env $(ENV) $(parameters)
 
 clean: ## remove what was built; .tools stays
 	rm -rf .build .aws-sam
@@ -132,18 +135,19 @@ clean: ## remove what was built; .tools stays
 # a deployment with no change changes nothing; without what nobody here speaks
 # (Go's old RPC, HTTP/2), which would take 0.4 MB.
 build-WebhookFunction: need-go
-	@$(go-build) ./functions/webhook
+	@$(call go-build,webhook)
 
 build-ProcessorFunction: need-go
-	@$(go-build) ./functions/processor
+	@$(call go-build,processor)
 
 build-ReconcilerFunction: need-go
-	@$(go-build) ./functions/reconciler
+	@$(call go-build,reconciler)
 
 GOARCH-arm64  := arm64
 GOARCH-x86_64 := amd64
 go-build = CGO_ENABLED=0 GOOS=$(TARGET_OS) GOARCH=$(or $(GOARCH-$(ARCH)),$(error ARCH is '$(ARCH)': it can be arm64 or x86_64)) \
-	go build -tags lambda.norpc,nethttpomithttp2 -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap'
+	go build -tags lambda.norpc,nethttpomithttp2 -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap' ./functions/$(1) && \
+	echo 'Architecture = "$(ARCH)"' >'$(ARTIFACTS_DIR)/../architecture.toml'
 
 # Tools.
 
