@@ -11,6 +11,8 @@ DURATION   ?= 2m
 SEED       ?=
 ROUNDS     ?=
 PARTS      ?=
+PACKAGES   ?= ./functions/... ./shared/... ./cmd/intake
+BASE       ?=
 PYTHON     ?= python3
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -40,6 +42,7 @@ help: ## print this list
 	@echo 'ARCH=$(ARCH) (or x86_64)  ENV=$(ENV) (or sandbox, prod)  EVENT=$(EVENT)'
 	@echo 'SCHEDULES=$(SCHEDULES)  DURATION=$(DURATION)  SEED=$(SEED) (any, if empty)'
 	@echo 'ROUNDS=$(ROUNDS) (9, if empty)  PARTS=$(PARTS) (micro functions pipeline sizes, if empty)'
+	@echo 'PACKAGES="$(PACKAGES)"  BASE=$(BASE) (a commit: only what has changed since)'
 	@echo 'FUZZTIME=$(FUZZTIME)  PYTHON=$(PYTHON)  PARAMETERS="LogRetentionDays=90 ..." (a stack keeps them)'
 
 # On this machine.
@@ -96,6 +99,9 @@ chaos: need-go ## run the stack amid faults for DURATION, and check that nothing
 
 mutants: need-go need-java ## break the code in many ways, and show which test notices
 	@go build -o .build/mutants ./local/mutants && exec .build/mutants
+
+mutation: need-go need-java ## break PACKAGES in every small way, and show what their tests do not notice
+	@go build -o .build/mutation ./local/mutation && exec .build/mutation $(if $(BASE),-base $(BASE)) $(PACKAGES)
 
 bench: need-go need-java ## measure the functions beside what they are compared with
 	@$(MAKE) $(venv) || echo 'Without Python, nothing is compared with a receiver in Python.'
@@ -180,5 +186,5 @@ need-java:
 	@command -v java >/dev/null || { echo 'Java is missing: install Java 17 or newer (Debian: apt install default-jre-headless; macOS: brew install openjdk).' >&2; exit 1; }
 	@test -d .tools/emulators || command -v mvn >/dev/null || { echo 'Maven is missing: install it (Debian: apt install maven; macOS: brew install maven).' >&2; exit 1; }
 
-.PHONY: help run dev invoke start-api test simulate chaos mutants fuzz bench cost lint validate build deploy clean \
+.PHONY: help run dev invoke start-api test simulate chaos mutants mutation fuzz bench cost lint validate build deploy clean \
 	build-WebhookFunction build-ProcessorFunction build-ReconcilerFunction need-go need-python need-java
