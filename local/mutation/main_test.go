@@ -61,15 +61,15 @@ func f(x int, ok bool) (int, error) {
 		got = append(got, m.String())
 	}
 	want := []string{
-		"a.go:5: || for &&", "a.go:5: <= for <", "a.go:5: 4 for 3",
-		"a.go:6: nil for err", "a.go:6: 1 for 0",
-		"a.go:8: without !",
-		"a.go:9: -= for +=", "a.go:9: without x += 2", "a.go:9: 3 for 2",
-		"a.go:10: without x = T{A: x, …", "a.go:10: without A: x, …", "a.go:11: without B: ok",
-		"a.go:14: -- for ++",
-		"a.go:15: without f(x, …", "a.go:17: without break",
-		"a.go:19: ! for ",
-		"a.go:20: without c <- x", "a.go:21: without defer f(x, ok)",
+		"a.go:5:13: || for &&", "a.go:5:9: <= for <", "a.go:5:11: 4 for 3",
+		"a.go:6:13: nil for err", "a.go:6:10: 1 for 0",
+		"a.go:8:5: without !",
+		"a.go:9:5: -= for +=", "a.go:9:3: without x += 2", "a.go:9:8: 3 for 2",
+		"a.go:10:3: without x = T{A: x, …", "a.go:10:9: without A: x, …", "a.go:11:4: without B: ok",
+		"a.go:14:4: -- for ++",
+		"a.go:15:3: without f(x, …", "a.go:17:3: without break",
+		"a.go:19:5: ! for ",
+		"a.go:20:3: without c <- x", "a.go:21:3: without defer f(x, ok)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -96,7 +96,7 @@ func TestWhatNoTestNoticesIsShown(t *testing.T) {
 	if err := run(t.Context(), module(t), "", 2, []string{"./..."}, &out); err != nil {
 		t.Fatal(err)
 	}
-	want := `tested/b.go:4: 2 for 1
+	want := `tested/b.go:4:9: 2 for 1
 sample/tested: 4 of 5 noticed (80 %)
 in all: 4 of 5 noticed (80 %)
 `
@@ -120,7 +120,7 @@ func TestOnlyChangedLinesAreBroken(t *testing.T) {
 	if err := run(t.Context(), folder, "HEAD", 1, []string{"./..."}, &out); err != nil {
 		t.Fatal(err)
 	}
-	if want := "tested/b.go:4: 6 for 5\nsample/tested: 0 of 1 noticed (0 %)\nin all: 0 of 1 noticed (0 %)\n"; out.String() != want {
+	if want := "tested/b.go:4:9: 6 for 5\nsample/tested: 0 of 1 noticed (0 %)\nin all: 0 of 1 noticed (0 %)\n"; out.String() != want {
 		t.Errorf("got %s", out.String())
 	}
 }

@@ -12,11 +12,10 @@ import (
 
 // A mutant is a file with one small change.
 type mutant struct {
-	file       string
-	line       int
-	start, end int // of what is replaced, in bytes
-	before     string
-	after      string
+	file          string
+	line, column  int
+	start, end    int // of what is replaced, in bytes
+	before, after string
 }
 
 func (m mutant) String() string {
@@ -25,9 +24,9 @@ func (m mutant) String() string {
 		before += " …"
 	}
 	if m.after == "" {
-		return fmt.Sprintf("%s:%d: without %s", m.file, m.line, before)
+		return fmt.Sprintf("%s:%d:%d: without %s", m.file, m.line, m.column, before)
 	}
-	return fmt.Sprintf("%s:%d: %s for %s", m.file, m.line, m.after, before)
+	return fmt.Sprintf("%s:%d:%d: %s for %s", m.file, m.line, m.column, m.after, before)
 }
 
 // text returns the file with the change. What is left out leaves its lines, so that
@@ -65,7 +64,8 @@ type collector struct {
 
 func (c *collector) add(from, to token.Pos, after string) {
 	start, end := c.file.Offset(from), c.file.Offset(to)
-	c.found = append(c.found, mutant{c.path, c.file.Line(from), start, end, string(c.text[start:end]), after})
+	at := c.file.Position(from)
+	c.found = append(c.found, mutant{c.path, at.Line, at.Column, start, end, string(c.text[start:end]), after})
 }
 
 func (c *collector) leaveOut(n ast.Node) { c.add(n.Pos(), n.End(), "") }

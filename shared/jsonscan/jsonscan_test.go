@@ -434,3 +434,24 @@ func TestValueIsTakenWhole(t *testing.T) {
 		t.Errorf("%s, %v", text, ok)
 	}
 }
+
+func TestValueIsAtMostAThousandDeep(t *testing.T) {
+	t.Parallel()
+	for depth, want := range map[int]bool{maxValueDepth + 1: true, maxValueDepth + 2: false} {
+		s := New([]byte(strings.Repeat("[", depth) + strings.Repeat("]", depth)))
+		if _, ok := s.Value(); ok != want {
+			t.Errorf("%d arrays in each other: %t", depth, ok)
+		}
+	}
+}
+
+func TestBytesAreTheTokenWhereItIsASCII(t *testing.T) {
+	t.Parallel()
+	token := []byte("a\x7f")
+	if got := Bytes(token); &got[0] != &token[0] {
+		t.Errorf("%q was copied", token)
+	}
+	if got := string(Bytes([]byte{0x80})); got != "\uFFFD" {
+		t.Errorf("80 is %q", got)
+	}
+}
