@@ -455,3 +455,12 @@ func TestBytesAreTheTokenWhereItIsASCII(t *testing.T) {
 		t.Errorf("80 is %q", got)
 	}
 }
+
+func TestEveryDigitIsPartOfANumber(t *testing.T) {
+	t.Parallel()
+	const number = "9876543210.0123456789e+9012345678"
+	s := New([]byte(number + "]"))
+	if token, _, ok := s.Number(); string(token) != number || !ok {
+		t.Errorf("read %q, %t", token, ok)
+	}
+}
