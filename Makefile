@@ -11,11 +11,16 @@ DURATION   ?= 2m
 SEED       ?=
 ROUNDS     ?=
 PARTS      ?=
+PACKAGES   ?= ./functions/... ./shared/... ./cmd/intake
+BASE       ?=
 PYTHON     ?= python3
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 export GOTOOLCHAIN := local
 export SAM_CLI_TELEMETRY := 0
+# As it was given: neither make nor a shell reads a value.
+override PARAMETERS := $(value PARAMETERS)
+export PARAMETERS
 
 # Tools are installed once, in .tools. The names hold what they depend on, so that
 # a new version is a new file. A virtual environment holds its own path.
@@ -28,7 +33,8 @@ cfn-lint      := .tools/venv/bin/cfn-lint
 
 build-dir  := .aws-sam/build
 host-arch  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-parameters = --parameter-overrides Architecture=$(ARCH)
+# What was built says which architecture it is for.
+parameters = --parameter-overrides file://$(build-dir)/architecture.toml
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +42,7 @@ help: ## print this list
 	@echo 'ARCH=$(ARCH) (or x86_64)  ENV=$(ENV) (or sandbox, prod)  EVENT=$(EVENT)'
 	@echo 'SCHEDULES=$(SCHEDULES)  DURATION=$(DURATION)  SEED=$(SEED) (any, if empty)'
 	@echo 'ROUNDS=$(ROUNDS) (9, if empty)  PARTS=$(PARTS) (micro functions pipeline sizes, if empty)'
+	@echo 'PACKAGES="$(PACKAGES)"  BASE=$(BASE) (a commit: only what has changed since)'
 	@echo 'FUZZTIME=$(FUZZTIME)  PYTHON=$(PYTHON)  PARAMETERS="LogRetentionDays=90 ..." (a stack keeps them)'
 
 # On this machine.
@@ -93,6 +100,9 @@ chaos: need-go ## run the stack amid faults for DURATION, and check that nothing
 mutants: need-go need-java ## break the code in many ways, and show which test notices
 	@go build -o .build/mutants ./local/mutants && exec .build/mutants
 
+mutation: need-go need-java ## break PACKAGES in every small way, and show what their tests do not notice
+	@go build -o .build/mutation ./local/mutation && exec .build/mutation $(if $(BASE),-base $(BASE)) $(PACKAGES)
+
 bench: need-go need-java ## measure the functions beside what they are compared with
 	@$(MAKE) $(venv) || echo 'Without Python, nothing is compared with a receiver in Python.'
 	@go build -o .build/local ./local && exec .build/local bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(PARTS)
@@ -100,7 +110,8 @@ bench: need-go need-java ## measure the functions beside what they are compared 
 cost: need-go ## print what a million documents a month cost on AWS
 	@go run ./local cost
 
-lint: $(golangci-lint) $(govulncheck) ## check style, likely bugs and known vulnerabilities
+lint: $(golangci-lint) $(govulncheck) ## check style, go.mod, likely bugs and known vulnerabilities
+	@go mod tidy -diff
 	@$(golangci-lint) run
 	@out=$$($(govulncheck) ./... 2>&1) && exit; \
 	case $$out in \
@@ -115,12 +126,11 @@ validate: $(venv) ## check template.yaml
 # To AWS.
 
 build: need-go $(venv) ## build all functions for ARCH
-	@$(call quietly,MAKEFLAGS= MAKELEVEL= ARCH=$(ARCH) $(sam) build --build-dir $(build-dir) $(parameters))
-	@go build -o .build/buildcheck ./local/buildcheck && .build/buildcheck $(ARCH) $(build-dir)
+	@$(call quietly,MAKEFLAGS= MAKELEVEL= ARCH=$(ARCH) $(sam) build --build-dir $(build-dir) --parameter-overrides Architecture=$(ARCH))
 	@echo 'Built the functions for $(ARCH) in $(build-dir).'
 
 deploy: build ## build, and deploy to the environment ENV of samconfig.toml
-	@$(sam) deploy --config-env $(ENV) $(parameters) $(PARAMETERS)
+	@go build -o .build/deploy ./local/deploy && exec .build/deploy template.yaml $(sam) deploy --config-env $(ENV) $(parameters)
 
 clean: ## remove what was built; .tools stays
 	rm -rf .build .aws-sam
@@ -131,18 +141,19 @@ clean: ## remove what was built; .tools stays
 # a deployment with no change changes nothing; without what nobody here speaks
 # (Go's old RPC, HTTP/2), which would take 0.4 MB.
 build-WebhookFunction: need-go
-	@$(go-build) ./functions/webhook
+	@$(call go-build,webhook)
 
 build-ProcessorFunction: need-go
-	@$(go-build) ./functions/processor
+	@$(call go-build,processor)
 
 build-ReconcilerFunction: need-go
-	@$(go-build) ./functions/reconciler
+	@$(call go-build,reconciler)
 
 GOARCH-arm64  := arm64
 GOARCH-x86_64 := amd64
 go-build = CGO_ENABLED=0 GOOS=$(TARGET_OS) GOARCH=$(or $(GOARCH-$(ARCH)),$(error ARCH is '$(ARCH)': it can be arm64 or x86_64)) \
-	go build -tags lambda.norpc,nethttpomithttp2 -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap'
+	go build -tags lambda.norpc,nethttpomithttp2 -trimpath -buildvcs=false -ldflags '-s -w' -o '$(ARTIFACTS_DIR)/bootstrap' ./functions/$(1) && \
+	echo 'Architecture = "$(ARCH)"' >'$(ARTIFACTS_DIR)/../architecture.toml'
 
 # Tools.
 
@@ -151,7 +162,7 @@ quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out" >&2; exit 1; }
 $(venv): | need-python
 	@echo 'Setting up SAM CLI and cfn-lint in .tools/venv, once (about a minute).'
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r local/requirements.txt
 	@touch $@
 
 .tools/bin/gotestsum@%:     package := gotest.tools/gotestsum
@@ -175,5 +186,5 @@ need-java:
 	@command -v java >/dev/null || { echo 'Java is missing: install Java 17 or newer (Debian: apt install default-jre-headless; macOS: brew install openjdk).' >&2; exit 1; }
 	@test -d .tools/emulators || command -v mvn >/dev/null || { echo 'Maven is missing: install it (Debian: apt install maven; macOS: brew install maven).' >&2; exit 1; }
 
-.PHONY: help run dev invoke start-api test simulate chaos mutants fuzz bench cost lint validate build deploy clean \
+.PHONY: help run dev invoke start-api test simulate chaos mutants mutation fuzz bench cost lint validate build deploy clean \
 	build-WebhookFunction build-ProcessorFunction build-ReconcilerFunction need-go need-python need-java

@@ -39,6 +39,8 @@ type Options struct {
 type Emulator struct {
 	// Endpoint is the URL of the service, on 127.0.0.1.
 	Endpoint string
+	// AccessKey is for DynamoDB, drawn at random; ElasticMQ takes any.
+	AccessKey string
 
 	process   *process.Process
 	temporary string

@@ -15,7 +15,7 @@ import (
 	"veryfi-intake/local/process"
 )
 
-// The pom.xml files pin the versions; Maven checks the checksums.
+// The pom.xml files pin the versions, and the repository has a checksum of each file.
 //
 //go:embed */pom.xml
 var poms embed.FS
@@ -81,7 +81,7 @@ func fetch(ctx context.Context, pom []byte, folder string) error {
 func runMaven(ctx context.Context, arguments ...string) (output string, err error) {
 	var tail tail
 	lines := process.NewLines(tail.add)
-	mvn := exec.Command("mvn", append([]string{"-q", "-B"}, arguments...)...)
+	mvn := exec.Command("mvn", append([]string{"-q", "-B", "--strict-checksums"}, arguments...)...)
 	mvn.Stdout, mvn.Stderr = lines, lines
 	child, err := process.Start(mvn)
 	if err != nil {

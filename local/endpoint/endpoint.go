@@ -53,16 +53,22 @@ func New(handlers map[Service]http.Handler) *Endpoint {
 	return &Endpoint{handlers: handlers, down: map[Service]bool{}}
 }
 
-// Proxy returns a handler that passes requests on to another server.
-func Proxy(server string) (http.Handler, error) {
+// Proxy returns a handler that passes requests on to another server. An authorization
+// replaces the clients' own; with "" they keep it.
+func Proxy(server, authorization string) (http.Handler, error) {
 	target, err := url.Parse(server)
 	if err != nil {
 		return nil, err
 	}
 	return &httputil.ReverseProxy{
 		Transport: &http.Transport{MaxIdleConnsPerHost: keptConnections},
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ErrorLog:  log.New(io.Discard, "", 0), // the client is told, with a 502
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			if authorization != "" {
+				r.Out.Header.Set("Authorization", authorization)
+			}
+		},
+		ErrorLog: log.New(io.Discard, "", 0), // the client is told, with a 502
 	}, nil
 }
 

@@ -58,7 +58,7 @@ func TestServiceThatIsDownAnswers503(t *testing.T) {
 func TestProxyKeepsPathAndTellsOfADeadServer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }))
-	proxy, err := Proxy(server.URL)
+	proxy, err := Proxy(server.URL, "")
 	if err != nil {
 		t.Fatal(err)
 	}

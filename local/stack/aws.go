@@ -34,9 +34,17 @@ const (
 	accountConcurrency = 10
 )
 
-var localKeys = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-	return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: accessKey}, nil
-})
+func keys(accessKey string) aws.CredentialsProviderFunc {
+	return func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: accessKey}, nil
+	}
+}
+
+// authorizationOf is a request's, as DynamoDB Local reads it: nothing checks the
+// signature.
+func authorizationOf(accessKey string) string {
+	return "AWS4-HMAC-SHA256 Credential=" + accessKey + "/20260101/" + region + "/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+}
 
 func queueARN(queue string) string { return "arn:aws:sqs:" + region + ":" + account + ":" + queue }
 

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"crypto/rand"
 	"errors"
 	"net"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"veryfi-intake/local/endpoint"
 	"veryfi-intake/local/lambda"
@@ -113,6 +116,32 @@ func TestWebhookBecomesARow(t *testing.T) {
 	var closed *lambda.Error
 	if _, err := s.Webhook.Invoke(t.Context(), nil); !errors.As(err, &closed) {
 		t.Errorf("a function answers after Stop: %v", err)
+	}
+}
+
+// DynamoDB Local listens on all interfaces, whatever the stack holds.
+func TestOthersOnTheNetworkFindNoTable(t *testing.T) {
+	t.Parallel()
+	s := startTest(t)
+	tables := func(address, key, region string) []string {
+		client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &address, Credentials: keys(key)})
+		answer, err := client.ListTables(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.TableNames
+	}
+	dynamoDB := *s.DynamoDB.Options().BaseEndpoint
+	for _, key := range []string{accessKey, "AKIAIOSFODNN7EXAMPLE", rand.Text()} {
+		if got := tables(dynamoDB, key, region); len(got) != 0 {
+			t.Errorf("the key %s finds %v", key, got)
+		}
+	}
+	// By the endpoint, which is this machine's alone, there is one table for all.
+	for _, of := range []string{region, "eu-central-1"} {
+		if got := tables(s.AWSURL, accessKey, of); len(got) != 1 || got[0] != s.TableName {
+			t.Errorf("the endpoint shows the tables %v in %s", got, of)
+		}
 	}
 }
 

@@ -156,11 +156,11 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		return err
 	}
 	s.Secrets = secrets.New(veryfiSecret, string(credentials))
-	dynamoDB, err := endpoint.Proxy(started.dynamodb.Endpoint)
+	dynamoDB, err := endpoint.Proxy(started.dynamodb.Endpoint, authorizationOf(started.dynamodb.AccessKey))
 	if err != nil {
 		return err
 	}
-	elasticMQ, err := endpoint.Proxy(started.elasticmq.Endpoint)
+	elasticMQ, err := endpoint.Proxy(started.elasticmq.Endpoint, "")
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		endpoint.SNS:            s.topic(),
 	})
 	s.serve(listener, s.AWS)
-	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: localKeys})
-	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &started.dynamodb.Endpoint, Credentials: localKeys})
+	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: keys(accessKey)})
+	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &started.dynamodb.Endpoint, Credentials: keys(started.dynamodb.AccessKey)})
 	return nil
 }

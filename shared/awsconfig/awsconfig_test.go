@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -266,7 +267,7 @@ func TestCABundleIsWhatClientsTrust(t *testing.T) {
 	}
 }
 
-func TestServiceThatDoesNotAnswerIsNotWaitedForForEver(t *testing.T) {
+func TestConnectionsAreAsTheyWereMeasured(t *testing.T) {
 	t.Parallel()
 	cfg, err := FromEnvironment(inLambda(nil))
 	if err != nil {
@@ -276,7 +277,10 @@ func TestServiceThatDoesNotAnswerIsNotWaitedForForEver(t *testing.T) {
 	if !ok {
 		t.Fatalf("the client is a %T", cfg.HTTPClient)
 	}
-	if timeout := client.GetTransport().ResponseHeaderTimeout; timeout != answerTimeout {
+	if timeout := client.GetTransport().ResponseHeaderTimeout; timeout != 4*time.Second {
 		t.Errorf("waits for %v", timeout)
+	}
+	if size := client.GetTransport().WriteBufferSize; size != 65_536 {
+		t.Errorf("writes %d bytes at once", size)
 	}
 }

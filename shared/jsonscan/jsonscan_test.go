@@ -434,3 +434,33 @@ func TestValueIsTakenWhole(t *testing.T) {
 		t.Errorf("%s, %v", text, ok)
 	}
 }
+
+func TestValueIsAtMostAThousandDeep(t *testing.T) {
+	t.Parallel()
+	for depth, want := range map[int]bool{maxValueDepth + 1: true, maxValueDepth + 2: false} {
+		s := New([]byte(strings.Repeat("[", depth) + strings.Repeat("]", depth)))
+		if _, ok := s.Value(); ok != want {
+			t.Errorf("%d arrays in each other: %t", depth, ok)
+		}
+	}
+}
+
+func TestBytesAreTheTokenWhereItIsASCII(t *testing.T) {
+	t.Parallel()
+	token := []byte("a\x7f")
+	if got := Bytes(token); &got[0] != &token[0] {
+		t.Errorf("%q was copied", token)
+	}
+	if got := string(Bytes([]byte{0x80})); got != "\uFFFD" {
+		t.Errorf("80 is %q", got)
+	}
+}
+
+func TestEveryDigitIsPartOfANumber(t *testing.T) {
+	t.Parallel()
+	const number = "9876543210.0123456789e+9012345678"
+	s := New([]byte(number + "]"))
+	if token, _, ok := s.Number(); string(token) != number || !ok {
+		t.Errorf("read %q, %t", token, ok)
+	}
+}

@@ -57,6 +57,15 @@ func TestALogLineIsADataPoint(t *testing.T) {
 	}
 }
 
+func TestADurationIsInTheUnitOfItsMetric(t *testing.T) {
+	t.Parallel()
+	const took = 90*time.Second + 7*time.Millisecond
+	got := line(t, "prod", metrics.TimeToRow.Took(took), metrics.RetryAge.Took(took))
+	if got["TimeToRow"] != 90_007.0 || got["RetryAge"] != 90.0 {
+		t.Errorf("%v ms, %v s", got["TimeToRow"], got["RetryAge"])
+	}
+}
+
 func TestAllValuesOfAMetricAreKept(t *testing.T) {
 	t.Parallel()
 	got := line(t, "prod", metrics.VeryfiLatency.Is(10), metrics.Veryfi4xx.One(), metrics.VeryfiLatency.Is(20))
@@ -89,7 +98,7 @@ func TestWithoutAStackNothingIsCounted(t *testing.T) {
 func TestEachStatusHasItsMetric(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]metrics.Metric{
-		0: metrics.VeryfiNoAnswer, 200: metrics.Veryfi2xx, 302: metrics.Veryfi4xx, 404: metrics.Veryfi4xx,
+		0: metrics.VeryfiNoAnswer, 200: metrics.Veryfi2xx, 299: metrics.Veryfi2xx, 300: metrics.Veryfi4xx, 302: metrics.Veryfi4xx, 404: metrics.Veryfi4xx,
 		429: metrics.Veryfi429, 500: metrics.Veryfi5xx, 504: metrics.Veryfi5xx,
 	} {
 		if got := metrics.OfStatus(status); got != want {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -462,5 +464,29 @@ func TestDelayThatFailsIsAnError(t *testing.T) {
 	gone := &types.MessageNotInflight{}
 	if err := New(&memory{err: gone}, url).Delay(t.Context(), "a receipt", time.Second); !errors.Is(err, gone) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestConnectAsksForNothing(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var methods []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		methods = append(methods, r.Method)
+	}))
+	defer server.Close()
+	client := sqs.New(sqs.Options{
+		Region: "eu-central-1", BaseEndpoint: &server.URL,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s"}, nil
+		}),
+	})
+	New(client, server.URL+"/123456789012/DocumentQueue").Connect(t.Context())
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff([]string{http.MethodHead}, methods); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
