@@ -15,7 +15,7 @@ import (
 	"veryfi-intake/shared/store"
 )
 
-// A delivery is one delivery of a message. It does not change.
+// A delivery is one delivery of a message.
 type delivery struct {
 	number     int // of the record in its batch
 	message    event.Message
@@ -25,7 +25,10 @@ type delivery struct {
 	receipt    string
 	receives   int       // this delivery counted in
 	queued     time.Time // when the message came into the queue, the last time it was redriven
-	log        *slog.Logger
+	// firstReceived is when it came out of the queue for the first time since then, zero
+	// when SQS does not tell.
+	firstReceived time.Time
+	log           *slog.Logger
 }
 
 func (h *Handler) delivery(ctx context.Context, number int, r events.SQSMessage) delivery {
@@ -35,7 +38,10 @@ func (h *Handler) delivery(ctx context.Context, number int, r events.SQSMessage)
 		d.key = keyOf(d.message)
 		return err
 	})
-	d.queued = queuedAt(r, d.message)
+	d.queued, d.firstReceived = timeOf(r, "SentTimestamp"), timeOf(r, "ApproximateFirstReceiveTimestamp")
+	if d.queued.IsZero() {
+		d.queued = d.message.ReceivedAt
+	}
 	d.log = h.Log.With(
 		slog.String("request_id", d.message.RequestID),
 		slog.String("document_id", d.key),
@@ -53,12 +59,11 @@ func receiveCount(r events.SQSMessage) int {
 	return n
 }
 
-// queuedAt returns when a message came into the queue. That is when its webhook came,
-// but for one that was redriven.
-func queuedAt(r events.SQSMessage, m event.Message) time.Time {
-	milliseconds, err := strconv.ParseInt(r.Attributes["SentTimestamp"], 10, 64)
+// timeOf returns an attribute that is a time, zero when it is not there.
+func timeOf(r events.SQSMessage, attribute string) time.Time {
+	milliseconds, err := strconv.ParseInt(r.Attributes[attribute], 10, 64)
 	if err != nil {
-		return m.ReceivedAt
+		return time.Time{}
 	}
 	return time.UnixMilli(milliseconds)
 }
@@ -142,17 +147,19 @@ func (d delivery) retrieves() bool {
 
 // A fate is what has become of a message, and of its row.
 type fate struct {
-	done   bool
-	again  time.Duration // until it comes again, if it is not done
-	row    store.State
-	failed bool // why does not matter to another message about the document
+	done  bool
+	again time.Duration // until it comes again, if it is not done
+	row   store.State
+	// meets is set when the try has failed for a reason that another message about the
+	// document would meet, too.
+	meets bool
 }
 
 // shares reports whether a delivery has the fate of the first one of its piece,
 // because it asks for the same.
 func (d delivery) shares(first delivery, of fate) bool {
 	asksForTheSame := d.retrieves() && !d.brings() && !d.message.IsLater(first.message.Created)
-	return of.failed && asksForTheSame && (!of.done || !first.brings())
+	return of.meets && asksForTheSame && (!of.done || !first.brings())
 }
 
 // share ends a delivery as the one before it has ended.
@@ -171,14 +178,17 @@ func (h *Handler) share(ctx context.Context, d delivery, f fate) {
 // nothingToDo says why the rows leave nothing to do for a message, or nothing.
 //
 // A stored document is replaced by nothing but the document of a later notification.
-// What Veryfi is known not to have is asked for again by a redrive of the message
-// that has found that out, by a later notification, and by the reconciler. A message
-// that brings its document is done only when one is stored: nobody else may have it.
+// What Veryfi is known not to give is asked for again by a redrive of the message that
+// has found that out, by a later notification, and by the reconciler; and where the
+// reconciler has found it out, by anybody: it may have come too early. A message that
+// brings its document is done only when one is stored: nobody else may have it.
 func (d delivery) nothingToDo(seen view) string {
 	m, row := d.message, seen.own
 	isLater, isReconciled := m.IsLater(row.Created), m.Event == event.Reconciled
 	isNews := isLater && d.retrieves()
 	switch {
+	case d.unreadable != nil:
+		return ""
 	case row.Status == store.Processed && !isNews:
 		return "the document is stored"
 	case d.brings():
@@ -188,23 +198,24 @@ func (d delivery) nothingToDo(seen view) string {
 		return "the event is kept"
 	case row.Status == store.Retrying && row.Class == failure.Rescued && !isNews && !isReconciled:
 		return "the document is in the queue"
-	case row.Status == store.Error && row.NotFound >= notFoundTries && !isLater && !isReconciled && row.RequestID != m.RequestID:
-		return "Veryfi does not have the document"
+	case isHopeless(row) && !isLater && !isReconciled && row.Event != event.Reconciled && row.RequestID != m.RequestID:
+		return "Veryfi does not give the document"
 	case row.Status != store.Retrying && d.isSwapped(seen):
 		return "the document is stored under the key of another kind"
 	}
 	return ""
 }
 
+// isHopeless reports whether the row says that another request will get nothing else.
+func isHopeless(row store.State) bool {
+	isFinal := row.NotFound >= notFoundTries || row.Class == failure.Refused || row.Class == failure.TooLarge
+	return row.Status == store.Error && isFinal
+}
+
 // isSwapped reports whether the message seems to be a caught call under another
 // event's name: what was signed is stored, just as it was created then.
 func (d delivery) isSwapped(seen view) bool {
 	return !d.brings() && seen.signed.Status == store.Processed && d.message.IsOf(seen.signed.Created)
-}
-
-// isUntraced reports whether the row knows nothing of the try before this one.
-func (d delivery) isUntraced(row store.State) bool {
-	return d.receives > 1 && row.Attempts < d.message.Attempts+d.receives-1
 }
 
 // row returns what every row of a message has that is written over another one.

@@ -117,7 +117,8 @@ func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err er
 		h.tellNothing(ctx, d, "another message has written the row", values)
 		return fate{done: true, row: w.now}
 	}
-	f := fate{row: w.now, failed: true}
+	isForAll := v.permanent || w.row.NotFound >= notFoundTries
+	f := fate{row: w.now, meets: !isFinal || isForAll}
 	if isFinal && (known || h.isOverdue(d)) {
 		f.done = h.giveUp(ctx, d)
 	}

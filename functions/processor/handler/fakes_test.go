@@ -275,10 +275,13 @@ func sent(body string, receiveCount int, age time.Duration) events.SQSMessage {
 		MessageId: fmt.Sprintf("%x", crc32.ChecksumIEEE([]byte(body))), ReceiptHandle: "receipt of " + body, Body: body,
 		Attributes: map[string]string{
 			"ApproximateReceiveCount": strconv.Itoa(receiveCount),
-			"SentTimestamp":           strconv.FormatInt(time.Now().Add(-age).UnixMilli(), 10),
+			"SentTimestamp":           milliseconds(time.Now().Add(-age)),
 		},
 	}
 }
+
+// milliseconds is how SQS writes a time.
+func milliseconds(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 // deliver gives messages to the handler, in their nth delivery, and returns
 // whether each of them is done.

@@ -17,7 +17,8 @@ import (
 
 // A finding is what a row is to say of a message.
 type finding struct {
-	nothing string // why there is nothing to write; then the rest is empty
+	nothing string        // why there is nothing to write; then the rest is empty
+	wait    time.Duration // until it is time to ask; then the rest is empty
 
 	status      store.Status
 	text        string // why there is no document
@@ -58,10 +59,23 @@ func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, err
 	case event.RecordFailure:
 		return finding{status: store.Failed, text: failedError(d.message)}, nil
 	case event.RetrieveDocument, event.RetrieveBankStatement:
+		if wait := h.untilAskedAgain(d, seen.own); wait > 0 {
+			return finding{wait: wait}, nil
+		}
 		return h.document(ctx, d, seen.own)
 	default:
 		return finding{status: store.Unsupported, text: unsupportedError(d.message)}, nil
 	}
+}
+
+// untilAskedAgain returns how long a document is not asked for that Veryfi has not had
+// for another message just now. Copies that come at once would use up all answers of
+// 404 that a document has, and it may only be late.
+func (h *Handler) untilAskedAgain(d delivery, row store.State) time.Duration {
+	if d.brings() || row.Status != store.Retrying || row.Class != failure.NotFound || row.RequestID == d.message.RequestID {
+		return 0
+	}
+	return row.UpdatedAt().Add(FirstWait << max(0, row.NotFound-1)).Sub(h.Now())
 }
 
 // errOtherKind ends a row that a swapped name has begun before the document was

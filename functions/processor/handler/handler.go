@@ -141,22 +141,20 @@ func (h *Handler) records(ctx context.Context, records []events.SQSMessage, ends
 	postponed := make([]bool, len(pieces))
 	var together sync.WaitGroup
 	for i, p := range pieces {
-		together.Go(func() { postponed[i] = h.piece(ctx, p, states, ends) })
+		together.Go(func() { postponed[i] = h.piece(ctx, p, states, false, ends) })
 	}
 	together.Wait()
 	for _, i := range h.shuffled(len(pieces)) {
 		if postponed[i] && ctx.Err() == nil {
-			h.piece(ctx, pieces[i], nil, ends)
+			h.piece(ctx, pieces[i], nil, true, ends) // it looks again
 		}
 	}
 }
 
-// piece processes the deliveries about one row. The states of rows are nil when the
-// piece is alone: then it looks itself. Otherwise it may be postponed, until it is.
-func (h *Handler) piece(ctx context.Context, p piece, states map[string]store.State, ends chan<- end) (postponed bool) {
-	alone := states == nil
+// piece processes the deliveries about one row, or postpones them until they are alone.
+func (h *Handler) piece(ctx context.Context, p piece, states map[string]store.State, alone bool, ends chan<- end) (postponed bool) {
 	seen, err := h.look(ctx, p, states)
-	if err == nil && seen.own.Class == failure.Interrupted && !alone {
+	if err == nil && !alone && h.mustBeAlone(p[0], seen.own) {
 		return true
 	}
 	var f fate

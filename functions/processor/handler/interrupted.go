@@ -14,12 +14,13 @@ import (
 //
 // A document that is marked already is tried alone, and waits before it comes again
 // as if it had failed: a death hands nothing back, and would come again in minutes.
-// On the last try the error is [errInterrupted], and nothing is tried: the row must
-// say how it ended, and after another death nobody would write it.
+// The mark is written anew each time, so that the row does not look forgotten. On the
+// last try the error is [errInterrupted], and nothing is tried: the row must say how
+// it ended, and after another death nobody would write it.
 func (h *Handler) mark(ctx context.Context, d delivery, seen view) (store.State, error) {
 	now := seen.own
 	switch {
-	case d.unreadable != nil, d.nothingToDo(seen) != "":
+	case !d.retrieves(), d.nothingToDo(seen) != "":
 		return now, nil
 	case now.Class == failure.Interrupted && h.isLastTry(d):
 		return now, errInterrupted
@@ -29,7 +30,6 @@ func (h *Handler) mark(ctx context.Context, d delivery, seen view) (store.State,
 		if err := h.Queue.Delay(brief, d.receipt, h.backoff(deathWait, d.receives)); err != nil {
 			d.log.WarnContext(ctx, "a message that the function has died of could not be delayed", slog.String("error", err.Error()))
 		}
-		return now, nil
 	case !d.isUntraced(now):
 		return now, nil
 	}
@@ -46,3 +46,15 @@ var (
 	errUntraced    = failure.Interrupted.New("an earlier try has ended without a result")
 	errInterrupted = failure.Interrupted.New("the function has ended in the middle of each try")
 )
+
+// mustBeAlone reports whether the function may die of a document: it has died of it
+// before, or a death would leave it no other try.
+func (h *Handler) mustBeAlone(d delivery, row store.State) bool {
+	return row.Class == failure.Interrupted || h.isLastTry(d) && d.isUntraced(row)
+}
+
+// isUntraced reports whether the row knows nothing of the try before this one: it has
+// fewer tries, or none since the message came first, which may be redriven.
+func (d delivery) isUntraced(row store.State) bool {
+	return d.receives > 1 && (row.Attempts < d.message.Attempts+d.receives-1 || row.UpdatedAt().Before(d.firstReceived))
+}

@@ -21,9 +21,14 @@ const keepPause = time.Second
 // goes into the queue while the table refuses it. Nobody else may have it any more, so
 // both are tried until time is up.
 func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found finding) (fate, error) {
-	if found.nothing != "" {
+	switch {
+	case found.nothing != "":
 		h.tellNothing(ctx, d, found.nothing, found.values)
 		return fate{done: true, row: seen}, nil
+	case found.wait > 0:
+		d.log.InfoContext(ctx, "not asked for, another message about the document has failed just now")
+		h.delay(ctx, d, found.wait)
+		return fate{again: found.wait, row: seen, meets: true}, nil
 	}
 	f, err := h.store(ctx, d, seen, found)
 	isTooLarge := errors.Is(err, store.ErrTooLarge)
@@ -34,12 +39,11 @@ func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found 
 		return f, inQueue(err)
 	}
 	body, fits := h.withDocument(d, seen, found)
-	if fits && isTooLarge {
-		d.body = body
-		return h.fail(ctx, d, seen, err, found.values), nil // its dead letter has it
-	}
-	if !fits {
+	switch {
+	case !fits:
 		return f, err
+	case isTooLarge:
+		return h.keepTooLarge(ctx, d, seen, found, body, err), nil
 	}
 	for {
 		f, refused := h.rescue(ctx, d, seen, found, body, err)
@@ -57,6 +61,25 @@ func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found 
 			return f, nil
 		}
 	}
+}
+
+// keepTooLarge gives up a document that does not fit into the table. Its dead letter has
+// it, or the queue until there is one.
+func (h *Handler) keepTooLarge(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) fate {
+	brings := d.brings()
+	d.body = body
+	f := h.fail(ctx, d, seen, why, found.values)
+	if f.done || brings {
+		return f
+	}
+	brief, cancel := h.brief(ctx)
+	defer cancel()
+	if err := h.Queue.Send(brief, body); err != nil {
+		d.log.ErrorContext(ctx, "no queue has taken the document; if Veryfi deletes it after one request, it is lost", slog.String("queue", err.Error()))
+		return f
+	}
+	f.done = true
+	return f
 }
 
 // withDocument returns the message with the document in it, and whether it fits: every
@@ -89,6 +112,7 @@ func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, foun
 	})
 	if err != nil {
 		d.log.WarnContext(ctx, "the row could not be written", slog.String("error", err.Error()))
+		w.now.Status, w.now.Class, w.now.Created = store.Retrying, failure.Rescued, d.message.Created // for copies in the batch
 	}
 	values := slices.Concat(found.values, []metrics.Value{metrics.Rescued.One(), metrics.TableFailures.One()})
 	d.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()), h.Metrics.Of(values...))

@@ -154,6 +154,7 @@ type run struct {
 	*Handler
 	scheduled bool
 	requestID string
+	isAsked   bool // a person has named the time
 	reserve   time.Duration
 	log       *slog.Logger
 	seen      map[int64]bool  // documents of the list
@@ -198,6 +199,7 @@ func (r *run) window(ctx context.Context, end time.Time) error {
 }
 
 func (r *run) byHand(ctx context.Context, request Request) error {
+	r.isAsked = true
 	rest, err := r.walk(ctx, request.Since.Time, request.Until.Time, max(1, request.Page))
 	if rest != nil {
 		return r.stop(*rest, err)
@@ -346,7 +348,7 @@ func (r *run) isMissing(row store.State) bool {
 	case row.Status != store.Error || row.Class != failure.NotFound && row.Class != failure.OtherKind:
 		return false
 	default:
-		return row.Event != event.Reconciled || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
+		return r.isAsked || row.Event != event.Reconciled || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
 	}
 }
 
