@@ -35,7 +35,9 @@ func (s *Stack) described() (cloudformation.Stack, []template.Alarm, error) {
 		}
 		alarms = append(alarms, alarm)
 	}
-	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: s.template.Parameters(), Created: time.Now()}, alarms, nil
+	parameters := s.template.Parameters()
+	parameters["VeryfiBaseUrl"] = s.veryfi()
+	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: parameters, Created: time.Now()}, alarms, nil
 }
 
 // mapping returns what Lambda tells of the event source mapping.

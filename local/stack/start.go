@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -38,12 +37,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.startVeryfi(); err != nil {
 		return err
 	}
-	parameters := map[string]string{"VeryfiBaseUrl": s.VeryfiURL}
-	if s.options.FrontOfVeryfi != "" {
-		parameters["VeryfiBaseUrl"] = s.options.FrontOfVeryfi
-	}
-	maps.Copy(parameters, s.options.Parameters)
-	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), parameters); err != nil {
+	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), s.options.Parameters); err != nil {
 		return err
 	}
 	s.AWSURL = "http://" + aws.Addr().String()

@@ -2,9 +2,9 @@
 // to know, so that the stack cannot drift from what is deployed.
 //
 // It resolves the parameters' defaults, the conditions, and !Ref, !GetAtt,
-// !Sub and !If. Only the settings that are asked for are looked at; among those
-// a reference that cannot be resolved, or a resource that is missing, is an
-// error that names it.
+// !Sub and !If, and refuses values of parameters that CloudFormation refuses. Only
+// the settings that are asked for are looked at; among those a reference that cannot
+// be resolved, or a resource that is missing, is an error that names it.
 package template
 
 import (
@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -41,6 +43,30 @@ type resource struct {
 	Properties yaml.Node `yaml:"Properties"`
 }
 
+// A Parameter is one of CloudFormation's, with what limits its values.
+type Parameter struct {
+	Type                  string   `yaml:"Type"`
+	Default               *string  `yaml:"Default"`
+	AllowedValues         []string `yaml:"AllowedValues"`
+	AllowedPattern        *string  `yaml:"AllowedPattern"`
+	ConstraintDescription string   `yaml:"ConstraintDescription"`
+}
+
+var number = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// Takes reports whether CloudFormation takes a value. A pattern must match the whole
+// of it ("CloudFormation template Parameters syntax").
+func (p Parameter) Takes(value string) bool {
+	if p.AllowedValues != nil && !slices.Contains(p.AllowedValues, value) {
+		return false
+	}
+	if p.AllowedPattern == nil {
+		return true
+	}
+	pattern, err := regexp.Compile(`^(?:` + *p.AllowedPattern + `)$`)
+	return err == nil && pattern.MatchString(value)
+}
+
 // Read reads the file at path. The values given replace the defaults of the
 // parameters they name.
 func Read(path string, values map[string]string) (*Template, error) {
@@ -58,10 +84,7 @@ func Read(path string, values map[string]string) (*Template, error) {
 // Parse is Read of a template's text.
 func Parse(text []byte, values map[string]string) (*Template, error) {
 	var file struct {
-		Parameters map[string]struct {
-			Type    string  `yaml:"Type"`
-			Default *string `yaml:"Default"`
-		} `yaml:"Parameters"`
+		Parameters map[string]Parameter `yaml:"Parameters"`
 		Conditions map[string]yaml.Node `yaml:"Conditions"`
 		Globals    struct {
 			Function yaml.Node `yaml:"Function"`
@@ -82,8 +105,11 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 		default:
 			return nil, fmt.Errorf("the parameter %s has no default and no value", name)
 		}
+		if !p.Takes(value) {
+			return nil, fmt.Errorf("the parameter %s does not take %q", name, value)
+		}
 		t.parameters[name] = value
-		if p.Type == "Number" {
+		if number.MatchString(value) { // CloudFormation makes of a text the number that a property wants
 			t.parameters[name] = json.Number(value)
 		}
 	}
@@ -105,22 +131,14 @@ func (t *Template) properties(id, kind string, references References, into any, 
 	if resource.Type != kind {
 		return fmt.Errorf("the resource %s is an %s, not an %s", id, resource.Type, kind)
 	}
-	r := resolver{t, references}
 	if resource.Condition != "" {
-		if holds, err := r.condition(resource.Condition); err != nil || !holds {
+		if holds, err := (resolver{t, references}).condition(resource.Condition); err != nil || !holds {
 			return fmt.Errorf("the resource %s is missing: its condition %s does not hold", id, resource.Condition)
 		}
 	}
-	resolved, err := r.members(&resource.Properties, names)
+	resolved, err := t.resolved(resource, references, names)
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
-	}
-	if kind == functionType {
-		global, err := r.members(t.globals, names)
-		if err != nil {
-			return fmt.Errorf("Globals.Function: %w", err)
-		}
-		resolved = merge(global, resolved)
 	}
 	text, err := json.Marshal(resolved)
 	if err != nil {
@@ -132,6 +150,30 @@ func (t *Template) properties(id, kind string, references References, into any, 
 		return fmt.Errorf("%s: %w", id, err)
 	}
 	return nil
+}
+
+// Properties returns all properties of a resource as they are with the parameters'
+// values: maps, slices, strings, numbers.
+func (t *Template) Properties(id string, references References) (map[string]any, error) {
+	resource, ok := t.resources[id]
+	if !ok || !t.Has(id) {
+		return nil, fmt.Errorf("the resource %s is missing", id)
+	}
+	return t.resolved(resource, references, nil)
+}
+
+// resolved returns the properties that are named, or all.
+func (t *Template) resolved(of resource, references References, names []string) (map[string]any, error) {
+	r := resolver{t, references}
+	resolved, err := r.members(&of.Properties, names)
+	if err != nil || of.Type != functionType {
+		return resolved, err
+	}
+	global, err := r.members(t.globals, names)
+	if err != nil {
+		return nil, fmt.Errorf("Globals.Function: %w", err)
+	}
+	return merge(global, resolved), nil
 }
 
 // merge puts own over global, map by map, as SAM does.
