@@ -40,6 +40,9 @@ func (s *Stack) start(ctx context.Context) error {
 	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), s.options.Parameters); err != nil {
 		return err
 	}
+	if err := s.template.Check(); err != nil {
+		return err
+	}
 	s.AWSURL = "http://" + aws.Addr().String()
 	s.QueueURL = s.AWSURL + "/" + account + "/" + documentQueue
 	s.DeadLetterQueueURL = s.AWSURL + "/" + account + "/" + deadLetterQueue
@@ -168,12 +171,12 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		endpoint.SecretsManager: s.Secrets,
 		endpoint.Logs:           s.logs,
 		endpoint.CloudFormation: stack,
-		endpoint.CloudWatch:     &cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms},
+		endpoint.CloudWatch:     s.measuring(&cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms}),
 		endpoint.Lambda:         s.api,
 		endpoint.SNS:            s.topic(),
 	})
-	s.serve(listener, s.AWS)
 	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: localKeys})
 	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &started.dynamodb.Endpoint, Credentials: localKeys})
+	s.serve(listener, s.AWS)
 	return nil
 }

@@ -2,9 +2,9 @@
 // to know, so that the stack cannot drift from what is deployed.
 //
 // It resolves the parameters' defaults, the conditions, and !Ref, !GetAtt,
-// !Sub and !If, and refuses values of parameters that CloudFormation refuses. Only
-// the settings that are asked for are looked at; among those a reference that cannot
-// be resolved, or a resource that is missing, is an error that names it.
+// !Sub and !If. Only the settings that are asked for are looked at; among those
+// a reference that cannot be resolved, or a resource that is missing, is an
+// error that names it.
 package template
 
 import (
@@ -26,6 +26,7 @@ type References map[string]string
 
 // A Template is a parsed template.yaml.
 type Template struct {
+	declared   map[string]Parameter
 	parameters map[string]any
 	conditions map[string]yaml.Node
 	globals    *yaml.Node
@@ -67,6 +68,16 @@ func (p Parameter) Takes(value string) bool {
 	return err == nil && pattern.MatchString(value)
 }
 
+// Check returns an error when CloudFormation refuses the value of a parameter.
+func (t *Template) Check() error {
+	for _, name := range slices.Sorted(maps.Keys(t.declared)) {
+		if value := fmt.Sprint(t.parameters[name]); !t.declared[name].Takes(value) {
+			return fmt.Errorf("the parameter %s does not take %q", name, value)
+		}
+	}
+	return nil
+}
+
 // Read reads the file at path. The values given replace the defaults of the
 // parameters they name.
 func Read(path string, values map[string]string) (*Template, error) {
@@ -95,7 +106,7 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		return nil, err
 	}
-	t := &Template{parameters: map[string]any{}, conditions: file.Conditions, globals: &file.Globals.Function, resources: file.Resources, outputs: file.Outputs}
+	t := &Template{declared: file.Parameters, parameters: map[string]any{}, conditions: file.Conditions, globals: &file.Globals.Function, resources: file.Resources, outputs: file.Outputs}
 	for name, p := range file.Parameters {
 		value, given := values[name]
 		switch {
@@ -104,9 +115,6 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 			value = *p.Default
 		default:
 			return nil, fmt.Errorf("the parameter %s has no default and no value", name)
-		}
-		if !p.Takes(value) {
-			return nil, fmt.Errorf("the parameter %s does not take %q", name, value)
 		}
 		t.parameters[name] = value
 		if number.MatchString(value) { // CloudFormation makes of a text the number that a property wants

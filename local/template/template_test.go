@@ -168,7 +168,7 @@ func TestValuesThatCloudFormationRefusesAreRefused(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]bool{"Base=https://x": true, "Base=": true, "Base=http://x": false, "Base=https://x/": false, "Base=x https://x": false, "Size=large": true, "Size=huge": false} {
 		name, value, _ := strings.Cut(value, "=")
-		if _, err := Parse([]byte(sample), map[string]string{name: value}); (err == nil) != want {
+		if err := read(t, map[string]string{name: value}).Check(); (err == nil) != want {
 			t.Errorf("%s=%q: %v", name, value, err)
 		}
 	}
