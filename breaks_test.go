@@ -149,7 +149,7 @@ func TestBreaksAreNoticed(t *testing.T) {
 		{"an average of counts", `"title": "Webhooks", "region": "${AWS::Region}", "view": "timeSeries", "stat": "Sum"`, `"title": "Webhooks", "region": "${AWS::Region}", "view": "timeSeries", "stat": "Average"`, "says nothing", none},
 		{"half a day of retention", `AllowedPattern: "0|[1-9][0-9]{0,3}|[12]`, `AllowedPattern: "[0-9.]+|[12]`, "DocumentRetentionDays takes", none},
 		{"a number may be anything", "  ReconcileGraceMinutes:\n    Type: String\n", "  ReconcileGraceMinutes:\n    Type: Number\n", "ReconcileGraceMinutes takes any", none},
-		{"credentials without TLS", `"https://[^/ ]+(`, `"https?://[^/ ]+(`, "VeryfiBaseUrl takes", none},
+		{"credentials without TLS", `"https://[A-Z`, `"https?://[A-Z`, "VeryfiBaseUrl takes", none},
 		{"a queue without TLS", "Queues: [!Ref DocumentQueue, ", "Queues: [", "want TLS", none},
 		{"a queue that nobody reaches", `aws:SecureTransport: "false"`, `aws:SecureTransport: "true"`, "without TLS", none},
 		{"a queue that is open", "          - Effect: Deny\n", "          - Effect: Allow\n", "without TLS", none},

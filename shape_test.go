@@ -238,7 +238,7 @@ var taken, refused = map[string][]string{
 	"DocumentEvents": {"off", "stream", "eventbridge"},
 }, map[string][]string{
 	"Architecture":            {"", "arm"},
-	"VeryfiBaseUrl":           {"", "http://api.veryfi.com", "https://api.veryfi.com/", "https://", "api.veryfi.com", "https://a b"},
+	"VeryfiBaseUrl":           {"", "http://api.veryfi.com", "https://api.veryfi.com/", "https://", "api.veryfi.com", "https://a b", "https://a:b", "https://a?b=c", "https://%"},
 	"ProcessorConcurrency":    {"0", "1", "51", "60", "100"},
 	"VeryfiRequestsPerSecond": {"0", "0.0", "0.01", "0.09", "29.1", "30", "100", "1.", ".5", "1,5", "0.123"},
 	"ReconcileEnabled":        {"", "no"},
