@@ -83,7 +83,7 @@ type contract struct {
 		Parameters map[string]template.Parameter `yaml:"Parameters"`
 		Globals    map[string]map[string]any     `yaml:"Globals"`
 		Resources  map[string]resource           `yaml:"Resources"`
-		Outputs    map[string]any                `yaml:"Outputs"`
+		Outputs    map[string]template.Parameter `yaml:"Outputs"`
 	}
 	template   *template.Template
 	references template.References           // of each resource its own name
@@ -163,10 +163,18 @@ func (c *contract) with(values map[string]string) *template.Template {
 	return c.others[key]
 }
 
-// properties returns a resource's, with attributes of others by their names.
+// properties returns a resource's, with attributes of others by their names. Those
+// that are not there have none.
 func (c *contract) properties(t *template.Template, id string) map[string]any {
-	properties, err := t.Properties(id, c.named)
-	c.check(err)
+	names := maps.Clone(c.named)
+	maps.DeleteFunc(names, func(name, _ string) bool {
+		other, _, _ := strings.Cut(name, ".")
+		return c.file.Resources[other].Type != "" && !t.Has(other)
+	})
+	properties, err := t.Properties(id, names)
+	if err != nil {
+		c.errorf("%s: %v", id, err)
+	}
 	return properties
 }
 
@@ -245,7 +253,7 @@ func (c *contract) queuesAgreeWithTheFunctions() {
 		c.errorf("a document waits %v for others", processor.Source.Window)
 	}
 	const most = 1 << 20 // bytes, of SQS
-	if documents.MaximumSize != most || deadLetters.MaximumSize != most || c.file.Resources["DocumentQueue"].Properties["MaximumMessageSize"] == nil {
+	if documents.MaximumSize != most || deadLetters.MaximumSize != most || c.file.Resources["DocumentQueue"].Properties["MaximumMessageSize"] == nil || c.file.Resources["DeadLetterQueue"].Properties["MaximumMessageSize"] == nil {
 		c.errorf("messages have %d and %d bytes at most: a document that the table refuses may not fit", documents.MaximumSize, deadLetters.MaximumSize)
 	}
 	// Veryfi may take 20 s for an answer, and 13 s are kept to store it.
@@ -348,7 +356,7 @@ func (c *contract) webhookIsReached() {
 		DefaultRouteSettings struct{ ThrottlingRateLimit, ThrottlingBurstLimit float64 }
 	}
 	c.decode(c.file.Resources["HttpApi"].Properties, &api)
-	if s := api.DefaultRouteSettings; s.ThrottlingRateLimit < 60 || s.ThrottlingRateLimit > 1000 || s.ThrottlingBurstLimit < s.ThrottlingRateLimit {
+	if s := api.DefaultRouteSettings; s.ThrottlingRateLimit < 60 || s.ThrottlingRateLimit > 1000 || s.ThrottlingBurstLimit < s.ThrottlingRateLimit || s.ThrottlingBurstLimit > 2*s.ThrottlingRateLimit {
 		c.errorf("HttpApi lets %v requests a second pass: Veryfi may send sixty, and a flood must cost little", s.ThrottlingRateLimit)
 	}
 }
@@ -450,10 +458,16 @@ func (c *contract) logsAreKeptForATime() {
 		c.errorf("HttpApi: the format of its log is not JSON: %v", err)
 	}
 	// request_id joins its log with the functions'.
-	for name, want := range map[string]string{"request_id": "requestId", "status": "status", "source_ip": "identity.sourceIp", "function_error": "integrationErrorMessage", "function_status": "integration.status", "lambda_status": "integrationStatus"} {
-		if line[name] != "$context."+want {
-			c.errorf("HttpApi: %s is %q in its log", name, line[name])
-		}
+	want := map[string]string{
+		"timestamp": "requestTime", "request_id": "requestId", "source_ip": "identity.sourceIp", "method": "httpMethod", "path": "path", "status": "status",
+		"latency_ms": "responseLatency", "function_status": "integration.status", "lambda_status": "integrationStatus",
+		"function_latency_ms": "integrationLatency", "function_error": "integrationErrorMessage",
+	}
+	for name := range want {
+		want[name] = "$context." + want[name]
+	}
+	if !maps.Equal(line, want) {
+		c.errorf("HttpApi logs %v, not %v", line, want)
 	}
 }
 
@@ -545,8 +559,13 @@ func (c *contract) aBareBuildFitsABareDeploy() {
 // operator's command needs, its own test knows.
 func (c *contract) outputsAreThoseThatAreUsed() {
 	for _, name := range []string{"WebhookUrl", "TableName", "QueueUrl", "DeadLetterQueueUrl", "SecretId"} {
-		if c.file.Outputs[name] == nil {
+		if _, there := c.file.Outputs[name]; !there {
 			c.errorf("the output %s is missing, which others rely on", name)
+		}
+	}
+	for name, output := range c.file.Outputs {
+		if output.Description == "" {
+			c.errorf("nobody says what the output %s is", name)
 		}
 	}
 	values, err := c.template.Outputs(c.references)

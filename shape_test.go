@@ -2,11 +2,16 @@ package intake_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"veryfi-intake/local/template"
 	"veryfi-intake/shared/veryfi"
@@ -202,6 +207,9 @@ func (c *contract) parametersAreHarmless() {
 		if value := *p.Default; value != said[name] {
 			c.errorf("%s is %q by default, and README says %q", name, value, said[name])
 		}
+		if p.Description == "" {
+			c.errorf("nobody says what the parameter %s is", name)
+		}
 		if p.Type != "String" || p.AllowedValues == nil && p.AllowedPattern == nil {
 			c.errorf("%s takes any %s", name, p.Type)
 		}
@@ -222,7 +230,7 @@ func (c *contract) parametersAreHarmless() {
 // number the tests of the functions try more.
 var taken, refused = map[string][]string{
 	"Architecture":            {"arm64", "x86_64"},
-	"VeryfiBaseUrl":           {"https://api.veryfi.com", "https://eu.example.com:8443/api"},
+	"VeryfiBaseUrl":           {"https://api.veryfi.com", "https://eu.example.com:8443/api", "https://10.0.0.52:8080/v2/a_b~c"},
 	"ProcessorConcurrency":    {"2", "9", "10", "49", "50"},
 	"VeryfiRequestsPerSecond": {"0.1", "0.5", "0.99", "1", "11", "7.5", "28.99", "29"},
 	"ReconcileEnabled":        {"true", "false"},
@@ -234,7 +242,7 @@ var taken, refused = map[string][]string{
 	"AlarmEmail":              {"", "you@example.com"},
 	"SilenceAlarmHours":       {"0", "1", "24", "99", "100", "159", "160", "168"},
 	"KmsKeyArn": {"", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-		"arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+		"arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", "arn:aws-us-gov:kms:us-gov-west-2:012345678901:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
 	"DocumentEvents": {"off", "stream", "eventbridge"},
 }, map[string][]string{
 	"Architecture":            {"", "arm"},
@@ -278,6 +286,42 @@ func (c *contract) parametersTakeWhatTheyShould() {
 		}
 		if taken[name] == nil || refused[name] == nil {
 			c.errorf("nobody has tried what the parameter %s takes", name)
+		}
+	}
+}
+
+// TestNumbersAreThoseOfTheirRange tries all of them.
+func TestNumbersAreThoseOfTheirRange(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		Parameters map[string]template.Parameter `yaml:"Parameters"`
+	}
+	if err := yaml.Unmarshal([]byte(deployed(t)), &file); err != nil {
+		t.Fatal(err)
+	}
+	said := regexp.MustCompile(`number from ([0-9.]+) to ([0-9]+)`)
+	for name, limits := range map[string][2]int{ // from what Lambda takes; what an alarm looks back at most
+		"ProcessorConcurrency": {2, 50}, "ReconcileWindowHours": {1, 720}, "ReconcileGraceMinutes": {0, 1440}, "DocumentRetentionDays": {0, 36_500}, "SilenceAlarmHours": {0, 168},
+	} {
+		p := file.Parameters[name]
+		if match := said.FindStringSubmatch(p.ConstraintDescription); match == nil || match[1] != strconv.Itoa(limits[0]) || match[2] != strconv.Itoa(limits[1]) {
+			t.Errorf("%s says %q", name, p.ConstraintDescription)
+		}
+		for n := range limits[1] + 200 {
+			if got := p.Takes(strconv.Itoa(n)); got != (n >= limits[0] && n <= limits[1]) {
+				t.Fatalf("%s takes %d: %v", name, n, got)
+			}
+		}
+	}
+	rate := file.Parameters["VeryfiRequestsPerSecond"]
+	for n := range 30_00 {
+		want := n >= 10 && n <= 29_00
+		whole, text := strconv.Itoa(n/100), fmt.Sprintf("%d.%02d", n/100, n%100)
+		if got := rate.Takes(text); got != want && n != 29_00 {
+			t.Fatalf("VeryfiRequestsPerSecond takes %s: %v", text, got)
+		}
+		if got := rate.Takes(whole); n%100 == 0 && got != want {
+			t.Fatalf("VeryfiRequestsPerSecond takes %s: %v", whole, got)
 		}
 	}
 }
@@ -407,6 +451,9 @@ func (c *contract) aKeyEncryptsAllThatIsKept() {
 		}
 	}
 	for _, id := range c.ids("AWS::SQS::Queue") {
+		if reuse := c.properties(with, id)["KmsDataKeyReusePeriodSeconds"]; id != "EventDeadLetterQueue" && fmt.Sprint(reuse) != "300" {
+			c.errorf("%s uses a key for %v s that was disabled", id, reuse)
+		}
 		if c.properties(without, id)["SqsManagedSseEnabled"] != true {
 			c.errorf("%s is not encrypted", id)
 		}
@@ -435,8 +482,10 @@ func (c *contract) mayUseTheKey(with *template.Template, role string) {
 		Resource  string
 		Condition map[string]map[string][]string
 	}
-	statements := properties.Policies[0].PolicyDocument.Statement
-	c.decode(statements[len(statements)-1], &statement)
+	for _, policy := range properties.Policies {
+		statements := policy.PolicyDocument.Statement
+		c.decode(statements[len(statements)-1], &statement)
+	}
 	via := slices.Sorted(slices.Values(statement.Condition["StringLike"]["kms:ViaService"]))
 	if statement.Effect != "Allow" || !slices.Equal(statement.Action, []string{"kms:Decrypt", "kms:GenerateDataKey"}) || statement.Resource != aKey ||
 		len(statement.Condition) != 1 || !slices.Equal(via, slices.Sorted(maps.Keys(services))) {
@@ -446,7 +495,7 @@ func (c *contract) mayUseTheKey(with *template.Template, role string) {
 
 // queuesWantTLS holds the one policy that queues have: it denies, and allows nobody.
 func (c *contract) queuesWantTLS() {
-	for events, want := range map[string][]any{"off": {"DocumentQueue", "DeadLetterQueue"}, "eventbridge": {"DocumentQueue", "DeadLetterQueue", "EventDeadLetterQueue"}} {
+	for events, want := range map[string][]any{"off": {"DocumentQueue", "DeadLetterQueue"}, "stream": {"DocumentQueue", "DeadLetterQueue"}, "eventbridge": {"DocumentQueue", "DeadLetterQueue", "EventDeadLetterQueue"}} {
 		policy := c.properties(c.with(map[string]string{"DocumentEvents": events}), "QueuePolicy")
 		if queues, _ := policy["Queues"].([]any); !slices.Equal(queues, want) {
 			c.errorf("of the queues %v, %v want TLS", want, queues)

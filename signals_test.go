@@ -280,7 +280,7 @@ func (c *contract) expression(id string, a *alarm) {
 		c.errorf("%s is of %+v, not of %s", id, a.Metrics, silence)
 	}
 	// Of the query itself, which has data while the queue is polled.
-	if waiting.Stat != "Maximum" || waiting.Metric.MetricName != "ApproximateNumberOfMessagesVisible" || !slices.Equal(waiting.Metric.Dimensions, []template.Dimension{{Name: "QueueName", Value: "DocumentQueue.QueueName"}}) {
+	if waiting.Metric.Namespace != "AWS/SQS" || waiting.Stat != "Maximum" || waiting.Metric.MetricName != "ApproximateNumberOfMessagesVisible" || !slices.Equal(waiting.Metric.Dimensions, []template.Dimension{{Name: "QueueName", Value: "DocumentQueue.QueueName"}}) {
 		c.errorf("%s counts hours in which the stack was not there: %+v", id, waiting)
 	}
 	for i, query := range c.file.Resources[id].Properties["Metrics"].([]any) {
@@ -387,10 +387,11 @@ func (c *contract) alarm(id string, a alarm) {
 }
 
 // search is what CloudWatch's SEARCH is given.
-var search = regexp.MustCompile(`^SEARCH\('\{(\w+),(\w+),(\w+)\} MetricName="(\w+)" Stack="([^"]+)"', 'Sum', \d+\)$`)
+var search = regexp.MustCompile(`^SEARCH\('\{(\w+),(\w+),(\w+)\} MetricName="(\w+)" Stack="([^"]+)"', 'Sum', 300\)$`)
 
 func (c *contract) dashboardShowsWhatThereIs() {
 	c.dashboard(c.template)
+	c.dashboard(c.with(map[string]string{"DocumentEvents": "stream"}))
 	c.dashboard(c.with(map[string]string{"SilenceAlarmHours": "24", "DocumentEvents": "eventbridge"}))
 	if name := c.file.Resources["Dashboard"].Properties["DashboardName"]; name != "${AWS::StackName}-${AWS::Region}" {
 		c.errorf("Dashboard is named %v: the names of dashboards are an account's, in all its regions", name)
@@ -421,8 +422,10 @@ func (c *contract) dashboard(t *template.Template) {
 	}
 	var rows, alarms []string
 	shown := map[string]bool{}
+	area, bottom := 0, 0
+	const wide = 24 // units of a dashboard
 	for i, w := range dashboard.Widgets {
-		const wide = 24 // units of a dashboard
+		area, bottom = area+w.Width*w.Height, max(bottom, w.Y+w.Height)
 		if w.Width < 1 || w.Height < 1 || w.X < 0 || w.X+w.Width > wide {
 			c.errorf("Dashboard: %q is not within its width", w.Properties.Title)
 		}
@@ -440,7 +443,7 @@ func (c *contract) dashboard(t *template.Template) {
 			for _, m := range w.Properties.Metrics {
 				name, what := c.shown(m)
 				shown[name], shown[what] = true, true
-				c.shownAs(name, w.Properties.Stat, m)
+				shown[name+" "+c.shownAs(name, w.Properties.Stat, m)] = true
 			}
 			if w.Properties.Title == "" || w.Properties.View != "timeSeries" || w.Properties.Period != 300 {
 				c.errorf("Dashboard: %q shows %s of %d s", w.Properties.Title, w.Properties.View, w.Properties.Period)
@@ -448,6 +451,16 @@ func (c *contract) dashboard(t *template.Template) {
 		}
 		if w.Type == "metric" && w.Properties.Region != "AWS::Region" {
 			c.errorf("Dashboard shows the region %q", w.Properties.Region)
+		}
+	}
+	if area != wide*bottom {
+		c.errorf("Dashboard has gaps: %d units of %d are filled", area, wide*bottom)
+	}
+	for _, what := range []string{
+		"ApproximateNumberOfMessagesVisible DocumentQueue.QueueName", "Errors WebhookFunction", "Throttles WebhookFunction", "TimeToRow p50", "TimeToRow p95", "VeryfiLatency p50", "VeryfiLatency p95",
+	} {
+		if !shown[what] {
+			c.errorf("Dashboard does not show %s", what)
 		}
 	}
 	if want := []string{"Arriving", "Waiting", "Stored", "Wrong"}; !slices.Equal(rows, want) {
@@ -503,19 +516,27 @@ func (c *contract) shown(line []any) (name, what string) {
 	return texts[1], what
 }
 
-// shownAs checks the statistic of a line: of counts the sum, of what is measured
-// something else.
-func (c *contract) shownAs(metric, stat string, line []any) {
-	if options, ok := line[len(line)-1].(map[string]any); ok && options["stat"] != nil {
-		stat = asText(options["stat"])
+// labels are what lines are called in a widget, by their statistic or function.
+var labels = map[string]string{"p50": "half", "p95": "95 of 100", "WebhookFunction": "webhook", "ProcessorFunction": "processor", "ReconcilerFunction": "reconciler"}
+
+// shownAs checks and returns the statistic of a line: of counts the sum, of what is
+// measured something else.
+func (c *contract) shownAs(metric, stat string, line []any) string {
+	options, _ := line[len(line)-1].(map[string]any)
+	if own := asText(options["stat"]); own != "" {
+		stat = own
 	}
-	if _, search := line[0].(map[string]any); search { // it has a statistic of its own
-		stat = "Sum"
+	label := asText(options["label"])
+	for of, name := range labels {
+		if is := stat == of || len(line) > 3 && line[3] == of; is != strings.HasPrefix(label, name) && label != "" && label != "events dropped" {
+			c.errorf("Dashboard: %v is called %q", line, label)
+		}
 	}
 	measured := strings.HasPrefix(metric, "Approximate") || slices.Contains([]string{metrics.RetryAge.Name, metrics.TimeToRow.Name, "VeryfiLatency"}, metric)
 	if good := regexp.MustCompile(`^(Maximum|p\d+)$`).MatchString(stat); good != measured || !measured && stat != "Sum" {
 		c.errorf("Dashboard: the %s of %s says nothing", stat, metric)
 	}
+	return stat
 }
 
 // eventsTellWhatARowHas holds the pipe to the table.
@@ -553,6 +574,12 @@ func (c *contract) eventsTellWhatARowHas() {
 	}
 	stream := pipe.SourceParameters.DynamoDBStreamParameters
 	const day = 24 * 3600 // seconds that a stream keeps a record
+	if stream["BatchSize"] != 10.0 {
+		c.errorf("DocumentPipe sends %v events at a time, and PutEvents takes 10", stream["BatchSize"])
+	}
+	if letters, err := c.with(map[string]string{"DocumentEvents": "eventbridge"}).Queue("EventDeadLetterQueue"); err == nil && letters.Retention != 14*24*time.Hour {
+		c.errorf("EventDeadLetterQueue forgets after %v", letters.Retention)
+	}
 	if age, _ := stream["MaximumRecordAgeInSeconds"].(float64); stream["OnPartialBatchItemFailure"] != "AUTOMATIC_BISECT" || age < 3600 || age > day/2 ||
 		!reflect.DeepEqual(stream["DeadLetterConfig"], map[string]any{"Arn": "EventDeadLetterQueue.Arn"}) {
 		c.errorf("DocumentPipe gives up by %v: one event would hold up all behind it, or be lost without a word", stream)
@@ -571,6 +598,9 @@ func (c *contract) eventsTellWhatARowHas() {
 	if err := json.Unmarshal([]byte(text), &event); err != nil {
 		c.errorf("DocumentPipe: the event is not JSON: %v", err)
 		return
+	}
+	if event["stack"] != "${AWS::StackName}" || event["table"] != "${DocumentTable}" {
+		c.errorf("DocumentPipe: the events are of %v, %v", event["stack"], event["table"])
 	}
 	inEveryRow := []string{"id", "status", "updated_at"}
 	for name, value := range event {

@@ -47,6 +47,7 @@ type resource struct {
 // A Parameter is one of CloudFormation's, with what limits its values.
 type Parameter struct {
 	Type                  string   `yaml:"Type"`
+	Description           string   `yaml:"Description"`
 	Default               *string  `yaml:"Default"`
 	AllowedValues         []string `yaml:"AllowedValues"`
 	AllowedPattern        *string  `yaml:"AllowedPattern"`
