@@ -190,7 +190,7 @@ func (c *contract) actions(id, function string) map[string][]string {
 		case operation == "sqs:ChangeMessageVisibility":
 			on[operation] = []string{set.Environment["QUEUE_URL"] + ".Arn"}
 		case operation == "dynamodb:Query":
-			on[operation] = []string{"${" + set.Environment["TABLE_NAME"] + ".Arn}/index/problems"}
+			on[operation] = []string{set.Environment["TABLE_NAME"] + ".Arn/index/problems"}
 		case service == "dynamodb":
 			on[operation] = []string{set.Environment["TABLE_NAME"] + ".Arn"}
 		case service == "secretsmanager":
@@ -246,6 +246,7 @@ const policyVersion = "2012-10-17"
 
 // allowed returns the actions of a role, each with its resources, sorted.
 func (c *contract) allowed(role string) map[string][]string {
+	all := c.with(map[string]string{"DocumentEvents": "eventbridge"}) // all roles there are
 	var properties struct {
 		Policies []struct {
 			PolicyDocument struct {
@@ -258,7 +259,7 @@ func (c *contract) allowed(role string) map[string][]string {
 			}
 		}
 	}
-	c.decode(c.file.Resources[role].Properties, &properties)
+	c.decode(c.properties(all, role), &properties)
 	allowed := map[string][]string{}
 	for _, policy := range properties.Policies {
 		if policy.PolicyDocument.Version != policyVersion {

@@ -43,7 +43,7 @@ func deployed(t *testing.T) string {
 // violations returns what a template breaks of the contract.
 func violations(t *testing.T, text string) []string {
 	t.Helper()
-	c := &contract{t: t, text: text}
+	c := &contract{t: t, text: text, references: template.References{}, named: template.References{}, others: map[string]*template.Template{}}
 	if err := yaml.Unmarshal([]byte(text), &c.file); err != nil {
 		return []string{err.Error()}
 	}
@@ -51,18 +51,21 @@ func violations(t *testing.T, text string) []string {
 	if c.template, err = template.Parse([]byte(text), nil); err != nil {
 		return []string{err.Error()}
 	}
-	c.references = template.References{}
 	for _, name := range []string{"AWS::StackName", "AWS::Region", "AWS::AccountId", "AWS::Partition", "AWS::URLSuffix"} {
-		c.references[name] = name
+		c.references[name], c.named[name] = name, name
 	}
 	for id := range c.file.Resources {
 		c.references[id], c.references[id+".Arn"], c.references[id+".QueueName"] = id, id, id+".QueueName"
+		for _, attribute := range []string{".Arn", ".QueueName", ".StreamArn"} {
+			c.named[id+attribute] = id + attribute
+		}
+		c.named[id] = id
 	}
 	for _, check := range []func(){
-		c.secretsPlaceholderNeverChanges, c.dataOutlivesTheStack, c.queuesAgreeWithTheFunctions, c.stackStaysBelowVeryfisLimits,
+		c.secretHasNoValue, c.dataOutlivesTheStack, c.aKeyEncryptsAllThatIsKept, c.queuesWantTLS, c.parametersReachWhatTheyAreFor, c.queuesAgreeWithTheFunctions, c.stackStaysBelowVeryfisLimits,
 		c.reconcilerRunsByScheduleUntilItIsTurnedOff, c.webhookIsReached, c.tableIsAsTheCodeHasIt, c.logsAreKeptForATime,
 		c.rolesNameWhatTheCodeCalls, c.variablesAreThoseThatAreRead, c.samLocalSetsEachVariableThereIs,
-		c.functionsMakeTheMostOfTheirMemory, c.aBareBuildFitsABareDeploy, c.alarmsRing, c.dashboardShowsWhatThereIs,
+		c.functionsMakeTheMostOfTheirMemory, c.aBareBuildFitsABareDeploy, c.alarmsFire, c.dashboardShowsWhatThereIs,
 		c.eventsTellWhatARowHas, c.outputsAreThoseThatAreUsed,
 		c.nothingIsThereThatNobodyThoughtOf, c.functionsHaveOneEventEach, c.rolesAreForTheirService, c.conditionsMeanWhatTheySay, c.parametersAreHarmless,
 	} {
@@ -76,14 +79,16 @@ type contract struct {
 	t    *testing.T
 	text string
 	file struct {
-		Transform  any                       `yaml:"Transform"`
-		Parameters map[string]parameter      `yaml:"Parameters"`
-		Globals    map[string]map[string]any `yaml:"Globals"`
-		Resources  map[string]resource       `yaml:"Resources"`
-		Outputs    map[string]any            `yaml:"Outputs"`
+		Transform  any                           `yaml:"Transform"`
+		Parameters map[string]template.Parameter `yaml:"Parameters"`
+		Globals    map[string]map[string]any     `yaml:"Globals"`
+		Resources  map[string]resource           `yaml:"Resources"`
+		Outputs    map[string]template.Parameter `yaml:"Outputs"`
 	}
 	template   *template.Template
-	references template.References // of each resource its own name
+	references template.References           // of each resource its own name
+	named      template.References           // and of each attribute: "DocumentQueue.Arn"
+	others     map[string]*template.Template // with other parameters
 	broken     []string
 }
 
@@ -146,12 +151,38 @@ func (c *contract) decode(from, into any) {
 	}
 }
 
-// placeholder is what the secret has been created with in every stack there is.
-const placeholder = `{"client_id": "unset", "client_secret": "unset", "username": "unset", "api_key": "unset"}`
+// with returns the template with values of parameters.
+func (c *contract) with(values map[string]string) *template.Template {
+	key := fmt.Sprint(values)
+	if c.others[key] == nil {
+		c.others[key] = c.template
+		if t, err := template.Parse([]byte(c.text), values); c.check(err) {
+			c.others[key] = t
+		}
+	}
+	return c.others[key]
+}
 
-func (c *contract) secretsPlaceholderNeverChanges() {
-	if c.file.Resources["VeryfiSecret"].Properties["SecretString"] != placeholder {
-		c.errorf("VeryfiSecret: CloudFormation writes the placeholder over every filled secret when it changes: put it back")
+// properties returns a resource's, with attributes of others by their names. Those
+// that are not there have none.
+func (c *contract) properties(t *template.Template, id string) map[string]any {
+	names := maps.Clone(c.named)
+	maps.DeleteFunc(names, func(name, _ string) bool {
+		other, _, _ := strings.Cut(name, ".")
+		return c.file.Resources[other].Type != "" && !t.Has(other)
+	})
+	properties, err := t.Properties(id, names)
+	if err != nil {
+		c.errorf("%s: %v", id, err)
+	}
+	return properties
+}
+
+func (c *contract) secretHasNoValue() {
+	for _, value := range []string{"SecretString", "GenerateSecretString"} {
+		if c.file.Resources["VeryfiSecret"].Properties[value] != nil {
+			c.errorf("VeryfiSecret has a %s: CloudFormation writes it over the filled secret when it changes", value)
+		}
 	}
 }
 
@@ -159,11 +190,14 @@ func (c *contract) secretsPlaceholderNeverChanges() {
 // that hold data.
 var fixedName = map[string]string{"AWS::SecretsManager::Secret": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::SQS::Queue": "QueueName"}
 
-func holdsData(kind string) bool { return fixedName[kind] != "" }
+// holdsData reports whether something would be lost with a resource.
+func (c *contract) holdsData(id string) bool {
+	return fixedName[c.file.Resources[id].Type] != "" && id != "EventDeadLetterQueue"
+}
 
 func (c *contract) dataOutlivesTheStack() {
 	for id, resource := range c.file.Resources {
-		if !holdsData(resource.Type) {
+		if !c.holdsData(id) {
 			continue
 		}
 		if resource.DeletionPolicy != "RetainExceptOnCreate" || resource.UpdateReplacePolicy != "Retain" {
@@ -220,6 +254,13 @@ func (c *contract) queuesAgreeWithTheFunctions() {
 	if processor.Source.BatchSize < 1 || processor.Source.BatchSize > 10 {
 		c.errorf("batches of %d: the processor reads the rows of ten in one call, and Lambda wants a longer window for more", processor.Source.BatchSize)
 	}
+	if processor.Source.Window != 0 {
+		c.errorf("a document waits %v for others", processor.Source.Window)
+	}
+	const most = 1 << 20 // bytes, of SQS
+	if documents.MaximumSize != most || deadLetters.MaximumSize != most || c.file.Resources["DocumentQueue"].Properties["MaximumMessageSize"] == nil || c.file.Resources["DeadLetterQueue"].Properties["MaximumMessageSize"] == nil {
+		c.errorf("messages have %d and %d bytes at most: a document that the table refuses may not fit", documents.MaximumSize, deadLetters.MaximumSize)
+	}
 	// Veryfi may take 20 s for an answer, and 13 s are kept to store it.
 	if processor.Timeout < 45*time.Second {
 		c.errorf("ProcessorFunction has %v: too little for a slow answer of Veryfi and a slow table", processor.Timeout)
@@ -227,11 +268,6 @@ func (c *contract) queuesAgreeWithTheFunctions() {
 	// The processor sends documents back to its own queue.
 	if got := c.file.Resources["ProcessorFunction"].Properties["RecursiveLoop"]; got != "Allow" {
 		c.errorf("RecursiveLoop is %v: Lambda drops an event at its 16th round", got)
-	}
-	for _, id := range c.ids("AWS::SQS::Queue") {
-		if c.file.Resources[id].Properties["SqsManagedSseEnabled"] != true {
-			c.errorf("%s is not encrypted", id)
-		}
 	}
 }
 
@@ -293,6 +329,11 @@ func (c *contract) reconcilerRunsByScheduleUntilItIsTurnedOff() {
 	if minutes, err := strconv.Atoi(reconciler.Environment["RECONCILE_GRACE_MINUTES"]); err != nil || minutes < 30 || minutes > 120 {
 		c.errorf("RECONCILE_GRACE_MINUTES: a webhook has %d minutes to arrive", minutes)
 	}
+	var scheduled struct{ MaximumRetryAttempts, MaximumEventAgeInSeconds *int }
+	c.decode(c.file.Resources["ReconcilerFunction"].Properties["EventInvokeConfig"], &scheduled)
+	if scheduled.MaximumRetryAttempts == nil || *scheduled.MaximumRetryAttempts != 0 || scheduled.MaximumEventAgeInSeconds == nil || *scheduled.MaximumEventAgeInSeconds > 3600 {
+		c.errorf("ReconcilerFunction: Lambda repeats a scheduled run that has failed, or keeps it until the next ones")
+	}
 	if reconciler.Timeout != 15*time.Minute {
 		c.errorf("ReconcilerFunction has %v; Lambda allows 15 minutes, and a run may need them", reconciler.Timeout)
 	}
@@ -320,7 +361,7 @@ func (c *contract) webhookIsReached() {
 		DefaultRouteSettings struct{ ThrottlingRateLimit, ThrottlingBurstLimit float64 }
 	}
 	c.decode(c.file.Resources["HttpApi"].Properties, &api)
-	if s := api.DefaultRouteSettings; s.ThrottlingRateLimit < 60 || s.ThrottlingRateLimit > 1000 || s.ThrottlingBurstLimit < s.ThrottlingRateLimit {
+	if s := api.DefaultRouteSettings; s.ThrottlingRateLimit < 60 || s.ThrottlingRateLimit > 1000 || s.ThrottlingBurstLimit < s.ThrottlingRateLimit || s.ThrottlingBurstLimit > 2*s.ThrottlingRateLimit {
 		c.errorf("HttpApi lets %v requests a second pass: Veryfi may send sixty, and a flood must cost little", s.ThrottlingRateLimit)
 	}
 }
@@ -422,10 +463,16 @@ func (c *contract) logsAreKeptForATime() {
 		c.errorf("HttpApi: the format of its log is not JSON: %v", err)
 	}
 	// request_id joins its log with the functions'.
-	for name, want := range map[string]string{"request_id": "requestId", "status": "status", "source_ip": "identity.sourceIp", "function_error": "integrationErrorMessage"} {
-		if line[name] != "$context."+want {
-			c.errorf("HttpApi: %s is %q in its log", name, line[name])
-		}
+	want := map[string]string{
+		"timestamp": "requestTime", "request_id": "requestId", "source_ip": "identity.sourceIp", "method": "httpMethod", "path": "path", "status": "status",
+		"latency_ms": "responseLatency", "function_status": "integration.status", "lambda_status": "integrationStatus",
+		"function_latency_ms": "integrationLatency", "function_error": "integrationErrorMessage",
+	}
+	for name := range want {
+		want[name] = "$context." + want[name]
+	}
+	if !maps.Equal(line, want) {
+		c.errorf("HttpApi logs %v, not %v", line, want)
 	}
 }
 
@@ -517,8 +564,13 @@ func (c *contract) aBareBuildFitsABareDeploy() {
 // operator's command needs, its own test knows.
 func (c *contract) outputsAreThoseThatAreUsed() {
 	for _, name := range []string{"WebhookUrl", "TableName", "QueueUrl", "DeadLetterQueueUrl", "SecretId"} {
-		if c.file.Outputs[name] == nil {
+		if _, there := c.file.Outputs[name]; !there {
 			c.errorf("the output %s is missing, which others rely on", name)
+		}
+	}
+	for name, output := range c.file.Outputs {
+		if output.Description == "" {
+			c.errorf("nobody says what the output %s is", name)
 		}
 	}
 	values, err := c.template.Outputs(c.references)

@@ -114,9 +114,7 @@ func (w *world) start(ts *testscript.TestScript, arguments []string) error {
 	ts.Setenv("AWS_ENDPOINT_URL", started.AWSURL)
 	ts.Setenv("WEBHOOK", started.WebhookURL)
 	if slices.Contains(arguments, "unfilled") {
-		const placeholder = `{"client_id": "unset", "client_secret": "unset", "username": "unset", "api_key": "unset"}`
-		started.Secrets.Put(placeholder)
-		started.Secrets.Remove("AWSPREVIOUS")
+		started.Secrets.Remove("AWSCURRENT") // as CloudFormation makes it: with no value
 	}
 	return nil
 }

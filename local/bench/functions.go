@@ -87,7 +87,7 @@ func (s *subjects) close() {
 
 // ours are the functions as template.yaml deploys them.
 func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
-	described, err := template.Read(filepath.Join(root, "template.yaml"), map[string]string{"VeryfiBaseUrl": s.upstream.url})
+	described, err := template.Read(filepath.Join(root, "template.yaml"), nil)
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,7 @@ func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
 		// A stand-in has no limit.
 		if _, paced := function.Environment["VERYFI_REQUESTS_PER_SECOND"]; paced {
 			function.Environment["VERYFI_REQUESTS_PER_SECOND"] = "100000"
+			function.Environment["VERYFI_BASE_URL"] = s.upstream.url
 		}
 		*into = s.subject("ours", filepath.Join(artifacts, "bootstrap"), function.Environment, map[string]string{"SSL_CERT_FILE": trust.file})
 		into.config.MemorySize = function.MemorySize

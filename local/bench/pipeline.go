@@ -32,7 +32,7 @@ func (b *bench) pipeline(ctx context.Context) ([]Table, error) {
 		Headers: []string{"what", "waiting", "a second", "p50", "p99"},
 		Notes: []string{
 			"An emulator of SQS or DynamoDB takes more CPU than a function; on AWS they are other machines.",
-			"As deployed, documents come at 5 x 11 a second at most, and one waits up to a second for others.",
+			"As deployed, documents come at 5 x 11 a second at most: one after the other they are 91 ms apart.",
 		},
 	}
 	for _, kind := range []struct {

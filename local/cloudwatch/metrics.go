@@ -6,7 +6,9 @@ package cloudwatch
 import (
 	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -145,14 +147,10 @@ const (
 )
 
 // State returns the state of an alarm at a time: whether enough of its last periods
-// are over the threshold, the last of which ends now.
+// are over the threshold, the last of which ends now. Other than CloudWatch it looks no
+// further back.
 func (m *Metrics) State(a template.Alarm, now time.Time) string {
-	dimensions := map[string]string{}
-	for _, d := range a.Dimensions {
-		dimensions[d.Name] = d.Value
-	}
-	k := key(a.Namespace, a.MetricName, dimensions)
-	period := time.Duration(a.Period) * time.Second
+	period, value := m.watched(a)
 	needed := a.DatapointsToAlarm
 	if needed == 0 {
 		needed = a.EvaluationPeriods
@@ -160,11 +158,11 @@ func (m *Metrics) State(a template.Alarm, now time.Time) string {
 	breaching, missing := 0, 0
 	until := now.Truncate(time.Second).Add(time.Second)
 	for range a.EvaluationPeriods {
-		value, ok := m.statistic(a.Statistic, k, until.Add(-period), until)
+		point, ok := value(until.Add(-period), until)
 		switch {
 		case !ok:
 			missing++
-		case breaches(a, value):
+		case breaches(a, point):
 			breaching++
 		}
 		until = until.Add(-period)
@@ -180,6 +178,52 @@ func (m *Metrics) State(a template.Alarm, now time.Time) string {
 	default:
 		return Quiet
 	}
+}
+
+// reading returns the value of a time, when there is any.
+type reading func(since, until time.Time) (float64, bool)
+
+// filled is the one kind of expression that is known: a metric with a number where it
+// has no data, at the times at which another has data.
+var filled = regexp.MustCompile(`^FILL\((\w+), (\d+)\) \+ 0 \* (\w+)$`)
+
+// watched returns how long an alarm's periods are, and what it looks at. Another
+// expression has no data.
+func (m *Metrics) watched(a template.Alarm) (time.Duration, reading) {
+	if a.Metrics == nil {
+		return time.Duration(a.Period) * time.Second, m.reading(a.Statistic, a.Namespace, a.MetricName, a.Dimensions)
+	}
+	value := func(time.Time, time.Time) (float64, bool) { return 0, false }
+	var period time.Duration
+	byID, names := map[string]reading{}, []string(nil)
+	for _, q := range a.Metrics {
+		if stat := q.MetricStat; q.Expression == "" {
+			byID[q.ID] = m.reading(stat.Stat, stat.Metric.Namespace, stat.Metric.MetricName, stat.Metric.Dimensions)
+			period = time.Duration(stat.Period) * time.Second
+		} else {
+			names = filled.FindStringSubmatch(q.Expression)
+		}
+	}
+	if names == nil || byID[names[1]] == nil || byID[names[3]] == nil {
+		return period, value
+	}
+	return period, func(since, until time.Time) (float64, bool) {
+		point, ok := byID[names[1]](since, until)
+		if !ok {
+			point, _ = strconv.ParseFloat(names[2], 64)
+		}
+		_, ok = byID[names[3]](since, until)
+		return point, ok
+	}
+}
+
+func (m *Metrics) reading(statistic, namespace, name string, of []template.Dimension) reading {
+	dimensions := map[string]string{}
+	for _, d := range of {
+		dimensions[d.Name] = d.Value
+	}
+	k := key(namespace, name, dimensions)
+	return func(since, until time.Time) (float64, bool) { return m.statistic(statistic, k, since, until) }
 }
 
 func breaches(a template.Alarm, value float64) bool {

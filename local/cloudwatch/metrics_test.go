@@ -31,6 +31,47 @@ func TestLinesAreDataPoints(t *testing.T) {
 	}
 }
 
+// TestSilence has hours with webhooks, hours without, and hours in which nothing was
+// there to count them.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	query := func(id, metric, stat string) (q template.MetricQuery) {
+		q.ID = id
+		q.MetricStat.Metric.Namespace, q.MetricStat.Metric.MetricName = "N", metric
+		q.MetricStat.Period, q.MetricStat.Stat = 3600, stat
+		return q
+	}
+	silence := template.Alarm{
+		Metrics:           []template.MetricQuery{{ID: "e", Expression: "FILL(a, 0) + 0 * b"}, query("a", "Accepted", "Sum"), query("b", "Waiting", "Maximum")},
+		EvaluationPeriods: 3, Threshold: 1, ComparisonOperator: "LessThanThreshold", TreatMissingData: "notBreaching",
+	}
+	var m Metrics
+	hours := func(of string, ago ...int) {
+		for _, n := range ago {
+			m.Add("N", of, nil, noon.Add(-time.Duration(n)*time.Hour-time.Minute), 1)
+		}
+	}
+	state := func(want, when string) {
+		t.Helper()
+		if got := m.State(silence, noon); got != want {
+			t.Errorf("%s: %s", when, got)
+		}
+	}
+	state(Quiet, "nothing is there")
+	hours("Waiting", 0, 1)
+	state(Quiet, "a stack of two hours")
+	hours("Waiting", 2, 3)
+	state(Ringing, "three hours without a webhook")
+	hours("Accepted", 3)
+	state(Ringing, "four hours ago there was one")
+	hours("Accepted", 1)
+	state(Quiet, "two hours ago there was one")
+	silence.Metrics[0].Expression = "FILL(a, 0) / b"
+	state(Quiet, "an expression that nobody knows")
+	silence.TreatMissingData = ""
+	state(Unknown, "an expression that nobody knows has no data")
+}
+
 func TestAlarms(t *testing.T) {
 	t.Parallel()
 	alarm := func(change func(*template.Alarm)) template.Alarm {

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -49,11 +50,19 @@ func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string)
 	return nil
 }
 
+const veryfiBaseURL = "VERYFI_BASE_URL"
+
+// veryfi returns where the functions find Veryfi.
+func (s *Stack) veryfi() string { return cmp.Or(s.options.FrontOfVeryfi, s.VeryfiURL) }
+
 func (s *Stack) newFunction(id string, settings template.Function, bootstraps map[string]string, concurrency int) *lambda.Function {
 	variables := settings.Environment
 	variables["AWS_ENDPOINT_URL"] = s.AWSURL
 	if s.options.FrontOfAWS != "" {
 		variables["AWS_ENDPOINT_URL"] = s.options.FrontOfAWS
+	}
+	if _, retrieves := variables[veryfiBaseURL]; retrieves {
+		variables[veryfiBaseURL] = s.veryfi() // the parameter takes https only
 	}
 	variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"] = accessKey, accessKey
 	maps.Copy(variables, s.options.Environment)

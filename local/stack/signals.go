@@ -35,7 +35,9 @@ func (s *Stack) described() (cloudformation.Stack, []template.Alarm, error) {
 		}
 		alarms = append(alarms, alarm)
 	}
-	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: s.template.Parameters(), Created: time.Now()}, alarms, nil
+	parameters := s.template.Parameters()
+	parameters["VeryfiBaseUrl"] = s.veryfi()
+	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: parameters, Created: time.Now()}, alarms, nil
 }
 
 // mapping returns what Lambda tells of the event source mapping.
@@ -111,11 +113,8 @@ func (s *Stack) watchQueues() {
 	})
 	go func() {
 		defer close(ended)
-		waitingSince := map[string]time.Time{}
 		for ctx.Err() == nil {
-			for queue, url := range map[string]string{documentQueue: s.QueueURL, deadLetterQueue: s.DeadLetterQueueURL} {
-				s.watchQueue(ctx, queue, url, waitingSince)
-			}
+			s.measureQueues(ctx)
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
@@ -124,9 +123,26 @@ func (s *Stack) watchQueues() {
 	}()
 }
 
-// watchQueue measures a queue. How old the oldest message is, ElasticMQ does not
+// measuring has the queues measured before a question about alarms, so that the answer
+// does not depend on when it was asked.
+func (s *Stack) measuring(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.measureQueues(r.Context())
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Stack) measureQueues(ctx context.Context) {
+	s.measured.Lock()
+	defer s.measured.Unlock()
+	for queue, url := range map[string]string{documentQueue: s.QueueURL, deadLetterQueue: s.DeadLetterQueueURL} {
+		s.measureQueue(ctx, queue, url)
+	}
+}
+
+// measureQueue measures a queue. How old the oldest message is, ElasticMQ does not
 // tell: at most as old as the time since the queue was seen empty.
-func (s *Stack) watchQueue(ctx context.Context, queue, url string, waitingSince map[string]time.Time) {
+func (s *Stack) measureQueue(ctx context.Context, queue, url string) {
 	out, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	if err != nil {
 		return // the next second comes
@@ -137,10 +153,10 @@ func (s *Stack) watchQueue(ctx context.Context, queue, url string, waitingSince 
 	}
 	visible, _ := strconv.ParseFloat(out.Attributes["ApproximateNumberOfMessages"], 64)
 	hidden, _ := strconv.ParseFloat(out.Attributes["ApproximateNumberOfMessagesNotVisible"], 64)
-	if since, waiting := waitingSince[queue]; visible == 0 {
-		delete(waitingSince, queue)
+	if since, waiting := s.waitingSince[queue]; visible == 0 {
+		delete(s.waitingSince, queue)
 	} else if !waiting {
-		waitingSince[queue] = now
+		s.waitingSince[queue] = now
 	} else {
 		add("ApproximateAgeOfOldestMessage", now.Sub(since).Seconds())
 	}

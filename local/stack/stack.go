@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -77,6 +78,9 @@ type Stack struct {
 	logs     *cloudwatch.Logs
 	api      *lambda.API
 
+	measured     sync.Mutex
+	waitingSince map[string]time.Time // by queue, those that were not empty when they were measured
+
 	mu       sync.Mutex
 	cleanups []func()
 	poller   *poller.Poller
@@ -102,7 +106,7 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 	if options.Progress == nil {
 		options.Progress = func(string) {}
 	}
-	s := &Stack{options: options, Metrics: &cloudwatch.Metrics{}, logs: &cloudwatch.Logs{}}
+	s := &Stack{options: options, Metrics: &cloudwatch.Metrics{}, logs: &cloudwatch.Logs{}, waitingSince: map[string]time.Time{}}
 	s.api = &lambda.API{Functions: map[string]*lambda.Function{}, Mapping: s.mapping}
 	if err := s.start(ctx); err != nil {
 		s.Stop()

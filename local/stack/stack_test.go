@@ -169,7 +169,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 func TestTemplateWithoutAResourceIsNamed(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "template.yaml"), []byte("Parameters: {VeryfiBaseUrl: {Type: String}}\nResources: {}"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "template.yaml"), []byte("Resources: {}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Start(t.Context(), Options{Root: folder})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -38,12 +37,10 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.startVeryfi(); err != nil {
 		return err
 	}
-	parameters := map[string]string{"VeryfiBaseUrl": s.VeryfiURL}
-	if s.options.FrontOfVeryfi != "" {
-		parameters["VeryfiBaseUrl"] = s.options.FrontOfVeryfi
+	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), s.options.Parameters); err != nil {
+		return err
 	}
-	maps.Copy(parameters, s.options.Parameters)
-	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), parameters); err != nil {
+	if err := s.template.Check(); err != nil {
 		return err
 	}
 	s.AWSURL = "http://" + aws.Addr().String()
@@ -174,12 +171,12 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		endpoint.SecretsManager: s.Secrets,
 		endpoint.Logs:           s.logs,
 		endpoint.CloudFormation: stack,
-		endpoint.CloudWatch:     &cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms},
+		endpoint.CloudWatch:     s.measuring(&cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms}),
 		endpoint.Lambda:         s.api,
 		endpoint.SNS:            s.topic(),
 	})
-	s.serve(listener, s.AWS)
 	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: keys(accessKey)})
 	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &started.dynamodb.Endpoint, Credentials: keys(started.dynamodb.AccessKey)})
+	s.serve(listener, s.AWS)
 	return nil
 }

@@ -102,16 +102,28 @@ func (r resolver) reference(function, name string) (any, error) {
 
 var placeholder = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
 
-// sub replaces ${Name} and ${Name.Attribute}; ${!Name} is the text ${Name}.
+// sub replaces ${Name} and ${Name.Attribute}; ${!Name} is the text ${Name}. The text
+// may have names of its own, in a mapping behind it.
 func (r resolver) sub(node *yaml.Node) (any, error) {
+	var own map[string]any
+	if node.Kind == yaml.SequenceNode && len(node.Content) == 2 {
+		var err error
+		if own, err = r.members(node.Content[1], nil); err != nil {
+			return nil, err
+		}
+		node = node.Content[0]
+	}
 	if node.Kind != yaml.ScalarNode {
-		return nil, fmt.Errorf("the local stack knows !Sub of a text only (line %d)", node.Line)
+		return nil, fmt.Errorf("!Sub needs a text (line %d)", node.Line)
 	}
 	var failed []error
 	text := placeholder.ReplaceAllStringFunc(node.Value, func(match string) string {
 		groups := placeholder.FindStringSubmatch(match)
 		if groups[1] == "!" {
 			return "${" + groups[2] + "}"
+		}
+		if value, ok := own[groups[2]]; ok {
+			return fmt.Sprint(value)
 		}
 		value, err := r.ref(groups[2])
 		if err != nil {

@@ -23,24 +23,27 @@ type Queue struct {
 	// received MaxReceiveCount times, "" without redrive.
 	DeadLetterQueue string
 	MaxReceiveCount int
+	MaximumSize     int // of a message, in bytes
 }
 
 // Queue returns the settings of a queue. What the template leaves out is as SQS
-// has it: 30 s and 4 days.
+// has it: 30 s, 4 days and 1 MiB.
 func (t *Template) Queue(id string) (Queue, error) {
 	properties := struct {
 		VisibilityTimeout, MessageRetentionPeriod int64
+		MaximumMessageSize                        int
 		RedrivePolicy                             struct {
 			DeadLetterTargetArn string `json:"deadLetterTargetArn"`
 			MaxReceiveCount     int    `json:"maxReceiveCount"`
 		}
-	}{VisibilityTimeout: 30, MessageRetentionPeriod: 345600}
-	err := t.properties(id, queueType, t.Names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy")
+	}{VisibilityTimeout: 30, MessageRetentionPeriod: 345600, MaximumMessageSize: 1 << 20}
+	err := t.properties(id, queueType, t.Names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "MaximumMessageSize", "RedrivePolicy")
 	return Queue{
 		VisibilityTimeout: time.Duration(properties.VisibilityTimeout) * time.Second,
 		Retention:         time.Duration(properties.MessageRetentionPeriod) * time.Second,
 		DeadLetterQueue:   properties.RedrivePolicy.DeadLetterTargetArn,
 		MaxReceiveCount:   properties.RedrivePolicy.MaxReceiveCount,
+		MaximumSize:       properties.MaximumMessageSize,
 	}, err
 }
 
@@ -179,7 +182,8 @@ func (t *Template) Dashboard(id string, references References) (string, error) {
 	return properties.DashboardBody, err
 }
 
-// An Alarm is a CloudWatch alarm on one metric, named as in CloudFormation.
+// An Alarm is a CloudWatch alarm, named as in CloudFormation: on one metric, or on an
+// expression over Metrics.
 type Alarm struct {
 	AlarmName, AlarmDescription string
 	Namespace, MetricName       string
@@ -192,6 +196,21 @@ type Alarm struct {
 	ComparisonOperator          string
 	TreatMissingData            string
 	AlarmActions, OKActions     []string
+	Metrics                     []MetricQuery
+}
+
+// A MetricQuery is a metric that an expression has by its id, or the expression.
+type MetricQuery struct {
+	ID         string `json:"Id"`
+	Expression string
+	MetricStat struct {
+		Metric struct {
+			Namespace, MetricName string
+			Dimensions            []Dimension
+		}
+		Period int
+		Stat   string
+	}
 }
 
 // A Dimension tells the metrics of one name apart.
@@ -223,7 +242,7 @@ func (t *Template) Alarms() []string {
 func (t *Template) Alarm(id string, references References) (Alarm, error) {
 	var alarm Alarm
 	err := t.properties(id, alarmType, references, &alarm, "AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic",
-		"Period", "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "AlarmActions", "OKActions")
+		"Period", "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "AlarmActions", "OKActions", "Metrics")
 	return alarm, err
 }
 

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -24,6 +26,7 @@ type References map[string]string
 
 // A Template is a parsed template.yaml.
 type Template struct {
+	declared   map[string]Parameter
 	parameters map[string]any
 	conditions map[string]yaml.Node
 	globals    *yaml.Node
@@ -39,6 +42,41 @@ type resource struct {
 	Type       string    `yaml:"Type"`
 	Condition  string    `yaml:"Condition"`
 	Properties yaml.Node `yaml:"Properties"`
+}
+
+// A Parameter is one of CloudFormation's, with what limits its values.
+type Parameter struct {
+	Type                  string   `yaml:"Type"`
+	Description           string   `yaml:"Description"`
+	Default               *string  `yaml:"Default"`
+	AllowedValues         []string `yaml:"AllowedValues"`
+	AllowedPattern        *string  `yaml:"AllowedPattern"`
+	ConstraintDescription string   `yaml:"ConstraintDescription"`
+}
+
+var number = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// Takes reports whether CloudFormation takes a value. A pattern must match the whole
+// of it ("CloudFormation template Parameters syntax").
+func (p Parameter) Takes(value string) bool {
+	if p.AllowedValues != nil && !slices.Contains(p.AllowedValues, value) {
+		return false
+	}
+	if p.AllowedPattern == nil {
+		return true
+	}
+	pattern, err := regexp.Compile(`^(?:` + *p.AllowedPattern + `)$`)
+	return err == nil && pattern.MatchString(value)
+}
+
+// Check returns an error when CloudFormation refuses the value of a parameter.
+func (t *Template) Check() error {
+	for _, name := range slices.Sorted(maps.Keys(t.declared)) {
+		if value := fmt.Sprint(t.parameters[name]); !t.declared[name].Takes(value) {
+			return fmt.Errorf("the parameter %s does not take %q", name, value)
+		}
+	}
+	return nil
 }
 
 // Read reads the file at path. The values given replace the defaults of the
@@ -58,10 +96,7 @@ func Read(path string, values map[string]string) (*Template, error) {
 // Parse is Read of a template's text.
 func Parse(text []byte, values map[string]string) (*Template, error) {
 	var file struct {
-		Parameters map[string]struct {
-			Type    string  `yaml:"Type"`
-			Default *string `yaml:"Default"`
-		} `yaml:"Parameters"`
+		Parameters map[string]Parameter `yaml:"Parameters"`
 		Conditions map[string]yaml.Node `yaml:"Conditions"`
 		Globals    struct {
 			Function yaml.Node `yaml:"Function"`
@@ -72,7 +107,7 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		return nil, err
 	}
-	t := &Template{parameters: map[string]any{}, conditions: file.Conditions, globals: &file.Globals.Function, resources: file.Resources, outputs: file.Outputs}
+	t := &Template{declared: file.Parameters, parameters: map[string]any{}, conditions: file.Conditions, globals: &file.Globals.Function, resources: file.Resources, outputs: file.Outputs}
 	for name, p := range file.Parameters {
 		value, given := values[name]
 		switch {
@@ -83,7 +118,7 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 			return nil, fmt.Errorf("the parameter %s has no default and no value", name)
 		}
 		t.parameters[name] = value
-		if p.Type == "Number" {
+		if number.MatchString(value) { // CloudFormation makes of a text the number that a property wants
 			t.parameters[name] = json.Number(value)
 		}
 	}
@@ -105,22 +140,14 @@ func (t *Template) properties(id, kind string, references References, into any, 
 	if resource.Type != kind {
 		return fmt.Errorf("the resource %s is an %s, not an %s", id, resource.Type, kind)
 	}
-	r := resolver{t, references}
 	if resource.Condition != "" {
-		if holds, err := r.condition(resource.Condition); err != nil || !holds {
+		if holds, err := (resolver{t, references}).condition(resource.Condition); err != nil || !holds {
 			return fmt.Errorf("the resource %s is missing: its condition %s does not hold", id, resource.Condition)
 		}
 	}
-	resolved, err := r.members(&resource.Properties, names)
+	resolved, err := t.resolved(resource, references, names)
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
-	}
-	if kind == functionType {
-		global, err := r.members(t.globals, names)
-		if err != nil {
-			return fmt.Errorf("Globals.Function: %w", err)
-		}
-		resolved = merge(global, resolved)
 	}
 	text, err := json.Marshal(resolved)
 	if err != nil {
@@ -132,6 +159,30 @@ func (t *Template) properties(id, kind string, references References, into any, 
 		return fmt.Errorf("%s: %w", id, err)
 	}
 	return nil
+}
+
+// Properties returns all properties of a resource as they are with the parameters'
+// values: maps, slices, strings, numbers.
+func (t *Template) Properties(id string, references References) (map[string]any, error) {
+	resource, ok := t.resources[id]
+	if !ok || !t.Has(id) {
+		return nil, fmt.Errorf("the resource %s is missing", id)
+	}
+	return t.resolved(resource, references, nil)
+}
+
+// resolved returns the properties that are named, or all.
+func (t *Template) resolved(of resource, references References, names []string) (map[string]any, error) {
+	r := resolver{t, references}
+	resolved, err := r.members(&of.Properties, names)
+	if err != nil || of.Type != functionType {
+		return resolved, err
+	}
+	global, err := r.members(t.globals, names)
+	if err != nil {
+		return nil, fmt.Errorf("Globals.Function: %w", err)
+	}
+	return merge(global, resolved), nil
 }
 
 // merge puts own over global, map by map, as SAM does.

@@ -12,7 +12,8 @@ const sample = `
 Parameters:
   Rate: {Type: Number, Default: 11.50}
   Concurrency: {Type: Number, Default: 5}
-  Base: {Type: String, Default: https://example.com}
+  Base: {Type: String, Default: https://example.com, AllowedPattern: "https://[a-z.]+|"}
+  Size: {Type: String, Default: small, AllowedValues: [small, large]}
   Endpoint: {Type: String, Default: ""}
 Conditions:
   Local: !Not [!Equals [!Ref Endpoint, ""]]
@@ -26,6 +27,7 @@ Resources:
     Type: AWS::SQS::Queue
     Properties:
       VisibilityTimeout: 360
+      MaximumMessageSize: 1024
       RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 60}
   Dead:
     Type: AWS::SQS::Queue
@@ -55,6 +57,7 @@ Resources:
           BASE: !Ref Base
           RATE: !Ref Rate
           COUNT: 60
+          OWN: !Sub ["${Base} ${Word} ${Work}", {Word: !Sub "${Rate}!"}]
           LOCAL: !If [Local, !Ref Endpoint, !Ref AWS::NoValue]
           DEPLOYED: !If [Deployed, "yes", "no"]
       Events:
@@ -92,8 +95,8 @@ func TestQueueSettings(t *testing.T) {
 	t.Parallel()
 	template := read(t, nil)
 	for id, want := range map[string]Queue{
-		"Work": {VisibilityTimeout: 360 * time.Second, Retention: 96 * time.Hour, DeadLetterQueue: "Dead", MaxReceiveCount: 60},
-		"Dead": {VisibilityTimeout: 30 * time.Second, Retention: 336 * time.Hour},
+		"Work": {VisibilityTimeout: 360 * time.Second, Retention: 96 * time.Hour, DeadLetterQueue: "Dead", MaxReceiveCount: 60, MaximumSize: 1024},
+		"Dead": {VisibilityTimeout: 30 * time.Second, Retention: 336 * time.Hour, MaximumSize: 1 << 20},
 	} {
 		if got, err := template.Queue(id); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v", id, got, err)
@@ -123,7 +126,7 @@ func TestFunctionSettings(t *testing.T) {
 	}
 	want := map[string]string{
 		"QUEUE_URL": "http://q", "QUEUE_ARN": "arn:q/us-east-1/${kept}", "BASE": "https://example.com", "RATE": "11.50", "COUNT": "60",
-		"DEPLOYED": "yes", "EVERYWHERE": "yes",
+		"OWN": "https://example.com 11.50! http://q", "DEPLOYED": "yes", "EVERYWHERE": "yes",
 	}
 	if !maps.Equal(front.Environment, want) {
 		t.Errorf("variables are %v\nwant %v", front.Environment, want)
@@ -156,18 +159,32 @@ func TestValuesReplaceDefaults(t *testing.T) {
 	if _, err := template.Queue("Sometimes"); err != nil {
 		t.Error(err)
 	}
+	if properties, err := template.Properties("Work", References{"Dead.Arn": "arn:d"}); err != nil || properties["RedrivePolicy"].(map[string]any)["deadLetterTargetArn"] != "arn:d" {
+		t.Errorf("properties are %v, %v", properties, err)
+	}
+}
+
+func TestValuesThatCloudFormationRefusesAreRefused(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{"Base=https://x": true, "Base=": true, "Base=http://x": false, "Base=https://x/": false, "Base=x https://x": false, "Size=large": true, "Size=huge": false} {
+		name, value, _ := strings.Cut(value, "=")
+		if err := read(t, map[string]string{name: value}).Check(); (err == nil) != want {
+			t.Errorf("%s=%q: %v", name, value, err)
+		}
+	}
 }
 
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	t.Parallel()
 	template := read(t, nil)
 	for want, call := range map[string]func() error{
-		"Nowhere":   func() error { _, err := template.Queue("Nowhere"); return err },
-		"Sometimes": func() error { _, err := template.Queue("Sometimes"); return err },
-		"Rows":      func() error { _, err := template.Queue("Rows"); return err },
-		"!Ref Gone": func() error { _, err := template.Function("Lost", references); return err },
-		"!Ref Work": func() error { _, err := template.Function("Front", nil); return err },
-		"Wrong":     func() error { _, err := Parse([]byte(sample), map[string]string{"Wrong": "x"}); return err },
+		"Nowhere":            func() error { _, err := template.Queue("Nowhere"); return err },
+		"Sometimes":          func() error { _, err := template.Queue("Sometimes"); return err },
+		"resource Sometimes": func() error { _, err := template.Properties("Sometimes", nil); return err },
+		"Rows":               func() error { _, err := template.Queue("Rows"); return err },
+		"!Ref Gone":          func() error { _, err := template.Function("Lost", references); return err },
+		"!Ref Work":          func() error { _, err := template.Function("Front", nil); return err },
+		"Wrong":              func() error { _, err := Parse([]byte(sample), map[string]string{"Wrong": "x"}); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, which does not name %s", err, want)

@@ -33,12 +33,13 @@ const (
 	current  = "AWSCURRENT"
 	previous = "AWSPREVIOUS"
 
-	// placeholder is what template.yaml writes for each value.
+	// placeholder stands for a value that is not known yet, in a secret that was made by
+	// hand. That of template.yaml has no version at all.
 	placeholder = "unset"
 )
 
-// ErrNotFilled means that the secret still has the values that the template
-// writes.
+// ErrNotFilled means that the secret has no value yet, or none of those that are
+// needed.
 var ErrNotFilled = errors.New("the secret is not filled: put the four values from Veryfi's Settings > Keys into it, as README says")
 
 // Credentials are the four values of a Veryfi profile. A value that is not filled
@@ -221,6 +222,9 @@ var ErrForm = errors.New(`it is not JSON of the form {"client_id": "…", "clien
 // version reads one version of the secret. An error never holds any of it.
 func (s *Source) version(ctx context.Context, stage string) (*Credentials, error) {
 	out, err := s.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.id, VersionStage: &stage})
+	if stage == current && isWithoutValue(err) {
+		return &Credentials{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +234,13 @@ func (s *Source) version(ctx context.Context, stage string) (*Credentials, error
 	}
 	c = c.Trimmed()
 	return &c, nil
+}
+
+// isWithoutValue reports whether the secret is there and nobody has written a value
+// yet. Secrets Manager has one error for that and for no secret, with two texts.
+func isWithoutValue(err error) bool {
+	missing, ok := errors.AsType[*types.ResourceNotFoundException](err)
+	return ok && strings.Contains(missing.ErrorMessage(), "staging label: "+current)
 }
 
 // Trimmed returns the credentials with placeholders and the spaces that pasting

@@ -24,7 +24,7 @@ const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:VeryfiSecre
 // A manager is Secrets Manager in memory, with one secret.
 type manager struct {
 	mu       sync.Mutex
-	current  string // the secret's text
+	current  string // the secret's text; "no value" when there is no version
 	previous string // empty when there is no such version
 	down     error
 	// previousDown makes the previous version alone unreadable.
@@ -65,6 +65,8 @@ func (m *manager) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecr
 		return nil, fmt.Errorf("there is no secret %s", aws.ToString(in.SecretId))
 	case m.down != nil:
 		return nil, m.down
+	case stage == "AWSCURRENT" && m.current == noValue:
+		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret value for staging label: AWSCURRENT")}
 	case stage == "AWSCURRENT":
 		return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(m.current)}, nil
 	case stage != "AWSPREVIOUS":
@@ -89,6 +91,8 @@ func filled(word string) string {
 func credentials(word string) Credentials {
 	return Credentials{ClientID: "id-" + word, ClientSecret: "secret-" + word, Username: "user-" + word, APIKey: "key-" + word}
 }
+
+const noValue = "no value"
 
 const unset = `{"client_id":"unset","client_secret":"unset","username":"unset","api_key":"unset"}`
 
@@ -179,6 +183,7 @@ func TestSecretsManagerThatIsDownIsNotHammered(t *testing.T) {
 	for name, m := range map[string]*manager{
 		"never read": {down: errDown},
 		"not filled": {current: unset},
+		"no value":   {current: noValue},
 		"malformed":  {current: "not JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -482,20 +487,34 @@ func TestSpacesThatPastingBringsAreNotPartOfAValue(t *testing.T) {
 
 func TestSecretIsSeenSoonAfterItIsFilled(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: unset}
-	inBubble(t, m, func(t *testing.T, s *Source) {
-		if err := get(t, s).Verifies(); !errors.Is(err, ErrNotFilled) {
-			t.Fatalf("got %v", err)
-		}
-		m.set(func(m *manager) { m.current, m.previous = filled("a"), unset })
-		time.Sleep(999 * time.Millisecond)
-		if get(t, s).Verifies() == nil || m.reads != 1 {
-			t.Error("it is read all the time")
-		}
-		time.Sleep(time.Millisecond)
-		got := get(t, s)
-		if got.Verifies() != nil || got.Retrieves() != nil || !verifies(t, got, "secret-a") || verifies(t, got, "unset") {
-			t.Error("the filled secret is not seen")
+	for before, previous := range map[string]string{noValue: "", unset: unset} {
+		m := &manager{current: before}
+		inBubble(t, m, func(t *testing.T, s *Source) {
+			if err := get(t, s).Verifies(); !errors.Is(err, ErrNotFilled) {
+				t.Fatalf("%s: %v", before, err)
+			}
+			m.set(func(m *manager) { m.current, m.previous = filled("a"), previous })
+			time.Sleep(999 * time.Millisecond)
+			if get(t, s).Verifies() == nil || m.reads != 1 {
+				t.Errorf("%s: it is read all the time", before)
+			}
+			time.Sleep(time.Millisecond)
+			got := get(t, s)
+			if got.Verifies() != nil || got.Retrieves() != nil || !verifies(t, got, "secret-a") || verifies(t, got, "unset") || verifies(t, got, "") {
+				t.Errorf("%s: the filled secret is not seen", before)
+			}
+		})
+	}
+}
+
+// TestNoSecretIsNotOneWithoutValue has another cause: the secret is gone, or its name is
+// wrong.
+func TestNoSecretIsNotOneWithoutValue(t *testing.T) {
+	t.Parallel()
+	gone := &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret.")}
+	inBubble(t, &manager{down: gone}, func(t *testing.T, s *Source) {
+		if got, err := s.Get(t.Context()); got != nil || !errors.Is(err, gone) || errors.Is(err, ErrNotFilled) {
+			t.Errorf("got %v, %v", got, err)
 		}
 	})
 }
