@@ -109,6 +109,14 @@ func get(t *testing.T, s *Source) *Secret {
 	return got
 }
 
+// getNext returns the secret that the reading brings which a first question sets off.
+func getNext(t *testing.T, s *Source) *Secret {
+	t.Helper()
+	get(t, s)
+	synctest.Wait()
+	return get(t, s)
+}
+
 // verifies says whether the secret's keys take a webhook that a client secret has
 // signed.
 func verifies(t *testing.T, s *Secret, clientSecret string) bool {
@@ -141,7 +149,7 @@ func TestSecretIsKeptForFiveMinutes(t *testing.T) {
 		}
 		m.set(func(m *manager) { m.current = filled("b") })
 		time.Sleep(20 * time.Second)
-		if got := get(t, s); got.Credentials != credentials("b") || m.reads != 2 {
+		if got := getNext(t, s); got.Credentials != credentials("b") || m.reads != 2 {
 			t.Errorf("an old secret after %d readings", m.reads)
 		}
 	})
@@ -164,10 +172,10 @@ func TestSecretServesOnWhileSecretsManagerIsDown(t *testing.T) {
 				t.Fatalf("the secret was lost: %v", err)
 			}
 		}
-		// Back up, it is seen without delay.
+		// Back up, it is seen soon.
 		m.set(func(m *manager) { m.down, m.current, m.previous = nil, filled("c"), filled("b") })
-		time.Sleep(time.Second)
-		if got := get(t, s); got.Credentials != credentials("c") {
+		time.Sleep(10 * time.Second)
+		if got := getNext(t, s); got.Credentials != credentials("c") {
 			t.Error("the new secret is not seen")
 		}
 	})
@@ -318,6 +326,7 @@ func TestReloadThatFailsKeepsTheSecret(t *testing.T) {
 			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
 				t.Errorf("the secret was lost: %v", err)
 			}
+			synctest.Wait()
 		}
 		if m.reads != 4 {
 			t.Errorf("%d readings", m.reads)
@@ -398,7 +407,7 @@ func TestPreviousVersionThatIsTheSameIsOneKey(t *testing.T) {
 	})
 }
 
-func TestStageThatIsTakenAwayVerifiesForFiveMinutesAtMost(t *testing.T) {
+func TestStageThatIsTakenAwayVerifiesForFiveMinutes(t *testing.T) {
 	t.Parallel()
 	m := &manager{current: filled("b"), previous: filled("a")}
 	inBubble(t, m, func(t *testing.T, s *Source) {
@@ -407,7 +416,7 @@ func TestStageThatIsTakenAwayVerifiesForFiveMinutesAtMost(t *testing.T) {
 		}
 		m.set(func(m *manager) { m.previous = "" })
 		time.Sleep(5 * time.Minute)
-		if verifies(t, get(t, s), "secret-a") {
+		if verifies(t, getNext(t, s), "secret-a") {
 			t.Error("it verifies for ever")
 		}
 	})
@@ -421,8 +430,8 @@ func TestPreviousVersionIsReadAgainWhereItWasUnavailable(t *testing.T) {
 	inBubble(t, m, func(t *testing.T, s *Source) {
 		get(t, s)
 		m.set(func(m *manager) { m.previousDown = nil })
-		time.Sleep(time.Second)
-		if !verifies(t, get(t, s), "secret-a") {
+		time.Sleep(10 * time.Second)
+		if !verifies(t, getNext(t, s), "secret-a") {
 			t.Error("the previous version is not read")
 		}
 	})
@@ -667,4 +676,182 @@ func TestNobodyWaitsForAnothersReadingPastTheirTime(t *testing.T) {
 			t.Errorf("%d readings", m.reads)
 		}
 	})
+}
+
+func TestSecretServesWithoutWaitingWhileSecretsManagerHangs(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.took = time.Hour })
+		time.Sleep(maxAge)
+		start := time.Now()
+		for range 12 {
+			if got := get(t, s); got.Credentials != credentials("a") {
+				t.Error("other credentials")
+			}
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("12 webhooks waited %v", took)
+		}
+		// One reading at a time, and once in ten seconds.
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			get(t, s)
+		}
+		if m.reads < 7 || m.reads > 8 {
+			t.Errorf("%d readings in a minute", m.reads-1)
+		}
+		// A rotation meanwhile is seen once Secrets Manager answers.
+		m.set(func(m *manager) { m.took, m.current, m.previous = 0, filled("b"), filled("a") })
+		time.Sleep(reloadInterval)
+		if got := getNext(t, s); got.Credentials != credentials("b") || !verifies(t, got, "secret-a") {
+			t.Error("the rotation is not seen")
+		}
+	})
+}
+
+// TestMismatchWaitsForOneReadingThatFails says what wrong signatures cost while Secrets
+// Manager hangs, and that a rotation still gets its chance.
+func TestMismatchWaitsForOneReadingThatFails(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.took = time.Hour })
+		start := time.Now()
+		s.Reload(t.Context())
+		if took := time.Since(start); took != readTimeout {
+			t.Errorf("the first one waited %v", took)
+		}
+		waited := time.Duration(0)
+		for range 60 {
+			time.Sleep(time.Second)
+			start := time.Now()
+			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
+				t.Errorf("the secret was lost: %v", err)
+			}
+			waited += time.Since(start)
+		}
+		if waited != 0 || m.reads > 9 {
+			t.Errorf("the others waited %v, for %d readings", waited, m.reads)
+		}
+		m.set(func(m *manager) { m.took, m.current, m.previous = 50*time.Millisecond, filled("b"), filled("a") })
+		time.Sleep(2 * reloadInterval)
+		s.Reload(t.Context())
+		time.Sleep(time.Second)
+		if got, _ := s.Reload(t.Context()); got.Credentials != credentials("b") {
+			t.Error("the rotation is not seen")
+		}
+		m.set(func(m *manager) { m.current, m.previous = filled("c"), filled("b") })
+		time.Sleep(reloadInterval)
+		if got, _ := s.Reload(t.Context()); got.Credentials != credentials("c") {
+			t.Error("a mismatch does not wait for a reading, though they succeed again")
+		}
+	})
+}
+
+// TestRevokedSecretDoesNotOutliveAFreeze has hours pass on the wall clock alone.
+func TestRevokedSecretDoesNotOutliveAFreeze(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("b"), previous: filled("a")}
+	synctest.Test(t, func(t *testing.T) {
+		away := time.Duration(0)
+		s := New(m, arn, func() time.Time { return time.Now().Add(away) })
+		if !verifies(t, get(t, s), "secret-a") {
+			t.Fatal("the previous version does not verify")
+		}
+		m.set(func(m *manager) { m.previous, m.took = "", time.Second })
+		away = 6 * time.Minute
+		if start := time.Now(); !verifies(t, get(t, s), "secret-a") || time.Since(start) != 0 {
+			t.Error("a secret of six minutes is waited for")
+		}
+		away = 3 * time.Hour // while that reading is under way
+		start := time.Now()
+		if verifies(t, get(t, s), "secret-a") || time.Since(start) != 2*time.Second {
+			t.Errorf("after hours the old secret serves, or is waited for %v", time.Since(start))
+		}
+		time.Sleep(time.Minute)
+		m.set(func(m *manager) { m.took = time.Hour })
+		away = 6 * time.Hour
+		start = time.Now()
+		for range 12 {
+			get(t, s)
+		}
+		if time.Since(start) != readTimeout {
+			t.Errorf("while Secrets Manager hangs, 12 webhooks wait %v", time.Since(start))
+		}
+	})
+}
+
+// TestTimesAreThoseOfTheWallClock looks at what is compared: no program can make its
+// monotonic clock stand still, as a freeze does.
+func TestTimesAreThoseOfTheWallClock(t *testing.T) {
+	t.Parallel()
+	s := New(&manager{current: filled("a")}, arn, time.Now)
+	get(t, s)
+	s.Reload(t.Context())
+	for name, at := range map[string]time.Time{"tried": s.tried, "nextRead": s.nextRead, "nextReload": s.nextReload} {
+		if at.IsZero() || strings.Contains(at.String(), " m=") {
+			t.Errorf("%s is %v", name, at)
+		}
+	}
+}
+
+// TestReadingThatWasFrozenIsNotUsed has one end after a later one, with what was current
+// before.
+func TestReadingThatWasFrozenIsNotUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		away := time.Duration(0)
+		thaw := make(chan struct{})
+		old := &manager{current: filled("a")}
+		m := &manager{current: filled("b")}
+		calls := 0
+		s := New(client(func(ctx context.Context, in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error) {
+			if calls++; calls == 1 {
+				<-thaw // longer than its own time-out
+				return old.GetSecretValue(context.WithoutCancel(ctx), in)
+			}
+			return m.GetSecretValue(ctx, in)
+		}), arn, func() time.Time { return time.Now().Add(away) })
+		go s.Get(t.Context())
+		synctest.Wait()
+		away = time.Hour
+		if get(t, s).Credentials != credentials("b") {
+			t.Error("a new reading is not begun")
+		}
+		close(thaw)
+		synctest.Wait()
+		if get(t, s).Credentials != credentials("b") {
+			t.Error("what a frozen reading brings is used")
+		}
+	})
+}
+
+type client func(context.Context, *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error)
+
+func (c client) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return c(ctx, in)
+}
+
+func TestSameKeys(t *testing.T) {
+	t.Parallel()
+	a, b := credentials("a"), credentials("b")
+	same := newSecret(a, &b)
+	for name, test := range map[string]struct {
+		other *Secret
+		want  bool
+	}{
+		"the same":         {newSecret(a, &b), true},
+		"another user":     {newSecret(Credentials{ClientSecret: a.ClientSecret}, &b), true},
+		"no previous":      {newSecret(a, nil), false},
+		"another previous": {newSecret(a, &Credentials{ClientSecret: "c"}), false},
+		"rotated":          {newSecret(b, &a), false},
+		"not filled":       {newSecret(Credentials{}, nil), false},
+	} {
+		if same.HasKeysOf(test.other) != test.want || test.other.HasKeysOf(same) != test.want {
+			t.Errorf("%s: not %v", name, test.want)
+		}
+	}
 }

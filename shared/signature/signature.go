@@ -326,16 +326,31 @@ func NewKey(clientSecret string) *Key {
 	return &Key{mac: hmac.New(sha256.New, []byte(clientSecret))}
 }
 
-// signed reports, in constant time, whether want is the digest of text.
-func (k *Key) signed(text []byte, want *digest) bool {
+// Equal reports whether both keys verify the same.
+func (k *Key) Equal(other *Key) bool {
+	return k.digest(nil) == other.digest(nil)
+}
+
+// digest returns the digest of text, zeros for the key of an empty secret.
+func (k *Key) digest(text []byte) (d digest) {
 	if k.mac == nil {
-		return false
+		return d
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.mac.Reset()
 	k.mac.Write(text)
-	return hmac.Equal(k.mac.Sum(k.sum[:0]), want[:])
+	k.mac.Sum(k.sum[:0])
+	return k.sum
+}
+
+// signed reports, in constant time, whether want is the digest of text.
+func (k *Key) signed(text []byte, want *digest) bool {
+	if k.mac == nil {
+		return false
+	}
+	sum := k.digest(text)
+	return hmac.Equal(sum[:], want[:])
 }
 
 // Text returns what Python prints for a JSON value: the text that Veryfi signs
