@@ -34,6 +34,12 @@ type manager struct {
 	previousReads int
 }
 
+func (m *manager) readings() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reads
+}
+
 func (m *manager) set(change func(*manager)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -144,13 +150,13 @@ func TestSecretIsKeptForFiveMinutes(t *testing.T) {
 			}
 			time.Sleep(2900 * time.Millisecond) // 4 min 50 s in all
 		}
-		if m.reads != 1 || m.previousReads != 1 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() != 1 || m.previousReads != 1 {
+			t.Errorf("%d readings", m.readings())
 		}
 		m.set(func(m *manager) { m.current = filled("b") })
 		time.Sleep(20 * time.Second)
-		if got := getNext(t, s); got.Credentials != credentials("b") || m.reads != 2 {
-			t.Errorf("an old secret after %d readings", m.reads)
+		if got := getNext(t, s); got.Credentials != credentials("b") || m.readings() != 2 {
+			t.Errorf("an old secret after %d readings", m.readings())
 		}
 	})
 }
@@ -196,8 +202,8 @@ func TestSecretsManagerThatIsDownIsNotHammered(t *testing.T) {
 					s.Get(t.Context())
 					time.Sleep(10 * time.Millisecond)
 				}
-				if m.reads < 9 || m.reads > 11 {
-					t.Errorf("%d readings in 10 seconds", m.reads)
+				if m.readings() < 9 || m.readings() > 11 {
+					t.Errorf("%d readings in 10 seconds", m.readings())
 				}
 			})
 		})
@@ -275,15 +281,15 @@ func TestReloadReadsAtMostOnceInTenSeconds(t *testing.T) {
 			get(t, s)
 			time.Sleep(7 * time.Millisecond)
 		}
-		if m.reads != 6 {
-			t.Errorf("%d readings in a minute", m.reads)
+		if m.readings() != 6 {
+			t.Errorf("%d readings in a minute", m.readings())
 		}
 		for range 20 { // it is no right that can be saved up
 			time.Sleep(time.Millisecond)
 			s.Reload(t.Context())
 		}
-		if m.reads > 7 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() > 7 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
 }
@@ -306,8 +312,8 @@ func TestReloadsSideBySideReadOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if m.reads != 2 {
-		t.Errorf("%d readings", m.reads)
+	if m.readings() != 2 {
+		t.Errorf("%d readings", m.readings())
 	}
 }
 
@@ -328,8 +334,8 @@ func TestReloadThatFailsKeepsTheSecret(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		if m.reads != 4 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() != 4 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
 }
@@ -385,7 +391,7 @@ func TestPreviousVersionOfNoUseIsNotAskedForAllTheTime(t *testing.T) {
 				get(t, s)
 				time.Sleep(time.Second)
 			}
-			if m.reads != 1 || m.previousReads != 1 {
+			if m.readings() != 1 || m.previousReads != 1 {
 				t.Errorf("%q: read %d times", previous, m.previousReads)
 			}
 			// Nor does it stand in the way of a rotation.
@@ -498,7 +504,7 @@ func TestSecretIsSeenSoonAfterItIsFilled(t *testing.T) {
 		}
 		m.set(func(m *manager) { m.current, m.previous = filled("a"), unset })
 		time.Sleep(999 * time.Millisecond)
-		if get(t, s).Verifies() == nil || m.reads != 1 {
+		if get(t, s).Verifies() == nil || m.readings() != 1 {
 			t.Error("it is read all the time")
 		}
 		time.Sleep(time.Millisecond)
@@ -582,8 +588,8 @@ func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
 		t.Parallel()
 		for _, names := range [][]string{nil, all, all[:1]} {
 			s, m, err := configured(t, id, names...)
-			if err != nil || get(t, s).Credentials != credentials("a") || m.reads != 1 {
-				t.Errorf("with %v: %d readings, %v", names, m.reads, err)
+			if err != nil || get(t, s).Credentials != credentials("a") || m.readings() != 1 {
+				t.Errorf("with %v: %d readings, %v", names, m.readings(), err)
 			}
 		}
 	})
@@ -597,8 +603,8 @@ func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
 		if again, err := s.Reload(t.Context()); err != nil || again != got {
 			t.Errorf("Reload brings another one, %v", err)
 		}
-		if got.Credentials != credentials("e") || !verifies(t, got, "secret-e") || m.reads != 0 {
-			t.Errorf("%d readings", m.reads)
+		if got.Credentials != credentials("e") || !verifies(t, got, "secret-e") || m.readings() != 0 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
 	t.Run("one value alone", func(t *testing.T) {
@@ -672,8 +678,8 @@ func TestNobodyWaitsForAnothersReadingPastTheirTime(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		time.Sleep(2 * time.Second)
-		if m.reads != 1 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() != 1 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
 }
@@ -699,8 +705,8 @@ func TestSecretServesWithoutWaitingWhileSecretsManagerHangs(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			get(t, s)
 		}
-		if m.reads < 7 || m.reads > 8 {
-			t.Errorf("%d readings in a minute", m.reads-1)
+		if m.readings() < 7 || m.readings() > 8 {
+			t.Errorf("%d readings in a minute", m.readings()-1)
 		}
 		// A rotation meanwhile is seen once Secrets Manager answers.
 		m.set(func(m *manager) { m.took, m.current, m.previous = 0, filled("b"), filled("a") })
@@ -733,8 +739,8 @@ func TestMismatchWaitsForOneReadingThatFails(t *testing.T) {
 			}
 			waited += time.Since(start)
 		}
-		if waited != 0 || m.reads > 9 {
-			t.Errorf("the others waited %v, for %d readings", waited, m.reads)
+		if waited != 0 || m.readings() > 9 {
+			t.Errorf("the others waited %v, for %d readings", waited, m.readings())
 		}
 		m.set(func(m *manager) { m.took, m.current, m.previous = 50*time.Millisecond, filled("b"), filled("a") })
 		time.Sleep(2 * reloadInterval)
