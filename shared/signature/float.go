@@ -83,15 +83,17 @@ func isFast(digits, point int) bool {
 func (r *floatReader) decimal(token []byte) (digits []byte, point int) {
 	whole := -1
 	r.digits = r.digits[:0]
+scan:
 	for i, c := range token {
-		if c == '.' {
+		switch {
+		case c == '.':
 			whole = len(r.digits)
-		} else if c <= '9' {
+		case c <= '9':
 			r.digits = append(r.digits, c)
-		} else {
+		default:
 			exponent, _ := strconv.ParseInt(string(token[i+1:]), 10, 40) // the nearest one, if it has more bits
 			point = int(exponent)
-			break
+			break scan
 		}
 	}
 	if whole < 0 {

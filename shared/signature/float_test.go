@@ -29,11 +29,11 @@ func reference(token string) string {
 	case a != 0 && (a < 1e-4 || a >= 1e16):
 		return strconv.FormatFloat(f, 'e', -1, 64)
 	}
-	if s := strconv.FormatFloat(f, 'f', -1, 64); strings.Contains(s, ".") {
-		return s
-	} else {
-		return s + ".0"
+	s := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
 	}
+	return s
 }
 
 func checkFloat(t *testing.T, token string) {
