@@ -205,11 +205,11 @@ func (l *lambdaModel) name(function string) string {
 func (l *lambdaModel) post(ctx context.Context, body, signature, requestID string) int {
 	l.mu.Lock()
 	var e *webhookEnvironment
-	if last := len(l.idle) - 1; last >= 0 {
+	for last := len(l.idle) - 1; last >= 0 && (e == nil || e.isDead()); last-- { // what goes on beside may kill it
 		e, l.idle = l.idle[last], l.idle[:last]
 	}
 	l.mu.Unlock()
-	if e == nil {
+	if e == nil || e.isDead() {
 		sleep(ctx, coldStart)
 		e = &webhookEnvironment{environment: l.w.newEnvironment(l.name("webhook"))}
 		e.handler = e.webhook()
@@ -256,7 +256,7 @@ func (l *lambdaModel) poll(ctx context.Context, name string) {
 		if batch == nil {
 			return
 		}
-		if e == nil {
+		if e == nil || e.isDead() {
 			sleep(ctx, coldStart)
 			e = l.w.newEnvironment(l.name("processor"))
 			handler = e.processor()
