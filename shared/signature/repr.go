@@ -319,7 +319,7 @@ func (p *printer) string() bool {
 		i += size
 	}
 	q := quoteFor(apostrophe, quote)
-	p.text = append(p.text, q)
+	p.text = append(slices.Grow(p.text, 4*len(token)+2), q) // a byte is printed as four at most
 	for i := 0; i < len(token); {
 		r, size := rune(token[i]), 1
 		if r >= utf8.RuneSelf || r == '\\' {
