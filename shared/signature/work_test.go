@@ -188,20 +188,24 @@ func BenchmarkWorst(b *testing.B) {
 		}
 		return least.Seconds() / leastFlat.Seconds()
 	}
+	worst, name := 0., ""
+	look := func(body, what string) {
+		r := ratio(body)
+		for again := 0; r > worst && again < 5; again++ { // the machine may have been busy
+			r = min(r, ratio(body))
+		}
+		if r > worst {
+			worst, name = r, what
+		}
+	}
 	random := rand.New(rand.NewPCG(rand.Uint64(), 0))
 	for b.Loop() {
-		worst, name := 0., ""
 		for n, body := range worstBodies() {
-			if r := ratio(body); r > worst {
-				worst, name = r, n
-			}
+			look(body, n)
 		}
 		for range 200 {
 			s := randomShape(random.IntN)
-			body := s.body()
-			if r := ratio(body); r > worst {
-				worst, name = min(r, ratio(body)), fmt.Sprintf("%+q", []string{s.open, s.unit, s.shut})
-			}
+			look(s.body(), fmt.Sprintf("%+q", []string{s.open, s.unit, s.shut}))
 		}
 		b.Logf("the worst: %s", name)
 		b.ReportMetric(worst, "x-flat")
