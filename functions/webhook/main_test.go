@@ -1,9 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"veryfi-intake/shared/signature"
 )
 
 const clientSecret = "the client secret"
@@ -30,5 +41,57 @@ func TestMissingSettingIsNamed(t *testing.T) {
 	}
 	if _, err := newHandler(func(name string) string { return complete[name] }, slog.New(slog.DiscardHandler)); err != nil {
 		t.Errorf("complete: %v", err)
+	}
+}
+
+// TestEverySettingReachesTheHandler has the handler answer a webhook between an SQS and a
+// Secrets Manager that note what they are asked for.
+func TestEverySettingReachesTheHandler(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]string{}
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		if target := r.Header.Get("X-Amz-Target"); strings.Contains(target, "GetSecretValue") {
+			asked["secret"] = string(body)
+			fmt.Fprintf(w, `{"SecretString": %q}`, `{"client_id":"i","client_secret":"`+clientSecret+`","username":"u","api_key":"k"}`)
+		} else if target != "" {
+			asked["queue"] = string(body)
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"__type": "InvalidMessageContents"}`)
+		}
+	}))
+	defer aws.Close()
+	settings := map[string]string{
+		"QUEUE_URL": aws.URL + "/the-queue", "VERYFI_SECRET_ID": "the-secret", "STACK_NAME": "the-stack",
+		"AWS_ENDPOINT_URL": aws.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+	}
+	var logs bytes.Buffer
+	h, err := newHandler(func(name string) string { return settings[name] }, slog.New(slog.NewJSONHandler(&logs, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const data = `{"id": 7}`
+	signed, err := signature.Sign([]byte(data), clientSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := events.APIGatewayV2HTTPRequest{Body: `{"event": "document.created", "data": ` + data + `}`, Headers: map[string]string{"x-veryfi-signature": signed}}
+	req.RequestContext.HTTP.Method = http.MethodPost
+	before := time.Now().Truncate(time.Second)
+	if resp, err := h.Handle(t.Context(), req); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d, %v", resp.StatusCode, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !strings.Contains(asked["secret"], `"the-secret"`) || !strings.Contains(asked["queue"], "/the-queue") {
+		t.Errorf("asked for %v", asked)
+	}
+	if !strings.Contains(logs.String(), "the-stack") {
+		t.Errorf("log: %s", &logs)
+	}
+	if h.Now == nil || h.Now().Before(before) {
+		t.Error("the handler has another clock")
 	}
 }

@@ -26,7 +26,6 @@ const (
 	processorTimeout  = time.Minute
 	reconcilerTimeout = 15 * time.Minute
 	batchSize         = 10
-	batchWindow       = time.Second
 	// maxRounds is how often a message may go from a queue through a function into
 	// the same queue: Lambda drops the event of the next round.
 	maxRounds = 16
@@ -205,11 +204,11 @@ func (l *lambdaModel) name(function string) string {
 func (l *lambdaModel) post(ctx context.Context, body, signature, requestID string) int {
 	l.mu.Lock()
 	var e *webhookEnvironment
-	if last := len(l.idle) - 1; last >= 0 {
+	for last := len(l.idle) - 1; last >= 0 && (e == nil || e.isDead()); last-- { // what goes on beside may kill it
 		e, l.idle = l.idle[last], l.idle[:last]
 	}
 	l.mu.Unlock()
-	if e == nil {
+	if e == nil || e.isDead() {
 		sleep(ctx, coldStart)
 		e = &webhookEnvironment{environment: l.w.newEnvironment(l.name("webhook"))}
 		e.handler = e.webhook()
@@ -256,7 +255,7 @@ func (l *lambdaModel) poll(ctx context.Context, name string) {
 		if batch == nil {
 			return
 		}
-		if e == nil {
+		if e == nil || e.isDead() {
 			sleep(ctx, coldStart)
 			e = l.w.newEnvironment(l.name("processor"))
 			handler = e.processor()
@@ -267,8 +266,7 @@ func (l *lambdaModel) poll(ctx context.Context, name string) {
 	}
 }
 
-// receive waits for messages; the first one waits for others for a while. It
-// returns none when ctx has ended.
+// receive waits for messages. It returns none when ctx has ended.
 func (l *lambdaModel) receive(ctx context.Context, name string) []message {
 	for {
 		if outage := l.w.plan().outage(queues); outage != nil {
@@ -278,11 +276,7 @@ func (l *lambdaModel) receive(ctx context.Context, name string) []message {
 		}
 		at, some, changed := l.w.sqs.next()
 		if some && !at.After(time.Now()) {
-			wait := l.w.draw(name).latency()
-			if !l.w.sqs.fills(batchSize) {
-				wait += batchWindow
-			}
-			if !sleep(ctx, wait) {
+			if !sleep(ctx, l.w.draw(name).latency()) {
 				return nil
 			}
 			if batch := l.w.sqs.receive(batchSize); batch != nil {

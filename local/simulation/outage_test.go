@@ -127,7 +127,7 @@ func readTemplate(t *testing.T) plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if queue.VisibilityTimeout != visibility || processor.Timeout != processorTimeout || processor.Source.BatchSize != batchSize || processor.Source.Window != batchWindow {
+	if queue.VisibilityTimeout != visibility || processor.Timeout != processorTimeout || processor.Source.BatchSize != batchSize || processor.Source.Window != 0 {
 		t.Errorf("the simulation differs from template.yaml: %+v, %+v", queue, processor)
 	}
 	tries, err := strconv.Atoi(processor.Environment["MAX_TRIES"])

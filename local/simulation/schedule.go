@@ -78,7 +78,7 @@ func Run(seed uint64, tell func(string)) (violations []string) {
 }
 
 // visibility is the queue's visibility time-out.
-const visibility = 361 * time.Second
+const visibility = 360 * time.Second
 
 // newWorld returns a world in which nothing has happened yet.
 func newWorld(seed uint64, p plan, tell func(string)) *World {

@@ -252,14 +252,6 @@ func (q *sqsModel) most() int {
 	return q.inFlightMax
 }
 
-// fills reports whether there are enough messages for a batch.
-func (q *sqsModel) fills(batch int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.update()
-	return len(q.visible) >= batch
-}
-
 // next returns when there may be a message to receive, and what tells of a change
 // before that.
 func (q *sqsModel) next() (at time.Time, some bool, changed <-chan struct{}) {

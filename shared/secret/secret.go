@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,11 +20,14 @@ import (
 )
 
 const (
-	// maxAge is how long a secret is used before it is read again. A version whose
-	// stage was taken away verifies for so long at most.
+	// maxAge is from when on a secret is read again. It serves meanwhile.
 	maxAge = 5 * time.Minute
-	// reloadInterval is the least time between two readings that callers ask for,
-	// so that requests with wrong signatures set no pace.
+	// maxUntried is how long a secret serves without any try to read it again. Whoever
+	// asks for it later, as after a function was frozen for hours, waits for the reading.
+	maxUntried = 15 * time.Minute
+	// reloadInterval is the least time between two readings that callers ask for, and
+	// after one that failed while there is a secret to use, so that requests with wrong
+	// signatures set no pace.
 	reloadInterval = 10 * time.Second
 	// retryInterval is the least time between two readings while there is nothing
 	// to use.
@@ -88,33 +93,56 @@ func newSecret(now Credentials, before *Credentials) *Secret {
 	return s
 }
 
+// HasKeysOf reports whether both secrets verify the same webhooks.
+func (s *Secret) HasKeysOf(other *Secret) bool {
+	return slices.EqualFunc(s.Keys, other.Keys, (*signature.Key).Equal)
+}
+
 // Client is the part of [secretsmanager.Client] that is used here.
 type Client interface {
 	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 }
 
 // A Source hands out a secret. It is safe for concurrent use.
+//
+// A secret that was read serves at once, and on while Secrets Manager is down or hangs:
+// the reading goes on beside, one at a time. A caller waits, for 3 s at most, while there
+// is nothing to use, when nobody has tried to read the secret for 15 minutes, and in
+// [Source.Reload]; the last two not while readings fail.
+//
+// So while Secrets Manager answers, a version whose stage was taken away verifies for
+// five minutes, and then for as long as one reading takes; where fewer webhooks come,
+// until the first one after that time, and never after 15 minutes.
 type Source struct {
 	client Client // nil when the secret is fixed
 	id     string
-	now    func() time.Time
+	clock  func() time.Time
 
-	lock       chan struct{} // holds one token while the fields below are in use
-	secret     *Secret       // the last one that was read
-	err        error         // why there is none
+	mu         sync.Mutex
+	secret     *Secret  // the last one that was read
+	err        error    // why there is none
+	reading    *reading // the one under way, nil when there is none
+	tried      time.Time
+	failing    bool // the last reading failed
 	nextRead   time.Time
 	nextReload time.Time
 }
 
+// A reading is one try to read the secret.
+type reading struct {
+	began time.Time
+	done  chan struct{}
+}
+
 // Fixed returns a source of credentials that never change.
 func Fixed(c Credentials) *Source {
-	return &Source{lock: make(chan struct{}, 1), secret: newSecret(c.Trimmed(), nil)}
+	return &Source{secret: newSecret(c.Trimmed(), nil)}
 }
 
 // New returns a source that reads the secret with that ARN or name: the JSON of
 // [Credentials].
 func New(client Client, id string, now func() time.Time) *Source {
-	return &Source{lock: make(chan struct{}, 1), client: client, id: id, now: now}
+	return &Source{client: client, id: id, clock: now}
 }
 
 // Configured returns the source that the environment asks for: Secrets Manager
@@ -136,60 +164,74 @@ func Configured(getenv func(string) string, client Client, now func() time.Time)
 	return Fixed(c), nil
 }
 
-// Get returns the secret: the one that was read last while it is fresh, and also
-// while Secrets Manager is down. The error says why none can be had.
+// Get returns the secret that was read last. The error says why there is none.
 func (s *Source) Get(ctx context.Context) (*Secret, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.leave()
-	if s.client != nil && !s.now().Before(s.nextRead) {
-		s.read(ctx)
-	}
-	return s.result()
+	return s.ask(ctx, func(now time.Time) (due, waits bool) {
+		return !now.Before(s.nextRead), !s.secret.isUsable() || now.Sub(s.tried) >= maxUntried
+	})
 }
 
 // Prepare reads the secret ahead of the first Get, and tells nobody if it cannot.
 func (s *Source) Prepare(ctx context.Context) { _, _ = s.Get(ctx) }
 
-// Reload reads the secret again because the one at hand does not seem to be
-// right, at most once in 10 seconds, and returns what is known then.
+// Reload reads the secret again because the one at hand does not seem to be right, at
+// most once in 10 seconds, and returns what is known then. While readings fail it does
+// not wait for the next one.
 func (s *Source) Reload(ctx context.Context) (*Secret, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.leave()
-	if s.client != nil && !s.now().Before(s.nextReload) {
-		s.nextReload = s.now().Add(reloadInterval)
-		s.read(ctx)
-	}
-	return s.result()
+	return s.ask(ctx, func(now time.Time) (due, waits bool) {
+		due = !now.Before(s.nextReload)
+		if due {
+			s.nextReload = now.Add(reloadInterval)
+		}
+		return due, !s.secret.isUsable() || !s.failing || now.Sub(s.tried) >= maxUntried
+	})
 }
 
-// enter waits until nobody else reads, or until ctx ends.
-func (s *Source) enter(ctx context.Context) error {
-	if ctx.Err() == nil {
+// ask returns the secret. how says whether a reading is due, and whether to wait for the
+// one that is under way.
+//
+// Times are those of the wall clock: a frozen function's monotonic clock may stand still.
+// A reading that was frozen too is left to itself, and what it brings is not used.
+func (s *Source) ask(ctx context.Context, how func(now time.Time) (due, waits bool)) (*Secret, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		return s.secret, nil
+	}
+	now := s.clock().Round(0)
+	due, waits := how(now)
+	if s.reading != nil && now.Sub(s.reading.began) > 2*readTimeout {
+		s.reading, due = nil, true
+	}
+	if due && s.reading == nil {
+		s.reading = &reading{now, make(chan struct{})}
+		go s.read(context.WithoutCancel(ctx), s.reading)
+	}
+	if under := s.reading; waits && under != nil {
+		s.mu.Unlock()
 		select {
-		case s.lock <- struct{}{}:
-			return nil
+		case <-under.done:
 		case <-ctx.Done():
 		}
+		s.mu.Lock()
 	}
-	return fmt.Errorf("wait for the secret: %w", ctx.Err())
-}
-
-func (s *Source) leave() { <-s.lock }
-
-func (s *Source) result() (*Secret, error) {
-	if s.secret == nil {
+	switch {
+	case s.secret != nil:
+		return s.secret, nil
+	case s.err != nil:
 		return nil, s.err
+	default:
+		return nil, fmt.Errorf("wait for the secret: %w", ctx.Err())
 	}
-	return s.secret, nil
 }
+
+// isUsable reports whether webhooks can be verified or documents retrieved.
+func (s *Secret) isUsable() bool { return s != nil && (s.Verifies() == nil || s.Retrieves() == nil) }
 
 // read reads both versions of the secret. When that fails, the secret at hand
 // stays; without one, the current version alone is better than nothing.
-func (s *Source) read(ctx context.Context) {
+func (s *Source) read(ctx context.Context, r *reading) {
+	defer close(r.done)
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	// One after the other: side by side they would take a connection each.
@@ -200,19 +242,32 @@ func (s *Source) read(ctx context.Context) {
 	if none || errors.Is(beforeErr, ErrForm) {
 		beforeErr = nil // never changed, or first filled with something else
 	}
-	s.nextRead = s.now().Add(retryInterval)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reading != r {
+		return
+	}
+	s.reading, s.tried, s.failing = nil, r.began, err != nil || beforeErr != nil
 	switch {
 	case err != nil:
 		s.err = fmt.Errorf("read the secret: %w", err)
 	case beforeErr == nil:
 		s.secret = newSecret(*now, before)
-		if s.secret.Verifies() == nil && s.secret.Retrieves() == nil {
-			s.nextRead = s.now().Add(maxAge)
-		}
 	case s.secret == nil:
 		s.secret = newSecret(*now, nil)
 	case s.secret.Credentials != *now: // a rotation: what was current is previous
 		s.secret = newSecret(*now, &s.secret.Credentials)
+	}
+	switch {
+	case !s.secret.isUsable():
+		s.nextRead = r.began.Add(retryInterval)
+	case s.failing:
+		s.nextRead = r.began.Add(reloadInterval)
+		s.nextReload = s.nextRead
+	case s.secret.Verifies() != nil || s.secret.Retrieves() != nil:
+		s.nextRead = r.began.Add(retryInterval)
+	default:
+		s.nextRead = r.began.Add(maxAge)
 	}
 }
 

@@ -34,6 +34,12 @@ type manager struct {
 	previousReads int
 }
 
+func (m *manager) readings() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reads
+}
+
 func (m *manager) set(change func(*manager)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,6 +119,14 @@ func get(t *testing.T, s *Source) *Secret {
 	return got
 }
 
+// getNext returns the secret that the reading brings which a first question sets off.
+func getNext(t *testing.T, s *Source) *Secret {
+	t.Helper()
+	get(t, s)
+	synctest.Wait()
+	return get(t, s)
+}
+
 // verifies says whether the secret's keys take a webhook that a client secret has
 // signed.
 func verifies(t *testing.T, s *Secret, clientSecret string) bool {
@@ -140,13 +154,13 @@ func TestSecretIsKeptForFiveMinutes(t *testing.T) {
 			}
 			time.Sleep(2900 * time.Millisecond) // 4 min 50 s in all
 		}
-		if m.reads != 1 || m.previousReads != 1 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() != 1 || m.previousReads != 1 {
+			t.Errorf("%d readings", m.readings())
 		}
 		m.set(func(m *manager) { m.current = filled("b") })
 		time.Sleep(20 * time.Second)
-		if got := get(t, s); got.Credentials != credentials("b") || m.reads != 2 {
-			t.Errorf("an old secret after %d readings", m.reads)
+		if got := getNext(t, s); got.Credentials != credentials("b") || m.readings() != 2 {
+			t.Errorf("an old secret after %d readings", m.readings())
 		}
 	})
 }
@@ -168,10 +182,10 @@ func TestSecretServesOnWhileSecretsManagerIsDown(t *testing.T) {
 				t.Fatalf("the secret was lost: %v", err)
 			}
 		}
-		// Back up, it is seen without delay.
+		// Back up, it is seen soon.
 		m.set(func(m *manager) { m.down, m.current, m.previous = nil, filled("c"), filled("b") })
-		time.Sleep(time.Second)
-		if got := get(t, s); got.Credentials != credentials("c") {
+		time.Sleep(10 * time.Second)
+		if got := getNext(t, s); got.Credentials != credentials("c") {
 			t.Error("the new secret is not seen")
 		}
 	})
@@ -193,8 +207,8 @@ func TestSecretsManagerThatIsDownIsNotHammered(t *testing.T) {
 					s.Get(t.Context())
 					time.Sleep(10 * time.Millisecond)
 				}
-				if m.reads < 9 || m.reads > 11 {
-					t.Errorf("%d readings in 10 seconds", m.reads)
+				if m.readings() < 9 || m.readings() > 11 {
+					t.Errorf("%d readings in 10 seconds", m.readings())
 				}
 			})
 		})
@@ -272,15 +286,15 @@ func TestReloadReadsAtMostOnceInTenSeconds(t *testing.T) {
 			get(t, s)
 			time.Sleep(7 * time.Millisecond)
 		}
-		if m.reads != 6 {
-			t.Errorf("%d readings in a minute", m.reads)
+		if m.readings() != 6 {
+			t.Errorf("%d readings in a minute", m.readings())
 		}
 		for range 20 { // it is no right that can be saved up
 			time.Sleep(time.Millisecond)
 			s.Reload(t.Context())
 		}
-		if m.reads > 7 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() > 7 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
 }
@@ -303,8 +317,8 @@ func TestReloadsSideBySideReadOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if m.reads != 2 {
-		t.Errorf("%d readings", m.reads)
+	if m.readings() != 2 {
+		t.Errorf("%d readings", m.readings())
 	}
 }
 
@@ -323,9 +337,10 @@ func TestReloadThatFailsKeepsTheSecret(t *testing.T) {
 			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
 				t.Errorf("the secret was lost: %v", err)
 			}
+			synctest.Wait()
 		}
-		if m.reads != 4 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() != 4 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
 }
@@ -381,7 +396,7 @@ func TestPreviousVersionOfNoUseIsNotAskedForAllTheTime(t *testing.T) {
 				get(t, s)
 				time.Sleep(time.Second)
 			}
-			if m.reads != 1 || m.previousReads != 1 {
+			if m.readings() != 1 || m.previousReads != 1 {
 				t.Errorf("%q: read %d times", previous, m.previousReads)
 			}
 			// Nor does it stand in the way of a rotation.
@@ -403,7 +418,7 @@ func TestPreviousVersionThatIsTheSameIsOneKey(t *testing.T) {
 	})
 }
 
-func TestStageThatIsTakenAwayVerifiesForFiveMinutesAtMost(t *testing.T) {
+func TestStageThatIsTakenAwayVerifiesForFiveMinutes(t *testing.T) {
 	t.Parallel()
 	m := &manager{current: filled("b"), previous: filled("a")}
 	inBubble(t, m, func(t *testing.T, s *Source) {
@@ -412,7 +427,7 @@ func TestStageThatIsTakenAwayVerifiesForFiveMinutesAtMost(t *testing.T) {
 		}
 		m.set(func(m *manager) { m.previous = "" })
 		time.Sleep(5 * time.Minute)
-		if verifies(t, get(t, s), "secret-a") {
+		if verifies(t, getNext(t, s), "secret-a") {
 			t.Error("it verifies for ever")
 		}
 	})
@@ -426,8 +441,8 @@ func TestPreviousVersionIsReadAgainWhereItWasUnavailable(t *testing.T) {
 	inBubble(t, m, func(t *testing.T, s *Source) {
 		get(t, s)
 		m.set(func(m *manager) { m.previousDown = nil })
-		time.Sleep(time.Second)
-		if !verifies(t, get(t, s), "secret-a") {
+		time.Sleep(10 * time.Second)
+		if !verifies(t, getNext(t, s), "secret-a") {
 			t.Error("the previous version is not read")
 		}
 	})
@@ -495,7 +510,7 @@ func TestSecretIsSeenSoonAfterItIsFilled(t *testing.T) {
 			}
 			m.set(func(m *manager) { m.current, m.previous = filled("a"), previous })
 			time.Sleep(999 * time.Millisecond)
-			if get(t, s).Verifies() == nil || m.reads != 1 {
+			if get(t, s).Verifies() == nil || m.readings() != 1 {
 				t.Errorf("%s: it is read all the time", before)
 			}
 			time.Sleep(time.Millisecond)
@@ -592,8 +607,8 @@ func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
 		t.Parallel()
 		for _, names := range [][]string{nil, all, all[:1]} {
 			s, m, err := configured(t, id, names...)
-			if err != nil || get(t, s).Credentials != credentials("a") || m.reads != 1 {
-				t.Errorf("with %v: %d readings, %v", names, m.reads, err)
+			if err != nil || get(t, s).Credentials != credentials("a") || m.readings() != 1 {
+				t.Errorf("with %v: %d readings, %v", names, m.readings(), err)
 			}
 		}
 	})
@@ -607,8 +622,8 @@ func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
 		if again, err := s.Reload(t.Context()); err != nil || again != got {
 			t.Errorf("Reload brings another one, %v", err)
 		}
-		if got.Credentials != credentials("e") || !verifies(t, got, "secret-e") || m.reads != 0 {
-			t.Errorf("%d readings", m.reads)
+		if got.Credentials != credentials("e") || !verifies(t, got, "secret-e") || m.readings() != 0 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
 	t.Run("one value alone", func(t *testing.T) {
@@ -682,8 +697,186 @@ func TestNobodyWaitsForAnothersReadingPastTheirTime(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		time.Sleep(2 * time.Second)
-		if m.reads != 1 {
-			t.Errorf("%d readings", m.reads)
+		if m.readings() != 1 {
+			t.Errorf("%d readings", m.readings())
 		}
 	})
+}
+
+func TestSecretServesWithoutWaitingWhileSecretsManagerHangs(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.took = time.Hour })
+		time.Sleep(maxAge)
+		start := time.Now()
+		for range 12 {
+			if got := get(t, s); got.Credentials != credentials("a") {
+				t.Error("other credentials")
+			}
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("12 webhooks waited %v", took)
+		}
+		// One reading at a time, and once in ten seconds.
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			get(t, s)
+		}
+		if m.readings() < 7 || m.readings() > 8 {
+			t.Errorf("%d readings in a minute", m.readings()-1)
+		}
+		// A rotation meanwhile is seen once Secrets Manager answers.
+		m.set(func(m *manager) { m.took, m.current, m.previous = 0, filled("b"), filled("a") })
+		time.Sleep(reloadInterval)
+		if got := getNext(t, s); got.Credentials != credentials("b") || !verifies(t, got, "secret-a") {
+			t.Error("the rotation is not seen")
+		}
+	})
+}
+
+// TestMismatchWaitsForOneReadingThatFails says what wrong signatures cost while Secrets
+// Manager hangs, and that a rotation still gets its chance.
+func TestMismatchWaitsForOneReadingThatFails(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		get(t, s)
+		m.set(func(m *manager) { m.took = time.Hour })
+		start := time.Now()
+		s.Reload(t.Context())
+		if took := time.Since(start); took != readTimeout {
+			t.Errorf("the first one waited %v", took)
+		}
+		waited := time.Duration(0)
+		for range 60 {
+			time.Sleep(time.Second)
+			start := time.Now()
+			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
+				t.Errorf("the secret was lost: %v", err)
+			}
+			waited += time.Since(start)
+		}
+		if waited != 0 || m.readings() > 9 {
+			t.Errorf("the others waited %v, for %d readings", waited, m.readings())
+		}
+		m.set(func(m *manager) { m.took, m.current, m.previous = 50*time.Millisecond, filled("b"), filled("a") })
+		time.Sleep(2 * reloadInterval)
+		s.Reload(t.Context())
+		time.Sleep(time.Second)
+		if got, _ := s.Reload(t.Context()); got.Credentials != credentials("b") {
+			t.Error("the rotation is not seen")
+		}
+		m.set(func(m *manager) { m.current, m.previous = filled("c"), filled("b") })
+		time.Sleep(reloadInterval)
+		if got, _ := s.Reload(t.Context()); got.Credentials != credentials("c") {
+			t.Error("a mismatch does not wait for a reading, though they succeed again")
+		}
+	})
+}
+
+// TestRevokedSecretDoesNotOutliveAFreeze has hours pass on the wall clock alone.
+func TestRevokedSecretDoesNotOutliveAFreeze(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("b"), previous: filled("a")}
+	synctest.Test(t, func(t *testing.T) {
+		away := time.Duration(0)
+		s := New(m, arn, func() time.Time { return time.Now().Add(away) })
+		if !verifies(t, get(t, s), "secret-a") {
+			t.Fatal("the previous version does not verify")
+		}
+		m.set(func(m *manager) { m.previous, m.took = "", time.Second })
+		away = 6 * time.Minute
+		if start := time.Now(); !verifies(t, get(t, s), "secret-a") || time.Since(start) != 0 {
+			t.Error("a secret of six minutes is waited for")
+		}
+		away = 3 * time.Hour // while that reading is under way
+		start := time.Now()
+		if verifies(t, get(t, s), "secret-a") || time.Since(start) != 2*time.Second {
+			t.Errorf("after hours the old secret serves, or is waited for %v", time.Since(start))
+		}
+		time.Sleep(time.Minute)
+		m.set(func(m *manager) { m.took = time.Hour })
+		away = 6 * time.Hour
+		start = time.Now()
+		for range 12 {
+			get(t, s)
+		}
+		if time.Since(start) != readTimeout {
+			t.Errorf("while Secrets Manager hangs, 12 webhooks wait %v", time.Since(start))
+		}
+	})
+}
+
+// TestTimesAreThoseOfTheWallClock looks at what is compared: no program can make its
+// monotonic clock stand still, as a freeze does.
+func TestTimesAreThoseOfTheWallClock(t *testing.T) {
+	t.Parallel()
+	s := New(&manager{current: filled("a")}, arn, time.Now)
+	get(t, s)
+	s.Reload(t.Context())
+	for name, at := range map[string]time.Time{"tried": s.tried, "nextRead": s.nextRead, "nextReload": s.nextReload} {
+		if at.IsZero() || strings.Contains(at.String(), " m=") {
+			t.Errorf("%s is %v", name, at)
+		}
+	}
+}
+
+// TestReadingThatWasFrozenIsNotUsed has one end after a later one, with what was current
+// before.
+func TestReadingThatWasFrozenIsNotUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		away := time.Duration(0)
+		thaw := make(chan struct{})
+		old := &manager{current: filled("a")}
+		m := &manager{current: filled("b")}
+		calls := 0
+		s := New(client(func(ctx context.Context, in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error) {
+			if calls++; calls == 1 {
+				<-thaw // longer than its own time-out
+				return old.GetSecretValue(context.WithoutCancel(ctx), in)
+			}
+			return m.GetSecretValue(ctx, in)
+		}), arn, func() time.Time { return time.Now().Add(away) })
+		go s.Get(t.Context())
+		synctest.Wait()
+		away = time.Hour
+		if get(t, s).Credentials != credentials("b") {
+			t.Error("a new reading is not begun")
+		}
+		close(thaw)
+		synctest.Wait()
+		if get(t, s).Credentials != credentials("b") {
+			t.Error("what a frozen reading brings is used")
+		}
+	})
+}
+
+type client func(context.Context, *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error)
+
+func (c client) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return c(ctx, in)
+}
+
+func TestSameKeys(t *testing.T) {
+	t.Parallel()
+	a, b := credentials("a"), credentials("b")
+	same := newSecret(a, &b)
+	for name, test := range map[string]struct {
+		other *Secret
+		want  bool
+	}{
+		"the same":         {newSecret(a, &b), true},
+		"another user":     {newSecret(Credentials{ClientSecret: a.ClientSecret}, &b), true},
+		"no previous":      {newSecret(a, nil), false},
+		"another previous": {newSecret(a, &Credentials{ClientSecret: "c"}), false},
+		"rotated":          {newSecret(b, &a), false},
+		"not filled":       {newSecret(Credentials{}, nil), false},
+	} {
+		if same.HasKeysOf(test.other) != test.want || test.other.HasKeysOf(same) != test.want {
+			t.Errorf("%s: not %v", name, test.want)
+		}
+	}
 }

@@ -109,13 +109,13 @@ func (c *pythonChild) agrees(t *testing.T, body string) {
 	t.Helper()
 	want, wantOK := c.text(t, body)
 	var p Payload
-	err := p.parse([]byte(body), c.version)
+	err := p.Parse([]byte(body))
 	gotOK := err == nil && p.hasData
 	if gotOK != wantOK {
 		t.Fatalf("%q: parsed: %v (%v), by Python: %v", body, gotOK, err, wantOK)
 	}
-	if gotOK && string(p.data.Text) != want {
-		t.Fatalf("%q: text is\n%s\nby Python\n%s", body, p.data.Text, want)
+	if gotOK && string(p.text(c.version)) != want {
+		t.Fatalf("%q: text is\n%s\nby Python\n%s", body, p.text(c.version), want)
 	}
 	if gotOK {
 		if _, err := verify(body, signText(want), secret); err != nil {

@@ -2,7 +2,7 @@ package signature
 
 import (
 	"bytes"
-	"math"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -26,26 +26,37 @@ func (s span) of(text []byte) []byte { return text[s.start:s.end] }
 // A member is one key of an object with its value.
 type member struct {
 	key, value span // in the printed text
+	dicts      int  // how many dicts there were after the value
 	raw        span // the value in the JSON text
 }
 
-// A printer walks over a JSON text once and prints what Python would print of
-// the decoded value.
+// A dict is an object with a repeated key: in a Python dict that keeps its first
+// place and has its last value.
+type dict struct {
+	span         // in the printed text
+	outside int  // how many dicts there were before it
+	members span // in printer.dictMembers
+}
+
+// A printer walks over a JSON text once and prints what CPython 3.15, which knows
+// the most characters, would print of the decoded value. An object with a repeated
+// key stays as it was received until layOut prints what counts, so that no text is
+// moved once for each level it is nested in.
 type printer struct {
-	json    []byte
-	scan    jsonscan.Scanner
-	version python
-
-	text    []byte
-	members []member // of the objects that are being printed, innermost last
-	scratch []byte
-
-	// versionMatters is set when another version of Python prints a character
-	// of the text in another way.
-	versionMatters bool
+	json        []byte
+	scan        jsonscan.Scanner
+	text        []byte
+	members     []member // of the objects that are being printed, innermost last
+	dicts       []dict   // inner ones before outer ones
+	dictMembers []member
+	laidOut     []byte // layOut fills it from its end
+	floats      floatReader
+	newer       int // how many characters another version of Python prints in another way
 	// unsignable is set when the text is JSON that CPython refuses to decode or
 	// to encode, so that Veryfi cannot have signed it.
 	unsignable bool
+	// work counts the bytes that were printed, compared and moved.
+	work int
 }
 
 // kind says what a JSON value is, as far as callers care.
@@ -83,8 +94,10 @@ func (p *printer) value(depth int, keepMembers bool) (k kind, raw span) {
 		ok = p.literal("NaN", "nan")
 	case 'I':
 		ok = p.literal("Infinity", "inf")
-	default:
+	case '-':
 		ok = p.literal("-Infinity", "-inf") || p.number()
+	default:
+		ok = p.number()
 	}
 	if !ok {
 		return invalid, span{}
@@ -138,7 +151,7 @@ func (p *printer) object(depth int, keepMembers bool) bool {
 		return false
 	}
 	p.scan.Take('{')
-	start, outer := len(p.text), len(p.members)
+	start, outer, outside := len(p.text), len(p.members), len(p.dicts)
 	keys := keySet{first: outer}
 	repeated := false
 	p.text = append(p.text, '{')
@@ -160,9 +173,10 @@ func (p *printer) object(depth int, keepMembers bool) bool {
 			if k, m.raw = p.value(depth, false); k == invalid {
 				return false
 			}
-			m.value.end = len(p.text)
+			m.value.end, m.dicts = len(p.text), len(p.dicts)
 			if earlier, ok := keys.add(p, m); ok {
-				p.members[earlier].value, p.members[earlier].raw = m.value, m.raw
+				m.key = p.members[earlier].key
+				p.members[earlier] = m
 				repeated = true
 			} else {
 				p.members = append(p.members, m)
@@ -178,7 +192,9 @@ func (p *printer) object(depth int, keepMembers bool) bool {
 	}
 	p.text = append(p.text, '}')
 	if repeated {
-		p.layOut(start, p.members[outer:])
+		first := len(p.dictMembers)
+		p.dictMembers = append(p.dictMembers, p.members[outer:]...)
+		p.dicts = append(p.dicts, dict{span{start, len(p.text)}, outside, span{first, len(p.dictMembers)}})
 	}
 	if !keepMembers {
 		p.members = p.members[:outer]
@@ -186,59 +202,99 @@ func (p *printer) object(depth int, keepMembers bool) bool {
 	return true
 }
 
-// layOut prints an object again from its members: in a Python dict a repeated
-// key keeps its first place and has its last value.
-func (p *printer) layOut(start int, members []member) {
-	move := func(s span) span {
-		at := start + len(p.scratch)
-		p.scratch = append(p.scratch, s.of(p.text)...)
-		return span{at, at + s.end - s.start}
+// result returns the text of the value that was printed, each dict with the members
+// that count.
+func (p *printer) result() []byte {
+	if len(p.dicts) == 0 {
+		return p.text
 	}
-	p.scratch = append(p.scratch[:0], '{')
-	for i, m := range members {
-		if i > 0 {
-			p.scratch = append(p.scratch, ", "...)
+	p.laidOut = slices.Grow(p.laidOut[:0], len(p.text))[:len(p.text)]
+	return p.laidOut[p.layOut(span{0, len(p.text)}, len(p.dicts), len(p.text)):]
+}
+
+// layOut puts a part of the text before the end of what is laid out already, and
+// returns where it begins there. The dicts in the part are the last of so many.
+func (p *printer) layOut(s span, dicts, end int) int {
+	put := func(b []byte) {
+		end -= len(b)
+		copy(p.laidOut[end:], b)
+		p.work += len(b)
+	}
+	for dicts > 0 && p.dicts[dicts-1].start >= s.start {
+		d := p.dicts[dicts-1]
+		put(p.text[d.end:s.end])
+		put([]byte("}"))
+		for i, m := range slices.Backward(p.dictMembers[d.members.start:d.members.end]) {
+			end = p.layOut(m.value, m.dicts, end)
+			put([]byte(": "))
+			put(m.key.of(p.text))
+			if i > 0 {
+				put([]byte(", "))
+			}
 		}
-		members[i].key = move(m.key)
-		p.scratch = append(p.scratch, ": "...)
-		members[i].value = move(m.value)
+		put([]byte("{"))
+		s.end, dicts = d.start, d.outside
 	}
-	p.scratch = append(p.scratch, '}')
-	p.text = append(p.text[:start], p.scratch...)
+	put(s.of(p.text))
+	return end
 }
 
 // A keySet finds repeated keys among the members from index first on. Printed
 // keys are compared: repr gives different strings different texts.
 type keySet struct {
 	first int
-	index map[string]int
+	index map[uint64]int // by hash, or the next free number after it
 }
 
 // manyKeys is from where on a map beats looking at each key.
 const manyKeys = 16
 
+// seed is not known outside, so that nobody can make keys of one hash.
+var seed = maphash.MakeSeed()
+
 // add returns the index of an earlier member with the key of m, if there is one.
 func (s *keySet) add(p *printer, m member) (earlier int, ok bool) {
 	if len(p.members)-s.first < manyKeys {
-		earlier = slices.IndexFunc(p.members[s.first:], func(e member) bool {
-			return string(e.key.of(p.text)) == string(m.key.of(p.text))
-		})
-		return s.first + earlier, earlier >= 0
+		for i, e := range p.members[s.first:] {
+			if p.equal(e.key, m.key) {
+				return s.first + i, true
+			}
+		}
+		return 0, false
 	}
 	if s.index == nil {
-		s.index = make(map[string]int, 4*manyKeys)
+		s.index = make(map[uint64]int, 4*manyKeys)
 		for i, e := range p.members[s.first:] {
-			s.index[string(e.key.of(p.text))] = s.first + i
+			s.find(p, e.key, s.first+i)
 		}
 	}
-	if earlier, ok = s.index[string(m.key.of(p.text))]; !ok {
-		s.index[string(m.key.of(p.text))] = len(p.members)
+	return s.find(p, m.key, len(p.members))
+}
+
+// find looks a key up in the index, and puts it there as that of member next when it
+// is new.
+func (s *keySet) find(p *printer, key span, next int) (earlier int, ok bool) {
+	for hash := maphash.Bytes(seed, key.of(p.text)); ; hash++ {
+		earlier, ok = s.index[hash]
+		if !ok {
+			s.index[hash] = next
+			return 0, false
+		}
+		if p.equal(p.members[earlier].key, key) {
+			return earlier, true
+		}
 	}
-	return earlier, ok
+}
+
+// equal reports whether two parts of the text are the same.
+func (p *printer) equal(a, b span) bool {
+	p.work += min(a.end-a.start, b.end-b.start)
+	return bytes.Equal(a.of(p.text), b.of(p.text))
 }
 
 // string prints repr() of a string.
 func (p *printer) string() bool {
+	start := len(p.text)
 	token, plain, ok := p.scan.String()
 	if !ok {
 		return false
@@ -246,26 +302,34 @@ func (p *printer) string() bool {
 	if plain {
 		q := quoteFor(bytes.IndexByte(token, '\'') >= 0, false)
 		p.text = append(append(append(p.text, q), token...), q)
+		p.work += len(p.text) - start
 		return true
 	}
 	var apostrophe, quote bool
-	for rest := token; len(rest) > 0; {
-		r, size := jsonscan.Rune(rest)
+	for i := 0; i < len(token); {
+		r, size := rune(token[i]), 1
+		if r >= utf8.RuneSelf || r == '\\' {
+			r, size = jsonscan.Rune(token[i:])
+		}
 		if r == jsonscan.Invalid {
 			return false
 		}
 		apostrophe = apostrophe || r == '\''
 		quote = quote || r == '"'
-		rest = rest[size:]
+		i += size
 	}
 	q := quoteFor(apostrophe, quote)
-	p.text = append(p.text, q)
-	for rest := token; len(rest) > 0; {
-		r, size := jsonscan.Rune(rest)
+	p.text = append(slices.Grow(p.text, 4*len(token)+2), q) // a byte is printed as four at most
+	for i := 0; i < len(token); {
+		r, size := rune(token[i]), 1
+		if r >= utf8.RuneSelf || r == '\\' {
+			r, size = jsonscan.Rune(token[i:])
+		}
 		p.rune(r, q)
-		rest = rest[size:]
+		i += size
 	}
 	p.text = append(p.text, q)
+	p.work += len(p.text) - start
 	return true
 }
 
@@ -289,36 +353,36 @@ func (p *printer) rune(r rune, q byte) {
 		p.text = append(p.text, `\r`...)
 	case r == '\t':
 		p.text = append(p.text, `\t`...)
-	case r < 0x20 || r == 0x7f:
-		p.hex('x', r, 2)
-	case r < 0x7f:
+	case 0x20 <= r && r < 0x7f:
 		p.text = append(p.text, byte(r))
-	case p.isPrintable(r):
+	case r > 0x7f && p.isPrintable(r):
 		p.text = utf8.AppendRune(p.text, r)
-	case r <= 0xff:
-		p.hex('x', r, 2)
-	case r <= 0xffff:
-		p.hex('u', r, 4)
 	default:
-		p.hex('U', r, 8)
+		p.text = appendEscape(p.text, r)
 	}
 }
 
+// isPrintable reports whether the newest Python prints r as it is.
 func (p *printer) isPrintable(r rune) bool {
-	if _, differs := printableSince(r); differs {
-		p.versionMatters = true
+	if _, newer := printableSince(r); newer {
+		p.newer++
+		return true
 	}
-	return isPrintable(r, p.version)
+	return strconv.IsPrint(r)
 }
 
-func (p *printer) hex(letter byte, r rune, digits int) {
-	p.text = append(p.text, '\\', letter)
-	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
-		p.text = append(p.text, "0123456789abcdef"[r>>shift&0xf])
+// appendEscape prints a character that is not printable.
+func appendEscape(dst []byte, r rune) []byte {
+	const hex = "0123456789abcdef"
+	switch {
+	case r <= 0xff:
+		return append(dst, '\\', 'x', hex[r>>4], hex[r&0xf])
+	case r <= 0xffff:
+		return append(dst, '\\', 'u', hex[r>>12], hex[r>>8&0xf], hex[r>>4&0xf], hex[r&0xf])
+	default:
+		return append(dst, '\\', 'U', '0', '0', hex[r>>20], hex[r>>16&0xf], hex[r>>12&0xf], hex[r>>8&0xf], hex[r>>4&0xf], hex[r&0xf])
 	}
 }
-
-var minus = []byte{'-'}
 
 func (p *printer) number() bool {
 	token, isInt, ok := p.scan.Number()
@@ -326,39 +390,16 @@ func (p *printer) number() bool {
 	case !ok:
 		return false
 	case !isInt:
-		p.text = appendFloat(p.text, token)
+		p.text = p.floats.appendRepr(p.text, token)
 	case string(token) == "-0":
 		p.text = append(p.text, '0')
-	case len(bytes.TrimPrefix(token, minus)) > maxDigits:
+	case len(bytes.TrimPrefix(token, []byte("-"))) > maxDigits:
 		p.unsignable = true
 		return false
 	default:
 		p.text = append(p.text, token...)
 	}
 	return true
-}
-
-// appendFloat prints repr(float(token)): the shortest digits that read back as
-// the same number, with an exponent below 1e-4 and from 1e16 on.
-func appendFloat(dst, token []byte) []byte {
-	// The error says "out of range", with f already the infinity that Python
-	// returns.
-	f, _ := strconv.ParseFloat(string(token), 64)
-	switch {
-	case math.IsInf(f, 1):
-		return append(dst, "inf"...)
-	case math.IsInf(f, -1):
-		return append(dst, "-inf"...)
-	}
-	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
-		return strconv.AppendFloat(dst, f, 'e', -1, 64)
-	}
-	start := len(dst)
-	dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
-	if !slices.Contains(dst[start:], '.') {
-		dst = append(dst, ".0"...)
-	}
-	return dst
 }
 
 // bare prints str() of a string token with its quotes: the string itself. It

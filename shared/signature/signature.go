@@ -17,8 +17,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"hash"
+	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"veryfi-intake/shared/jsonscan"
 )
@@ -50,6 +52,9 @@ var (
 // before is then no longer valid. It is not safe for concurrent use.
 type Payload struct {
 	printer printer
+	newest  []byte // the text as the newest Python prints it
+	newer   []newer
+	older   []byte // the text as another Python prints it
 	event   []byte // the token, nil when there is no event or it is not a string
 	data    Data
 	hasData bool
@@ -66,7 +71,15 @@ type Data struct {
 	Text []byte
 
 	members []member
+	printed []byte // where the members' keys are
 	body    []byte
+}
+
+// A newer is a character of a text that not every Python prints as it is.
+type newer struct {
+	at    int
+	rune  rune
+	since python
 }
 
 // Field returns the JSON text of a member of data, or nil when data is not an
@@ -74,7 +87,7 @@ type Data struct {
 func (d Data) Field(name string) []byte {
 	for _, m := range d.members {
 		// The printed key is the name in quotes.
-		if key := m.key.of(d.Text); string(key[1:len(key)-1]) == name {
+		if key := m.key.of(d.printed); string(key[1:len(key)-1]) == name {
 			return m.raw.of(d.body)
 		}
 	}
@@ -84,15 +97,14 @@ func (d Data) Field(name string) []byte {
 // Parse reads a body. It returns [ErrNotObject], or [ErrUnsignable] for what
 // CPython refuses to decode. The payload refers to the body from then on.
 func (p *Payload) Parse(body []byte) error {
-	return p.parse(body, pythons[0])
-}
-
-func (p *Payload) parse(body []byte, version python) error {
 	pr := &p.printer
-	*p = Payload{printer: printer{
-		json: body, scan: jsonscan.New(body), version: version,
-		text: pr.text[:0], members: pr.members[:0], scratch: pr.scratch[:0],
-	}}
+	*p = Payload{
+		printer: printer{
+			json: body, scan: jsonscan.New(body), text: pr.text[:0], members: pr.members[:0],
+			dicts: pr.dicts[:0], dictMembers: pr.dictMembers[:0], laidOut: pr.laidOut, floats: pr.floats,
+		},
+		newer: p.newer[:0], older: p.older,
+	}
 	if pr.text == nil { // most text is shorter than its JSON, and most data has few members
 		pr.text, pr.members = make([]byte, 0, len(body)), make([]member, 0, 4)
 	}
@@ -157,19 +169,82 @@ func (p *Payload) members() bool {
 // readData prints the value of data. Where data is repeated, the last one counts.
 func (p *Payload) readData() bool {
 	pr := &p.printer
-	pr.text, pr.members = pr.text[:0], pr.members[:0]
-	p.loneSurrogate = false
+	pr.text, pr.members, pr.dicts, pr.dictMembers = pr.text[:0], pr.members[:0], pr.dicts[:0], pr.dictMembers[:0]
+	pr.newer, p.loneSurrogate = 0, false
 	k, raw := pr.value(1, true)
 	if k == invalid {
 		return false
 	}
 	if k == text {
-		pr.text = pr.text[:0]
+		pr.text, pr.newer = pr.text[:0], 0
 		p.loneSurrogate = !pr.bare(raw.of(pr.json))
 	}
+	p.newest = pr.result()
+	p.findNewer()
 	p.hasData = true
-	p.data = Data{JSON: raw.of(pr.json), Text: pr.text, members: pr.members, body: pr.json}
+	p.data = Data{JSON: raw.of(pr.json), Text: p.text(pythons[0]), members: pr.members, printed: pr.text, body: pr.json}
 	return true
+}
+
+// findNewer notes the characters that not every Python prints as they are.
+func (p *Payload) findNewer() {
+	p.newer = p.newer[:0]
+	if p.printer.newer == 0 {
+		return
+	}
+	p.newer = slices.Grow(p.newer, p.printer.newer)
+	for i := 0; i < len(p.newest); {
+		if p.newest[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(p.newest[i:])
+		if since, ok := printableSince(r); ok {
+			p.newer = append(p.newer, newer{i, r, since})
+		}
+		i += size
+	}
+}
+
+// text returns what a version of Python prints for data.
+func (p *Payload) text(version python) []byte {
+	if len(p.newer) == 0 {
+		return p.newest
+	}
+	from := 0
+	p.older = slices.Grow(p.older[:0], len(p.newest)+6*len(p.newer))
+	for _, n := range p.newer {
+		if n.since > version {
+			if from < n.at {
+				p.older = append(p.older, p.newest[from:n.at]...)
+			}
+			p.older = appendEscape(p.older, n.rune)
+			from = n.at + utf8.RuneLen(n.rune)
+		}
+	}
+	p.older = append(p.older, p.newest[from:]...)
+	p.printer.work += len(p.older)
+	return p.older
+}
+
+// versions are the versions of Python that print data differently, the likeliest
+// first.
+func (p *Payload) versions() []python {
+	if len(p.newer) == 0 {
+		return pythons[:1]
+	}
+	var differ []python
+	var printed [16]bool // whether a character is known since that version
+	for _, n := range p.newer {
+		printed[n.since] = true
+	}
+	for _, v := range pythons {
+		same := func(o python) bool { return !slices.Contains(printed[min(o, v)+1:max(o, v)+1], true) }
+		if !slices.ContainsFunc(differ, same) {
+			differ = append(differ, v)
+		}
+	}
+	return differ
 }
 
 // Event returns the event's name, which may be a part of the body. ok is false when
@@ -205,19 +280,12 @@ func (p *Payload) Verify(signature string, keys ...*Key) (Data, error) {
 	if !p.hasData {
 		return Data{}, ErrNoData
 	}
-	for _, version := range pythons {
-		if version != p.printer.version {
-			if err := p.parse(p.printer.json, version); err != nil {
-				return Data{}, err
-			}
-		}
+	for _, version := range p.versions() {
+		p.data.Text = p.text(version)
 		for _, key := range keys {
 			if key.signed(p.data.Text, &want) {
 				return p.data, nil
 			}
-		}
-		if !p.printer.versionMatters {
-			break
 		}
 	}
 	return Data{}, ErrMismatch
@@ -258,23 +326,38 @@ func NewKey(clientSecret string) *Key {
 	return &Key{mac: hmac.New(sha256.New, []byte(clientSecret))}
 }
 
-// signed reports, in constant time, whether want is the digest of text.
-func (k *Key) signed(text []byte, want *digest) bool {
+// Equal reports whether both keys verify the same.
+func (k *Key) Equal(other *Key) bool {
+	return k.digest(nil) == other.digest(nil)
+}
+
+// digest returns the digest of text, zeros for the key of an empty secret.
+func (k *Key) digest(text []byte) (d digest) {
 	if k.mac == nil {
-		return false
+		return d
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.mac.Reset()
 	k.mac.Write(text)
-	return hmac.Equal(k.mac.Sum(k.sum[:0]), want[:])
+	k.mac.Sum(k.sum[:0])
+	return k.sum
+}
+
+// signed reports, in constant time, whether want is the digest of text.
+func (k *Key) signed(text []byte, want *digest) bool {
+	if k.mac == nil {
+		return false
+	}
+	sum := k.digest(text)
+	return hmac.Equal(sum[:], want[:])
 }
 
 // Text returns what Python prints for a JSON value: the text that Veryfi signs
 // when the value is the data of a webhook. It returns [ErrNotJSON], or
 // [ErrUnsignable] where CPython refuses.
 func Text(data []byte) ([]byte, error) {
-	p := Payload{printer: printer{json: data, scan: jsonscan.New(data), version: pythons[0]}}
+	p := Payload{printer: printer{json: data, scan: jsonscan.New(data)}}
 	ok := p.readData() && p.printer.scan.AtEnd()
 	switch {
 	case p.printer.unsignable || ok && p.loneSurrogate:

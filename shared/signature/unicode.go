@@ -1,10 +1,5 @@
 package signature
 
-import (
-	"sort"
-	"unicode"
-)
-
 // A python is the minor version of a CPython 3. Versions differ in one thing
 // that a signature shows: which characters they know, and so print as they are
 // rather than as an escape.
@@ -14,24 +9,26 @@ type python uint8
 // 3.10 knows the same characters as 3.9.
 var pythons = [...]python{11, 12, 13, 14, 9, 8, 15}
 
-// isPrintable reports whether str.isprintable holds for r in CPython 3.v, that
-// is, whether repr leaves r as it is. Python calls printable what is not in the
-// categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs, and the ASCII space.
-func isPrintable(r rune, v python) bool {
-	if since, ok := printableSince(r); ok {
-		return since <= v
-	}
-	return unicode.IsPrint(r)
-}
-
 // printableSince returns the first CPython in which r is printable, if that
-// depends on the version.
+// depends on the version. Python calls printable what is not in the categories Cc,
+// Cf, Cs, Co, Cn, Zl, Zp and Zs, and the ASCII space, as Go does; repr leaves it as
+// it is.
 func printableSince(r rune) (since python, ok bool) {
-	i := sort.Search(len(newRunes), func(i int) bool { return newRunes[i].hi >= r })
-	if i == len(newRunes) || r < newRunes[i].lo {
+	if r < newRunes[1].lo { // all that takes two bytes, and so may come most often
+		return newRunes[0].since, r == newRunes[0].lo
+	}
+	first, last := 0, len(newRunes)-1
+	for first < last {
+		if middle := (first + last) / 2; newRunes[middle].hi < r {
+			first = middle + 1
+		} else {
+			last = middle
+		}
+	}
+	if r < newRunes[first].lo || r > newRunes[first].hi {
 		return 0, false
 	}
-	return newRunes[i].since, true
+	return newRunes[first].since, true
 }
 
 // newRunes are the printable characters that came to Unicode after 12.1, which

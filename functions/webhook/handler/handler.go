@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/jsonscan"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
@@ -53,6 +54,8 @@ type Handler struct {
 	Metrics metrics.Recorder
 	Now     func() time.Time
 	Log     *slog.Logger
+
+	recent recentCalls
 }
 
 // Handle answers one request. Veryfi takes any status below 400 as received, and
@@ -100,7 +103,7 @@ func (h *Handler) answer(ctx context.Context, r request) answer {
 	}
 	name := event.Name(&payload)
 	if name == event.Subscription {
-		return r.showCode(ctx, payload.Unverified())
+		return r.showCode(ctx, payload.Unverified(), h.hasSigned(ctx, &payload, r.header(signatureHeader)))
 	}
 	data, err := h.verify(ctx, &payload, r.header(signatureHeader))
 	switch {
@@ -111,13 +114,13 @@ func (h *Handler) answer(ctx context.Context, r request) answer {
 	case err != nil:
 		return r.refuse(ctx, unauthorized, err)
 	}
-	return h.enqueue(ctx, r, event.New(name, data))
+	return h.enqueue(ctx, r, event.New(name, data), data.Text)
 }
 
 var (
 	errTooLarge  = errors.New("the body is too large")
 	errNotBase64 = errors.New("the body is not base64, as it is said to be")
-	errNoSecret  = errors.New("the client secret cannot be had")
+	errNoSecret  = errors.New("cannot read the client secret")
 	errProbe     = errors.New("a probe of intake doctor, refused as it should be")
 )
 
@@ -144,33 +147,65 @@ func decodeBody(r request) ([]byte, error) {
 // verify returns the payload's data if Veryfi has signed it. A signature that
 // does not match may be of a newer secret.
 func (h *Handler) verify(ctx context.Context, payload *signature.Payload, header string) (signature.Data, error) {
-	data, err := verifyWith(ctx, h.Secrets.Get, payload, header)
-	if errors.Is(err, signature.ErrMismatch) {
-		return verifyWith(ctx, h.Secrets.Reload, payload, header)
+	known, err := filled(h.Secrets.Get(ctx))
+	if err != nil {
+		return signature.Data{}, err
 	}
-	return data, err
+	data, mismatch := payload.Verify(header, known.Keys...)
+	if !errors.Is(mismatch, signature.ErrMismatch) {
+		return data, mismatch
+	}
+	reloaded, err := filled(h.Secrets.Reload(ctx))
+	switch {
+	case err != nil:
+		return signature.Data{}, err
+	case reloaded.HasKeysOf(known):
+		return signature.Data{}, mismatch
+	}
+	return payload.Verify(header, reloaded.Keys...)
 }
 
-func verifyWith(ctx context.Context, secrets func(context.Context) (*secret.Secret, error), payload *signature.Payload, header string) (signature.Data, error) {
-	known, err := secrets(ctx)
+// filled returns a secret that verifies, or errNoSecret.
+func filled(s *secret.Secret, err error) (*secret.Secret, error) {
 	if err == nil {
-		err = known.Verifies()
+		err = s.Verifies()
 	}
 	if err != nil {
-		return signature.Data{}, fmt.Errorf("%w: %w", errNoSecret, err)
+		return nil, fmt.Errorf("%w: %w", errNoSecret, err)
 	}
-	return payload.Verify(header, known.Keys...)
+	return s, nil
 }
 
-// enqueue acknowledges an event once the queue has it.
-func (h *Handler) enqueue(ctx context.Context, r request, e event.Event) answer {
+// hasSigned reports whether the payload is signed with the secret that is known. It
+// waits for none.
+func (h *Handler) hasSigned(ctx context.Context, payload *signature.Payload, header string) bool {
+	ended, end := context.WithCancel(ctx)
+	end()
+	known, err := h.Secrets.Get(ended)
+	if err == nil {
+		_, err = payload.Verify(header, known.Keys...)
+	}
+	return err == nil
+}
+
+// enqueue acknowledges an event once the queue has it. text is what is signed.
+func (h *Handler) enqueue(ctx context.Context, r request, e event.Event, text []byte) answer {
 	messages := e.Messages(h.Now(), r.id)
+	this := newCall(e.Name, text, h.Now())
+	if len(messages) >= manyMessages && h.recent.has(this) {
+		r.log.InfoContext(ctx, "accepted before", slog.String("event", e.Name), slog.Int("messages", len(messages)),
+			h.Metrics.Of(metrics.Received.One(), metrics.Accepted.One()))
+		return accepted
+	}
 	bodies := make([]string, len(messages))
 	for i, m := range messages {
 		bodies[i] = m.Encode()
 	}
 	if err := h.Queue.Send(ctx, bodies...); err != nil {
 		return r.fail(ctx, err)
+	}
+	if len(messages) >= manyMessages {
+		h.recent.add(this)
 	}
 	attrs := []any{slog.String("event", e.Name), slog.Int("messages", len(messages)), h.Metrics.Of(metrics.Received.One(), metrics.Accepted.One())}
 	if len(messages) == 1 {
@@ -180,17 +215,32 @@ func (h *Handler) enqueue(ctx context.Context, r request, e event.Event) answer 
 	return accepted
 }
 
-// showCode writes the code that confirms the webhook's URL where a person finds
-// it. Whether Veryfi signs it is not known, and a wrong code confirms nothing.
-func (r request) showCode(ctx context.Context, data signature.Data) answer {
-	code := strings.Trim(string(data.Field("secret")), `"`)
-	const maxCode = 256
-	if code == "" || len(code) > maxCode {
-		r.log.WarnContext(ctx, "a subscription came without a verification code", r.metrics.Of(metrics.Received.One()))
+// showCode writes the code that confirms the webhook's URL where a person finds it, and
+// whether the call was signed. Whether Veryfi signs it is not known, and a wrong code
+// confirms nothing.
+func (r request) showCode(ctx context.Context, data signature.Data, signed bool) answer {
+	code, ok := verificationCode(data.Field("secret"))
+	if !ok {
+		r.log.WarnContext(ctx, "a subscription came without a verification code", slog.Bool("signed", signed), r.metrics.Of(metrics.Received.One()))
 		return alive
 	}
-	r.log.InfoContext(ctx, "type this code into Veryfi's portal to confirm the webhook URL", slog.String("verification_code", code), r.metrics.Of(metrics.Received.One()))
+	r.log.InfoContext(ctx, "type this code into Veryfi's portal to confirm the webhook URL",
+		slog.String("verification_code", code), slog.Bool("signed", signed), r.metrics.Of(metrics.Received.One()))
 	return alive
+}
+
+// verificationCode reads a code: a JSON string of 1 to 256 printable characters of ASCII,
+// without spaces. Anybody can send one, and it ends on a person's terminal.
+func verificationCode(json []byte) (code string, ok bool) {
+	if len(json) == 0 || json[0] != '"' {
+		return "", false
+	}
+	const maxCode = 256
+	b := jsonscan.Bytes(json[1 : len(json)-1])
+	if len(b) == 0 || len(b) > maxCode || bytes.ContainsFunc(b, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return "", false
+	}
+	return string(b), true
 }
 
 func (r request) refuse(ctx context.Context, a answer, why error) answer {

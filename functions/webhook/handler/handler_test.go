@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/event"
@@ -179,6 +180,8 @@ func TestAnswers(t *testing.T) {
 		{"nothing", func(*events.APIGatewayV2HTTPRequest) {}, 200, 1},
 		{"header in title case", header("X-Veryfi-Signature", valid), 200, 1},
 		{"spaces around the signature", header(signatureHeader, "  "+valid+" "), 200, 1},
+		{"another content type", func(r *events.APIGatewayV2HTTPRequest) { r.Headers["content-type"] = "text/plain" }, 200, 1},
+		{"no content type", header(signatureHeader, valid), 200, 1},
 		{"base64", encoded(base64.StdEncoding.EncodeToString([]byte(genuine.Body))), 200, 1},
 		{"base64 that is none", encoded("%%%"), 400, 0},
 		{"base64 of white space", encoded("IA0K"), 200, 0},
@@ -352,13 +355,82 @@ func TestVerificationCodeIsOnOneLineOfTheLog(t *testing.T) {
 	}
 }
 
-func TestLogHoldsNoLongCode(t *testing.T) {
-	f := newFixture()
-	long := strings.Repeat("x", 1000)
-	f.post(t, requestWith(`{"event": "subscription", "data": {"secret": "`+long+`"}}`, ""))
-	if strings.Contains(f.logs.String(), long) {
-		t.Error("anybody can fill the log")
+// TestVerificationCodeIsPrintableASCII sends what is a code and what is none.
+func TestVerificationCodeIsPrintableASCII(t *testing.T) {
+	longest := strings.Repeat("x", 256)
+	for code, want := range map[string]string{
+		`"awdca8ef"`: "awdca8ef", `"!~"`: "!~", `"a\/b"`: "a/b", `"\u0041\"\\"`: `A"\`, `"null"`: "null", `"` + longest + `"`: longest,
+		`null`: "", `123`: "", `true`: "", `["a"]`: "", `{"a":"b"}`: "", `""`: "", `"a b"`: "", `" a"`: "", `"a\n"`: "", `"a\u001b]52"`: "", "\"a\u007f\"": "",
+		`"a\u0080"`: "", "\"a\u0080\"": "", "\"a\u009b\"": "", `"é"`: "", `"a\u202e"`: "", `"\ud800"`: "", `"` + longest + `x"`: "",
+	} {
+		f := newFixture()
+		if status := f.post(t, requestWith(`{"event": "subscription", "data": {"secret": `+code+`}}`, "")); status != 200 {
+			t.Errorf("%.40q: status %d", code, status)
+		}
+		var line struct {
+			Level string
+			Code  string `json:"verification_code"`
+		}
+		if err := json.Unmarshal(f.logs.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line.Code != want || (line.Level == "WARN") != (want == "") {
+			t.Errorf("%.40q: the log has %q at %s, want %q", code, line.Code, line.Level, want)
+		}
 	}
+}
+
+func TestLogSaysWhetherASubscriptionIsSigned(t *testing.T) {
+	genuine := signed(t, event.Subscription, `{"secret": "code"}`)
+	for name, test := range map[string]struct {
+		change func(*fixture, *events.APIGatewayV2HTTPRequest)
+		want   bool
+	}{
+		"signed":       {func(*fixture, *events.APIGatewayV2HTTPRequest) {}, true},
+		"no signature": {func(_ *fixture, r *events.APIGatewayV2HTTPRequest) { r.Headers = nil }, false},
+		"other data": {func(_ *fixture, r *events.APIGatewayV2HTTPRequest) {
+			r.Body = strings.Replace(r.Body, "code", "cod", 1)
+		}, false},
+		"no secret":    {func(f *fixture, _ *events.APIGatewayV2HTTPRequest) { f.secrets.err = errors.New("down") }, false},
+		"not filled":   {func(f *fixture, _ *events.APIGatewayV2HTTPRequest) { f.secrets.known = secret.Credentials{} }, false},
+		"newer secret": {func(f *fixture, _ *events.APIGatewayV2HTTPRequest) { f.secrets.known.ClientSecret = "before" }, false},
+		"without a code": {func(_ *fixture, r *events.APIGatewayV2HTTPRequest) {
+			*r = signed(t, event.Subscription, `{"secret": null}`)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture()
+			req := genuine
+			test.change(f, &req)
+			if status := f.post(t, req); status != 200 || f.secrets.reloads != 0 || len(f.queue.bodies) != 0 {
+				t.Errorf("status %d, %d reloads, %d messages", status, f.secrets.reloads, len(f.queue.bodies))
+			}
+			if !strings.Contains(f.logs.String(), fmt.Sprintf(`"signed":%v`, test.want)) {
+				t.Errorf("log: %s", f.logs)
+			}
+		})
+	}
+}
+
+// TestSubscriptionWaitsForNoSecret has a Secrets Manager that hangs.
+func TestSubscriptionWaitsForNoSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.Secrets = secret.New(hanging{}, "the secret", time.Now)
+		start := time.Now()
+		status := f.post(t, signed(t, event.Subscription, `{"secret": "code"}`))
+		if took := time.Since(start); status != 200 || took != 0 || !strings.Contains(f.logs.String(), `"signed":false`) {
+			t.Errorf("status %d after %v: %s", status, took, f.logs)
+		}
+		time.Sleep(time.Minute) // until the reading has ended
+	})
+}
+
+type hanging struct{}
+
+func (hanging) GetSecretValue(ctx context.Context, _ *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 func TestLogHoldsNoSecretSignatureOrBody(t *testing.T) {
