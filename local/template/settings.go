@@ -23,24 +23,29 @@ type Queue struct {
 	// received MaxReceiveCount times, "" without redrive.
 	DeadLetterQueue string
 	MaxReceiveCount int
+	// MaximumMessageSize is in bytes.
+	MaximumMessageSize int
 }
 
 // Queue returns the settings of a queue. What the template leaves out is as SQS
-// has it: 30 s and 4 days.
+// has it: 30 s, 4 days and 1 MiB.
 func (t *Template) Queue(id string) (Queue, error) {
 	properties := struct {
 		VisibilityTimeout, MessageRetentionPeriod int64
+		MaximumMessageSize                        int
 		RedrivePolicy                             struct {
 			DeadLetterTargetArn string `json:"deadLetterTargetArn"`
 			MaxReceiveCount     int    `json:"maxReceiveCount"`
 		}
-	}{VisibilityTimeout: 30, MessageRetentionPeriod: 345600}
-	err := t.properties(id, queueType, t.Names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy")
+	}{VisibilityTimeout: 30, MessageRetentionPeriod: 345600, MaximumMessageSize: 1 << 20}
+	err := t.properties(id, queueType, t.Names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "MaximumMessageSize", "RedrivePolicy")
 	return Queue{
 		VisibilityTimeout: time.Duration(properties.VisibilityTimeout) * time.Second,
 		Retention:         time.Duration(properties.MessageRetentionPeriod) * time.Second,
 		DeadLetterQueue:   properties.RedrivePolicy.DeadLetterTargetArn,
 		MaxReceiveCount:   properties.RedrivePolicy.MaxReceiveCount,
+
+		MaximumMessageSize: properties.MaximumMessageSize,
 	}, err
 }
 

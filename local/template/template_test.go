@@ -26,6 +26,7 @@ Resources:
     Type: AWS::SQS::Queue
     Properties:
       VisibilityTimeout: 360
+      MaximumMessageSize: 1024
       RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 60}
   Dead:
     Type: AWS::SQS::Queue
@@ -92,8 +93,8 @@ func TestQueueSettings(t *testing.T) {
 	t.Parallel()
 	template := read(t, nil)
 	for id, want := range map[string]Queue{
-		"Work": {VisibilityTimeout: 360 * time.Second, Retention: 96 * time.Hour, DeadLetterQueue: "Dead", MaxReceiveCount: 60},
-		"Dead": {VisibilityTimeout: 30 * time.Second, Retention: 336 * time.Hour},
+		"Work": {VisibilityTimeout: 360 * time.Second, Retention: 96 * time.Hour, DeadLetterQueue: "Dead", MaxReceiveCount: 60, MaximumMessageSize: 1024},
+		"Dead": {VisibilityTimeout: 30 * time.Second, Retention: 336 * time.Hour, MaximumMessageSize: 1 << 20},
 	} {
 		if got, err := template.Queue(id); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v", id, got, err)
