@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"veryfi-intake/shared/jsonscan"
@@ -33,13 +34,7 @@ func Visible(text string) string {
 
 // acts reports whether a character does something where it is printed.
 func acts(r rune) bool {
-	switch {
-	case r < 0x20, 0x7f <= r && r <= 0x9f: // C0, DEL, C1
-		return true
-	case r == 0x2028, r == 0x2029: // line and paragraph separator
-		return true
-	}
-	return r == 0x061c || r == 0x200e || r == 0x200f || 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 // bidirectional
+	return unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 }
 
 // message is fmt.Sprintf with each value made visible: the format is the program's own
