@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
@@ -171,7 +172,9 @@ func (c *cloud) intake(arguments ...string) (status int, out, notes string) {
 	c.calls = nil
 	c.mu.Unlock()
 	var o, n bytes.Buffer
-	a := newApp(c.t.Context(), in, &o, &n)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute) // a command that goes round is stopped
+	defer cancel()
+	a := newApp(ctx, in, &o, &n)
 	a.pace = 1000
 	status = a.run(append(arguments, "--local"))
 	return status, o.String(), n.String()
