@@ -20,6 +20,7 @@ import (
 	"veryfi-intake/functions/processor/handler"
 	"veryfi-intake/local/template"
 	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/veryfi"
 )
 
 var functions = map[string]string{"WebhookFunction": "webhook", "ProcessorFunction": "processor", "ReconcilerFunction": "reconciler"}
@@ -291,10 +292,8 @@ func (c *contract) stackStaysBelowVeryfisLimits() {
 	if !c.check(err) || !c.check(err2) || processor.Source == nil {
 		return
 	}
-	const runs = 2 // a scheduled one, and one by hand
-	all := rate*float64(processor.Source.MaximumConcurrency) + runs*lists
-	if rate <= 0 || lists <= 0 || processor.Source.MaximumConcurrency < 2 || all >= 60 || runs*lists > 5 {
-		c.errorf("%v requests a second, %v of them for the list; Veryfi allows 60 and 5", all, runs*lists)
+	if rate <= 0 || lists != veryfi.ReconcilerRequestsPerSecond || processor.Source.MaximumConcurrency < 2 || !veryfi.Fits(processor.Source.MaximumConcurrency, rate) {
+		c.errorf("%d processors with %v requests a second, and %v for the list, is more than Veryfi allows, or not what shared/veryfi computes with", processor.Source.MaximumConcurrency, rate, lists)
 	}
 	const newAccount = 10 // executions at once
 	if processor.Source.MaximumConcurrency > newAccount/2 {

@@ -30,7 +30,7 @@ func runBench(ctx context.Context, root string, arguments []string, out *console
 			missed += table.Missed
 			out.Table(table.Title, table.Headers, table.Rows)
 			for _, note := range table.Notes {
-				out.Line("  " + note)
+				out.Line("  %s", note)
 			}
 			out.Line("")
 		},

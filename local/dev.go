@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"veryfi-intake/local/bridge"
@@ -71,10 +70,10 @@ func introduce(s *stack.Stack, clientSecret, shownSecret string, out *console.Co
 	out.Field("Veryfi", s.VeryfiURL)
 	out.Field("AWS endpoint", s.AWSURL)
 	out.Line("\nDeliver a webhook:")
-	out.Line(fmt.Sprintf("curl -i %s -H 'content-type: application/json' -H 'x-veryfi-signature: %s' -d '%s'", s.WebhookURL, webhook.Signature, webhook.Body()))
+	out.Line("curl -i %s -H 'content-type: application/json' -H 'x-veryfi-signature: %s' -d '%s'", s.WebhookURL, webhook.Signature, webhook.Body())
 	out.Line("\nList the rows:")
-	out.Line(fmt.Sprintf("AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws dynamodb scan --region us-east-1 --endpoint-url %s --table-name %s --query 'Items[].[id.S, status.S, error.S]' --output table", s.AWSURL, s.TableName))
+	out.Line("AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local aws dynamodb scan --region us-east-1 --endpoint-url %s --table-name %s --query 'Items[].[id.S, status.S, error.S]' --output table", s.AWSURL, s.TableName)
 	out.Line("\nThe operator's command works here, too:")
-	out.Line(fmt.Sprintf("AWS_ENDPOINT_URL=%s go run ./cmd/intake doctor --local\n", s.AWSURL))
+	out.Line("AWS_ENDPOINT_URL=%s go run ./cmd/intake doctor --local\n", s.AWSURL)
 	return nil
 }

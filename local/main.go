@@ -36,7 +36,9 @@ func main() {
 	case ctx.Err() != nil:
 		out.Step("stopped")
 	case err != nil:
-		out.Bad("%v", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") { // of a compiler, as a rule
+			out.Bad("%s", line)
+		}
 	}
 	if err != nil {
 		os.Exit(1)

@@ -11,7 +11,7 @@ type doctorCommand struct{}
 
 // Help is shown by --help.
 func (doctorCommand) Help() string {
-	return `Looks at the stack, the secret, Veryfi, the webhook, the queues, the table, the alarms, who hears of them, and what waits, and changes nothing. To see that the webhook refuses a forged request it sends one, which is counted apart. The exit status is 1 when something needs a mend.`
+	return `Looks at the stack, the secret, Veryfi, the webhook, the queues, the table, a key of your own, whether the functions start, the alarms, who hears of them, and what waits, and changes nothing. To see that the webhook refuses a forged request it sends one, which is counted apart. The exit status is 1 when something needs a mend.`
 }
 
 // A finding is one thing that was looked at.
@@ -39,30 +39,49 @@ type doctor struct {
 
 // Run prints all findings.
 func (doctorCommand) Run(a *app) error {
-	d, err := a.deployment()
+	d, err := a.doctor()
 	if err != nil {
 		return err
 	}
-	doc := doctor{app: a, deployment: d}
-	if doc.template, err = d.template(); err != nil {
-		return err
+	found := d.examine(d.checks())
+	if a.Err() != nil {
+		return a.Err() // what was found then is nothing
 	}
-	checks := []struct {
-		name string
-		look func() ([]finding, error)
-	}{
-		{"stack", doc.stack}, {"secret", doc.secret}, {"Veryfi", doc.asksVeryfi},
-		{"webhook", doc.webhookAnswers}, {"forgery", doc.webhookRefuses},
-		{"queues", doc.queues}, {"table", doc.table}, {"processor", doc.processor}, {"alarms", doc.alarms}, {"receivers", doc.receivers},
-		{"waiting", doc.waiting}, {"dead letters", doc.deadLetters}, {"problems", doc.problems}, {"last document", doc.lastDocument},
+	return d.report(found)
+}
+
+func (a *app) doctor() (d doctor, err error) {
+	d.app = a
+	if d.deployment, err = a.deployment(); err == nil {
+		d.template, err = d.deployment.template()
 	}
+	return d, err
+}
+
+// A check is something to look at.
+type check struct {
+	name string
+	look func() ([]finding, error)
+}
+
+func (d doctor) checks() []check {
+	return []check{
+		{"stack", d.stack}, {"secret", d.secret}, {"Veryfi", d.asksVeryfi},
+		{"webhook", d.webhookAnswers}, {"forgery", d.webhookRefuses},
+		{"queues", d.queues}, {"table", d.table}, {"key", d.key}, {"functions", d.functions}, {"processor", d.processor}, {"alarms", d.alarms}, {"receivers", d.receivers},
+		{"waiting", d.waiting}, {"dead letters", d.deadLetters}, {"problems", d.problems}, {"last document", d.lastDocument},
+	}
+}
+
+// examine looks at all, side by side.
+func (d doctor) examine(checks []check) []finding {
 	found := make([][]finding, len(checks))
 	var looks []func()
 	for i, check := range checks {
 		looks = append(looks, func() {
 			findings, err := check.look()
 			if err != nil {
-				findings = wrong("it could not be looked at: %v", explain(err, a.globals))
+				findings = wrong("it could not be looked at: %v", explain(err, d.globals))
 			}
 			for j := range findings {
 				findings[j].Check = check.name
@@ -71,10 +90,7 @@ func (doctorCommand) Run(a *app) error {
 		})
 	}
 	sideBySide(looks...)
-	if a.Err() != nil {
-		return a.Err() // what was found then is nothing
-	}
-	return doc.report(slices.Concat(found...))
+	return slices.Concat(found...)
 }
 
 func (d doctor) report(found []finding) error {
@@ -92,9 +108,9 @@ func (d doctor) report(found []finding) error {
 		for _, f := range found {
 			line := fmt.Sprintf("%-13s  %s", f.Check, f.Text)
 			if f.OK {
-				d.console.Good("%s", line)
+				d.result.Good("%s", line)
 			} else {
-				d.console.Bad("%s", line)
+				d.result.Bad("%s", line)
 			}
 		}
 	}

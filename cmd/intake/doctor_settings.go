@@ -25,6 +25,7 @@ import (
 	intake "veryfi-intake"
 	"veryfi-intake/local/template"
 	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/veryfi"
 )
 
 // Whether the stack is as this version's template says.
@@ -61,21 +62,16 @@ func (d doctor) stack() ([]finding, error) {
 	case strings.Contains(d.status, "FAILED"), strings.Contains(d.status, "ROLLBACK"):
 		return wrong("%s is %s: the last deployment has failed. `aws cloudformation describe-stack-events --stack-name %s` says why; mend that, and `make deploy`", d.name, d.status, d.name), nil
 	}
-	if all := d.number("ProcessorConcurrency")*d.number("VeryfiRequestsPerSecond") + reconcilers; all > allowed {
-		return wrong("it may make %v requests a second, and Veryfi answers %d, the others with 429: lower ProcessorConcurrency or VeryfiRequestsPerSecond", all, allowed), nil
+	if processors, rate := d.number("ProcessorConcurrency"), d.number("VeryfiRequestsPerSecond"); !veryfi.Fits(int(processors), rate) {
+		const reconciling = veryfi.Reconcilers * veryfi.ReconcilerRequestsPerSecond
+		return wrong("its processors may make %v requests a second, and the reconciler %d: Veryfi answers %d in all, so keep the processors below %d: lower ProcessorConcurrency or VeryfiRequestsPerSecond",
+			processors*rate, reconciling, veryfi.RequestsPerSecond, veryfi.RequestsPerSecond-reconciling), nil
 	}
 	if days, hours := d.number("DocumentRetentionDays"), d.number("ReconcileWindowHours"); days > 0 && hours >= days*24 {
 		return wrong("documents are deleted after %v days, and the reconciler fetches them again, since it looks back %v hours: make DocumentRetentionDays longer or ReconcileWindowHours shorter", days, hours), nil
 	}
 	return fine("%s is %s", d.name, d.status), nil
 }
-
-// Requests a second to Veryfi: what it answers, and what two runs of the reconciler
-// make.
-const (
-	allowed     = 60
-	reconcilers = 4
-)
 
 // number returns a parameter of the stack that is a number, or 0.
 func (d *deployment) number(parameter string) float64 {
@@ -124,9 +120,11 @@ func queues(documents, deadLetters map[string]string, want, wantDeadLetters temp
 		{"maxReceiveCount of DocumentQueue", redrive.MaxReceiveCount.String(), strconv.Itoa(want.MaxReceiveCount)},
 		{"VisibilityTimeout of DocumentQueue", documents["VisibilityTimeout"], seconds(want.VisibilityTimeout)},
 		{"MessageRetentionPeriod of DocumentQueue", documents["MessageRetentionPeriod"], seconds(want.Retention)},
+		{"MaximumMessageSize of DocumentQueue", documents["MaximumMessageSize"], strconv.Itoa(want.MaximumSize)},
+		{"MaximumMessageSize of DeadLetterQueue", deadLetters["MaximumMessageSize"], strconv.Itoa(wantDeadLetters.MaximumSize)},
 		{"MessageRetentionPeriod of DeadLetterQueue", deadLetters["MessageRetentionPeriod"], seconds(wantDeadLetters.Retention)},
 	} {
-		if setting.is != setting.want && setting.is != "" { // the emulator has no retention
+		if setting.is != setting.want && setting.is != "" { // the emulator does not report all
 			return drifted(setting.what, setting.is, setting.want)
 		}
 	}

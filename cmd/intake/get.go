@@ -14,7 +14,7 @@ type getCommand struct {
 
 // Help is shown by --help.
 func (getCommand) Help() string {
-	return `Looks for a row of that key; then for a bank statement and a failed set of that number; then asks Veryfi which documents have that external_id. Numbers are printed to the digit. With --json it is an object, or an array of them where several documents have the external_id; with --document one line for each.`
+	return `Looks for a row of that key; then for a bank statement and a failed set of that number; then asks Veryfi which documents have that external_id. Numbers are printed to the digit; NaN and Infinity, which JSON does not have, as strings. With --json it is an object, or an array of them where several documents have the external_id; with --document one line for each.`
 }
 
 // Run prints a row, or those of all documents with the external id.
@@ -103,8 +103,7 @@ func (c getCommand) print(a *app, row item) error {
 	case c.Document && document == nil:
 		return fmt.Errorf("the row has no document: its status is %s", row.status())
 	case c.Document:
-		_, err := fmt.Fprintf(a.out, "%s\n", document)
-		return err
+		return a.result.JSON(document, false)
 	}
 	if a.JSON {
 		whole, err := row.whole()
@@ -121,13 +120,13 @@ func (c getCommand) print(a *app, row item) error {
 		switch value, has := plain[name]; {
 		case has && name == "expires_at":
 			seconds, _ := strconv.ParseInt(fmt.Sprint(value), 10, 64) // written by the processor
-			a.console.Field(name, time.Unix(seconds, 0).UTC().Format(time.RFC3339))
+			a.result.Field(name, time.Unix(seconds, 0).UTC().Format(time.RFC3339))
 		case has:
-			a.console.Field(name, fmt.Sprint(value))
+			a.result.Field(name, fmt.Sprint(value))
 		}
 	}
 	if document != nil {
-		a.console.Field("document", fmt.Sprintf("%d bytes of JSON, printed by --document", len(document)))
+		a.result.Field("document", fmt.Sprintf("%d bytes of JSON, printed by --document", len(document)))
 	}
 	return nil
 }

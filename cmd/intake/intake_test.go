@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"intake": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"intake": main})
 }
 
 // TestScripts runs the stories in testdata, each with a stack of its own on this

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"veryfi-intake/shared/jsonscan"
 	"veryfi-intake/shared/store"
 )
 
@@ -58,15 +61,18 @@ func (i item) status() store.Status {
 	return store.Status(status.Value)
 }
 
-// document returns the document, or nil when there is none. What was stored gzipped is
-// to the byte as Veryfi sent it; else the members are sorted by name.
+// document returns the document, or nil when there is none. What was stored gzipped has
+// its members in the order in which Veryfi sent them; else they are sorted by name.
 func (i item) document() (json.RawMessage, error) {
 	if zipped, ok := i["document_gzip"].(*types.AttributeValueMemberB); ok {
-		reader, err := gzip.NewReader(bytes.NewReader(zipped.Value))
+		text, err := gunzip(zipped.Value)
+		if err == nil {
+			text, err = strict(text)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the row's document_gzip cannot be read: %w", err)
 		}
-		return io.ReadAll(reader)
+		return text, nil
 	}
 	if i["document"] == nil {
 		return nil, nil //nolint:nilnil // most rows that need attention have none
@@ -76,6 +82,51 @@ func (i item) document() (json.RawMessage, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(plainValue(i["document"]))
 	return bytes.TrimSpace(out.Bytes()), err
+}
+
+func gunzip(zipped []byte) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(reader)
+}
+
+// strict returns JSON as RFC 8259 has it of what Python writes: the numbers NaN,
+// Infinity and -Infinity become strings. All else stays to the byte.
+func strict(text []byte) ([]byte, error) {
+	var out []byte
+	s := jsonscan.New(text)
+	for space := 0; !s.AtEnd(); space = s.Pos() {
+		start := s.Pos()
+		out = append(out, text[space:start]...)
+		isName := slices.ContainsFunc([]string{"NaN", "Infinity", "-Infinity"}, s.Literal)
+		switch token := text[start:s.Pos()]; {
+		case isName:
+			out = fmt.Appendf(out, "%q", token)
+		case isToken(&s):
+			out = append(out, text[start:s.Pos()]...)
+		default:
+			return nil, errNotJSON
+		}
+	}
+	if !json.Valid(out) {
+		return nil, errNotJSON
+	}
+	return out, nil
+}
+
+var errNotJSON = errors.New("it is not JSON")
+
+// isToken consumes the next token, and reports whether it is one of JSON's.
+func isToken(s *jsonscan.Scanner) bool {
+	if _, _, ok := s.String(); ok {
+		return true
+	}
+	if _, _, ok := s.Number(); ok {
+		return true
+	}
+	return slices.ContainsFunc([]string{"{", "}", "[", "]", ",", ":", "true", "false", "null"}, s.Literal)
 }
 
 func plainValue(value types.AttributeValue) any {

@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -50,46 +49,64 @@ type app struct {
 	context.Context //nolint:containedctx // it ends with the run
 	globals
 
-	in       *os.File
-	out, err io.Writer
-	console  *console.Console // on out
+	in      *os.File
+	answers bool // whether somebody types it, on a terminal
+	// The result goes to the one, all else to the other. Nothing is printed but by them.
+	result, notes *console.Console
+	// terminal is where progress is shown, nil for nowhere.
+	terminal io.Writer
+	pace     float64 // requests a second to Veryfi
 }
 
-func main() { os.Exit(run()) }
-
-func run() int {
+func main() {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore) // a second signal ends the command at once
+	os.Exit(newApp(ctx, os.Stdin, os.Stdout, os.Stderr).run(os.Args[1:]))
+}
+
+func newApp(ctx context.Context, in *os.File, out, notes io.Writer) *app {
+	plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+	a := &app{Context: ctx, in: in, answers: isTerminal(in), result: console.New(out, isTerminal(out) && !plain), notes: console.New(notes, false), pace: pace}
+	if isTerminal(notes) {
+		a.terminal = notes
+	}
+	return a
+}
+
+// run returns the exit status: 0 for well, 1 for not, 2 for what cannot be meant.
+func (a *app) run(arguments []string) int {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("intake"),
 		kong.Description("Operates a stack of veryfi-intake. Start with 'intake doctor'."),
-		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
 		panic(err) // the commands above are wrong
 	}
-	arguments := os.Args[1:]
 	if len(arguments) == 0 {
 		arguments = []string{"--help"}
 	}
 	command, err := parser.Parse(arguments)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "intake: %s. 'intake --help' lists the commands, 'intake COMMAND --help' what each takes.\n", strings.TrimRight(err.Error(), "?."))
+		a.note("intake: %s. 'intake --help' lists the commands, 'intake COMMAND --help' what each takes.", strings.TrimRight(err.Error(), "?."))
 		return 2
 	}
-	colour := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	a := &app{Context: ctx, globals: c.globals, in: os.Stdin, out: os.Stdout, err: os.Stderr, console: console.New(os.Stdout, colour)}
+	a.globals = c.globals
 	err = command.Run(a)
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errUnwell): // was printed
-	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
-		fmt.Fprintln(os.Stderr, "intake: stopped")
+	case a.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(a))):
+		a.note("intake: stopped")
 	default:
-		fmt.Fprintf(os.Stderr, "intake: %v\n", explain(err, a.globals))
+		a.note("intake: %v", explain(err, a.globals))
 	}
 	return 1
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
 }

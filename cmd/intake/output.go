@@ -2,16 +2,13 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
@@ -21,29 +18,26 @@ var errUnwell = errors.New("not all is well")
 
 // printJSON prints a result for machines.
 func (a *app) printJSON(value any) error {
-	encoder := json.NewEncoder(a.out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
+	return a.result.JSON(value, true)
 }
 
 // say prints a line for people.
-func (a *app) say(format string, values ...any) { fmt.Fprintf(a.out, format+"\n", values...) }
+func (a *app) say(format string, values ...any) { a.result.Line(format, values...) }
 
 // note prints a line for people that is not the result.
-func (a *app) note(format string, values ...any) { fmt.Fprintf(a.err, format+"\n", values...) }
+func (a *app) note(format string, values ...any) { a.notes.Line(format, values...) }
 
 // confirm asks before what cannot be undone.
 func (a *app) confirm(question string, yes bool) error {
 	if yes {
 		return nil
 	}
-	if !isatty.IsTerminal(a.in.Fd()) {
+	if !a.answers {
 		return fmt.Errorf("%s That cannot be undone, and nobody is there to ask: confirm it with --yes. Nothing was changed", question)
 	}
-	fmt.Fprintf(a.err, "%s Type yes to go on: ", question)
+	a.notes.Prompt("%s Type yes to go on: ", question)
 	answer, err := a.ask(func() (string, error) { return bufio.NewReader(a.in).ReadString('\n') })
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if answer != "yes" {
@@ -80,8 +74,8 @@ func (a *app) ask(read func() (string, error)) (string, error) {
 // known.
 func (a *app) progress(total int64, what string) *progressbar.ProgressBar {
 	out := io.Discard
-	if f, ok := a.err.(*os.File); ok && !a.JSON && isatty.IsTerminal(f.Fd()) {
-		out = a.err
+	if a.terminal != nil && !a.JSON {
+		out = a.terminal
 	}
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(out),

@@ -46,18 +46,31 @@ func TestNumbersAreShownToTheDigit(t *testing.T) {
 
 func TestGzippedDocumentIsShownAsReceived(t *testing.T) {
 	t.Parallel()
-	const received = `{"id": 7, "status": "processed", "n": 1e400}`
-	d, err := document.Read([]byte(received), 7)
-	if err != nil {
-		t.Fatal(err)
+	deep := strings.Repeat("[", 990) + strings.Repeat("]", 990)
+	for received, want := range map[string]string{
+		`{"id": 7, "status": "processed", "n": 1e400}`:                                   `{"id": 7, "status": "processed", "n": 1e400}`,
+		`{"id": 7, "a": [NaN, Infinity, -Infinity], "NaN": {"Infinity": NaN}}`:           `{"id": 7, "a": ["NaN", "Infinity", "-Infinity"], "NaN": {"Infinity": "NaN"}}`,
+		`{"id": 7, "b": "NaN", "-Infinity": "\" NaN", "n": -0.10e+99, "o": null}`:        `{"id": 7, "b": "NaN", "-Infinity": "\" NaN", "n": -0.10e+99, "o": null}`,
+		`{"id": 7, "n": 123456789012345678901234567890123456789012345678901234567890.0}`: `{"id": 7, "n": 123456789012345678901234567890123456789012345678901234567890.0}`,
+		"{\"id\": 7,\n\t\"deep\": " + deep + ", \"t\": true, \"f\": false}":              "{\"id\": 7,\n\t\"deep\": " + deep + ", \"t\": true, \"f\": false}",
+	} {
+		d, err := document.Read([]byte(received), 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zipped, err := d.Gzip()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := item{"document_gzip": &types.AttributeValueMemberB{Value: zipped}}.document()
+		if err != nil || string(got) != want || !json.Valid(got) {
+			t.Errorf("%s, %v", got, err)
+		}
 	}
-	zipped, err := d.Gzip()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := item{"document_gzip": &types.AttributeValueMemberB{Value: zipped}}.document()
-	if err != nil || string(got) != received {
-		t.Errorf("%s, %v", got, err)
+	for _, broken := range []string{"", "{", `{"a" 1}`, "nan", "Inf", "-", `"a`, "1 2", "NaNNaN", "[1,]"} {
+		if got, err := strict([]byte(broken)); err == nil {
+			t.Errorf("%s becomes %s", broken, got)
+		}
 	}
 	if _, err := (item{"document_gzip": &types.AttributeValueMemberB{Value: []byte("x")}}).document(); err == nil {
 		t.Error("what cannot be read is no document")
@@ -256,9 +269,9 @@ func TestQueuesAreHeldAgainstTheTemplate(t *testing.T) {
 		"VisibilityTimeout": "361", "MessageRetentionPeriod": "864000",
 		"RedrivePolicy": `{"maxReceiveCount": 60, "deadLetterTargetArn": "arn:dead"}`,
 	}
-	deadLetters := map[string]string{"QueueArn": "arn:dead", "MessageRetentionPeriod": "1209600"}
-	want := template.Queue{VisibilityTimeout: 361 * time.Second, Retention: 10 * 24 * time.Hour, MaxReceiveCount: 60}
-	wantDeadLetters := template.Queue{Retention: 14 * 24 * time.Hour}
+	deadLetters := map[string]string{"QueueArn": "arn:dead", "MessageRetentionPeriod": "1209600", "MaximumMessageSize": "1048576"}
+	want := template.Queue{VisibilityTimeout: 361 * time.Second, Retention: 10 * 24 * time.Hour, MaxReceiveCount: 60, MaximumSize: 1 << 20}
+	wantDeadLetters := template.Queue{Retention: 14 * 24 * time.Hour, MaximumSize: 1 << 20}
 	if found := queues(documents, deadLetters, want, wantDeadLetters); !found[0].OK {
 		t.Errorf("as they should be: %v", found)
 	}
@@ -272,6 +285,13 @@ func TestQueuesAreHeldAgainstTheTemplate(t *testing.T) {
 		changed := maps.Clone(documents)
 		changed[change[0]] = change[1]
 		if found := queues(changed, deadLetters, want, wantDeadLetters); found[0].OK || !strings.Contains(found[0].Text, name) {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+	for name, value := range map[string]string{"MessageRetentionPeriod": "86400", "MaximumMessageSize": "262144"} {
+		changed := maps.Clone(deadLetters)
+		changed[name] = value
+		if found := queues(documents, changed, want, wantDeadLetters); found[0].OK || !strings.Contains(found[0].Text, name+" of DeadLetterQueue is "+value) {
 			t.Errorf("%s: %v", name, found)
 		}
 	}

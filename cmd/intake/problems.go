@@ -72,7 +72,7 @@ func (c problemsCommand) Run(a *app) error {
 		if c.Class != "" || c.Status != "" {
 			a.say("No such row.")
 		} else {
-			a.console.Good("no row needs attention")
+			a.result.Good("no row needs attention")
 		}
 		return nil
 	}
@@ -87,8 +87,8 @@ func (c problemsCommand) Run(a *app) error {
 		status, name, _ := strings.Cut(class, " ")
 		classes = append(classes, []string{status, name, strconv.Itoa(byClass[class])})
 	}
-	a.console.Table("By class", []string{"status", "class", "rows"}, classes)
-	a.console.Table("Newest first", []string{"status", "id", "updated (UTC)", "tries", "why"}, rows)
+	a.result.Table("By class", []string{"status", "class", "rows"}, classes)
+	a.result.Table("Newest first", []string{"status", "id", "updated (UTC)", "tries", "why"}, rows)
 	return nil
 }
 

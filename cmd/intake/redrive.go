@@ -262,14 +262,22 @@ func (r *redrive) move(m types.Message) error {
 func (r *redrive) release(messages []types.Message) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r), 30*time.Second)
 	defer cancel()
+	hidden := 0
+	var problem error
 	for batch := range slices.Chunk(messages, 10) {
 		var entries []types.ChangeMessageVisibilityBatchRequestEntry
 		for i, m := range batch {
 			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle})
 		}
-		if _, err := r.queue.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &r.from, Entries: entries}); err != nil {
-			r.note("%d dead letters that were not chosen are hidden for %d minutes: %v", len(messages), hold/60, err)
-			return
+		out, err := r.queue.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &r.from, Entries: entries})
+		switch {
+		case err != nil:
+			hidden, problem = hidden+len(batch), err
+		case len(out.Failed) > 0:
+			hidden, problem = hidden+len(out.Failed), errors.New(aws.ToString(out.Failed[0].Message))
 		}
+	}
+	if problem != nil {
+		r.note("%d dead letters that were not chosen stay hidden for %d minutes: %v", hidden, hold/60, explain(problem, r.globals))
 	}
 }

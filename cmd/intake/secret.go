@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
 
 	"veryfi-intake/shared/failure"
@@ -68,12 +67,14 @@ func (c secretSetCommand) Run(a *app) error {
 	if err := c.write(a, d, before, after); err != nil {
 		return err
 	}
-	message := "Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes." +
-		"\nWhether the client secret is right, Veryfi cannot be asked: the next webhook shows it (`intake submit FILE --wait`)."
-	if before.ClientSecret != "" && before.ClientSecret != after.ClientSecret {
-		message += "\nWebhooks that were signed with the client secret before still verify. `intake secret revoke` ends that."
+	lines := []string{
+		"Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes.",
+		"Whether the client secret is right, Veryfi cannot be asked: the next webhook shows it (`intake submit FILE --wait`).",
 	}
-	return a.told(map[string]bool{"written": true}, message)
+	if before.ClientSecret != "" && before.ClientSecret != after.ClientSecret {
+		lines = append(lines, "Webhooks that were signed with the client secret before still verify. `intake secret revoke` ends that.")
+	}
+	return a.told(map[string]bool{"written": true}, lines...)
 }
 
 // write makes the credentials the current version. Secrets Manager makes the one that
@@ -156,11 +157,13 @@ func complete(c secret.Credentials) error {
 }
 
 // told prints a result.
-func (a *app) told(result any, message string) error {
+func (a *app) told(result any, lines ...string) error {
 	if a.JSON {
 		return a.printJSON(result)
 	}
-	a.say("%s", message)
+	for _, line := range lines {
+		a.say("%s", line)
+	}
 	return nil
 }
 
@@ -185,7 +188,7 @@ func (d *deployment) accepts(ctx context.Context, c secret.Credentials) error {
 // what is there.
 func (a *app) readCredentials(before secret.Credentials) (secret.Credentials, error) {
 	after := before
-	if !isatty.IsTerminal(a.in.Fd()) {
+	if !a.answers {
 		decoder := json.NewDecoder(io.LimitReader(a.in, 64<<10))
 		decoder.DisallowUnknownFields()
 		// The decoder's own error could quote the input.
@@ -208,12 +211,12 @@ func (a *app) readCredentials(before secret.Credentials) (secret.Credentials, er
 		if *value.of != "" {
 			hint = " (Enter keeps it)"
 		}
-		fmt.Fprintf(a.err, "%s%s: ", value.name, hint)
+		a.notes.Prompt("%s%s: ", value.name, hint)
 		typed, err := a.ask(func() (string, error) {
 			text, err := term.ReadPassword(int(a.in.Fd()))
 			return string(text), err
 		})
-		fmt.Fprintln(a.err)
+		a.note("")
 		if err != nil {
 			return after, err
 		}

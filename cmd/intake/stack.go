@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type deployment struct {
 	aws                 aws.Config
 	name, status        string
 	outputs, parameters map[string]string
+	deployed            time.Time // when the last deployment began
+	pace                float64   // requests a second to Veryfi
 }
 
 // The outputs of template.yaml that are needed.
@@ -63,7 +66,7 @@ func (a *app) deployment() (*deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &deployment{aws: cfg, name: a.Stack, outputs: map[string]string{}, parameters: map[string]string{}}
+	d := &deployment{pace: a.pace, aws: cfg, name: a.Stack, outputs: map[string]string{}, parameters: map[string]string{}}
 	if a.Local {
 		d.name = localName
 	}
@@ -76,6 +79,7 @@ func (a *app) deployment() (*deployment, error) {
 	}
 	found := out.Stacks[0]
 	d.status = string(found.StackStatus)
+	d.deployed = aws.ToTime(cmp.Or(found.LastUpdatedTime, found.CreationTime))
 	for _, o := range found.Outputs {
 		d.outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
@@ -198,7 +202,7 @@ func (d *deployment) veryfiURL() string {
 func (d *deployment) veryfi() (*veryfi.Client, error) {
 	transport := veryfi.NewTransport()
 	transport.Proxy = http.ProxyFromEnvironment // as for AWS
-	return veryfi.NewClient(d.veryfiURL(), pace, time.Now, transport)
+	return veryfi.NewClient(d.veryfiURL(), d.pace, time.Now, transport)
 }
 
 // filled returns credentials with which Veryfi can be asked, and a client.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -68,9 +69,13 @@ func (c submitCommand) Run(a *app) error {
 	}
 	_ = bar.Exit()
 	if c.Wait && len(done) > 0 && a.Err() == nil {
-		err = errors.Join(err, c.wait(a, d, done))
+		waited := c.wait(a, d, done)
+		if err != nil && waited != nil {
+			waited = fmt.Errorf("%w; and %w", err, waited)
+		}
+		err = cmp.Or(waited, err)
 	}
-	if err := errors.Join(c.print(a, done), err); err != nil {
+	if err := cmp.Or(c.print(a, done), err); err != nil {
 		return err
 	}
 	if c.Wait && slices.ContainsFunc(done, func(s *submitted) bool { return s.Status != store.Processed }) {

@@ -103,7 +103,7 @@ func (c tailCommand) print(a *app, line logLine) error {
 	} else {
 		object["line"] = json.RawMessage(line.text)
 	}
-	return json.NewEncoder(a.out).Encode(object)
+	return a.result.JSON(object, false)
 }
 
 // A logLine is one line of a function's log.
@@ -242,7 +242,7 @@ type codeCommand struct {
 
 // Help is shown by --help.
 func (codeCommand) Help() string {
-	return `Paste the URL ('intake url') into Veryfi's Settings > Keys. Veryfi sends a code to it at once; type that into the portal, or the URL is not saved.`
+	return `Paste the URL ('intake url') into Veryfi's Settings > Keys. Veryfi sends a code to it at once; type that into the portal, or the URL is not saved. All codes of the last minutes are printed, the newest last, each with its time (UTC). Anybody can send one to the URL: one that is not signed may not be Veryfi's. With --json it is an array.`
 }
 
 // Run waits for the code.
@@ -258,11 +258,8 @@ func (c codeCommand) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		for _, line := range slices.Backward(lines) { // the last one counts
-			if code := line.member("verification_code"); code != "" {
-				a.note("It came %s. When you have saved the URL again since, wait for the next one with --since 0s.", ago(time.Since(line.at)))
-				return a.told(map[string]any{"verification_code": code, "received_at": line.at.UTC()}, code)
-			}
+		if codes := codesIn(lines); codes != nil {
+			return printCodes(a, codes)
 		}
 		switch {
 		case time.Now().After(end):
@@ -271,6 +268,47 @@ func (c codeCommand) Run(a *app) error {
 			return a.Err()
 		}
 	}
+}
+
+// A verificationCode is one that came. Signed is nil where the webhook's version does
+// not say it.
+type verificationCode struct {
+	Code       string    `json:"verification_code"`
+	ReceivedAt time.Time `json:"received_at"`
+	Signed     *bool     `json:"signed,omitempty"`
+}
+
+// codesIn returns the codes in lines of the webhook. A code is printable ASCII; what
+// else was sent as one is none.
+func codesIn(lines []logLine) (codes []verificationCode) {
+	const longest = 256
+	for _, line := range lines {
+		code, _ := line.members["verification_code"].(string)
+		if code == "" || len(code) > longest || strings.ContainsFunc(code, func(r rune) bool { return r < '!' || r > '~' }) {
+			continue
+		}
+		found := verificationCode{Code: code, ReceivedAt: line.at.UTC()}
+		if signed, ok := line.members["signed"].(bool); ok {
+			found.Signed = &signed
+		}
+		codes = append(codes, found)
+	}
+	return codes
+}
+
+func printCodes(a *app, codes []verificationCode) error {
+	if a.JSON {
+		return a.printJSON(codes)
+	}
+	for _, c := range codes {
+		remark := ""
+		if c.Signed != nil && !*c.Signed {
+			remark = ", not signed"
+		}
+		a.say("%s  %s, %s%s", c.Code, c.ReceivedAt.Format(time.DateTime), ago(time.Since(c.ReceivedAt)), remark)
+	}
+	a.note("Type the newest, the last one, into the portal, if it came when you saved the URL. When you have saved it again since, wait for the next one with --since 0s.")
+	return nil
 }
 
 type urlCommand struct{}

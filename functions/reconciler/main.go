@@ -71,9 +71,6 @@ type config struct {
 	window, grace            time.Duration
 }
 
-// listLimit is how many requests a second Veryfi allows for the list.
-const listLimit = 5
-
 func readConfig(getenv func(string) string) (config, error) {
 	c := config{queueURL: getenv("QUEUE_URL"), table: getenv("TABLE_NAME"), baseURL: getenv("VERYFI_BASE_URL")}
 	for _, variable := range []string{"QUEUE_URL", "TABLE_NAME"} {
@@ -85,7 +82,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		c.baseURL = veryfi.DefaultBaseURL
 	}
 	var err error
-	if c.requestsPerSecond, err = strconv.ParseFloat(getenv("VERYFI_REQUESTS_PER_SECOND"), 64); err != nil || c.requestsPerSecond > listLimit {
+	if c.requestsPerSecond, err = strconv.ParseFloat(getenv("VERYFI_REQUESTS_PER_SECOND"), 64); err != nil || c.requestsPerSecond > veryfi.ListsPerSecond {
 		return c, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number up to 5: Veryfi allows five requests a second for its list")
 	}
 	if c.window, err = duration(getenv, "RECONCILE_WINDOW_HOURS", time.Hour, 1); err != nil {

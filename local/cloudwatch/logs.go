@@ -11,8 +11,12 @@ import (
 	"time"
 )
 
-// maxLines is how many lines of a group are kept.
-const maxLines = 50_000
+const (
+	// maxLines is how many lines of a group are kept.
+	maxLines = 50_000
+	// linesInAnAnswer is few, so that whoever asks must ask on: CloudWatch has 10,000.
+	linesInAnAnswer = 100
+)
 
 // Logs are log groups. They may be used by any number of goroutines. The zero value
 // is ready for use; a group is there once it has a line.
@@ -75,8 +79,8 @@ func (l *Logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pattern := strings.Trim(input.FilterPattern, `"`)
 	first, _ := strconv.Atoi(input.NextToken)
 	limit := input.Limit
-	if limit == 0 || limit > 10_000 {
-		limit = 10_000
+	if limit == 0 || limit > linesInAnAnswer {
+		limit = linesInAnAnswer
 	}
 	l.mu.Lock()
 	lines := slices.Clone(l.groups[input.LogGroupName])

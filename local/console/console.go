@@ -1,8 +1,11 @@
-// Package console prints what a developer reads: coloured and aligned on a
-// terminal, plain elsewhere.
+// Package console prints what a developer or an operator reads: coloured and aligned
+// on a terminal, plain elsewhere. Of what it prints only formats, names of fields and
+// titles are the program's own. Values may be anybody's, so [Visible] shows them.
 package console
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -42,40 +45,64 @@ func New(out io.Writer, colour bool) *Console {
 
 // Step says what is done now.
 func (c *Console) Step(format string, values ...any) {
-	c.print(c.dim.Render("·") + " " + fmt.Sprintf(format, values...))
+	c.print(c.dim.Render("·") + " " + message(format, values))
 }
 
 // Good says what went well.
 func (c *Console) Good(format string, values ...any) {
-	c.print(c.good.Render("✓") + " " + fmt.Sprintf(format, values...))
+	c.print(c.good.Render("✓") + " " + message(format, values))
 }
 
 // Bad says what is wrong.
 func (c *Console) Bad(format string, values ...any) {
-	c.print(c.bad.Render("✗") + " " + fmt.Sprintf(format, values...))
+	c.print(c.bad.Render("✗") + " " + message(format, values))
 }
 
 // Field prints a name and its value, aligned with other fields.
 func (c *Console) Field(name, value string) {
-	c.print("  " + c.dim.Render(fmt.Sprintf("%-14s", name)) + " " + value)
+	c.print("  " + c.dim.Render(fmt.Sprintf("%-14s", name)) + " " + Visible(value))
 }
 
-// Line prints text as it is.
-func (c *Console) Line(text string) { c.print(text) }
+// Line says something without a mark.
+func (c *Console) Line(format string, values ...any) { c.print(message(format, values)) }
+
+// Prompt asks: what is typed stands on the same line.
+func (c *Console) Prompt(format string, values ...any) { _ = c.write(message(format, values)) }
+
+// JSON prints a value for machines, with what [Visible] writes out escaped; indented,
+// or on one line.
+func (c *Console) JSON(value any, indented bool) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if indented {
+		encoder.SetIndent("", "  ")
+	}
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	return c.write(string(visibleJSON(text.Bytes())))
+}
 
 // Table prints a blank line, a title, and rows in columns. A cell that is a word of a colour
 // (processed, error, 200, …) has it.
 func (c *Console) Table(title string, headers []string, rows [][]string) {
+	shown := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			shown[i] = append(shown[i], Visible(cell))
+		}
+	}
 	text := table.New().
 		Headers(headers...).
-		Rows(rows...).
+		Rows(shown...).
 		Border(lipgloss.HiddenBorder()).
 		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).BorderHeader(false).
 		StyleFunc(func(row, column int) lipgloss.Style {
 			if row == table.HeaderRow {
 				return c.dim.PaddingRight(2)
 			}
-			return c.colour(rows[row][column]).PaddingRight(2)
+			return c.colour(shown[row][column]).PaddingRight(2)
 		})
 	var lines []string
 	for line := range strings.Lines(text.String()) {
@@ -98,8 +125,11 @@ func (c *Console) colour(cell string) lipgloss.Style {
 	return c.plain
 }
 
-func (c *Console) print(text string) {
+func (c *Console) print(text string) { _ = c.write(text + "\n") }
+
+func (c *Console) write(text string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	fmt.Fprintln(c.out, text)
+	_, err := io.WriteString(c.out, text)
+	return err
 }

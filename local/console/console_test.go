@@ -2,8 +2,13 @@ package console
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -61,5 +66,98 @@ func TestColouredOutputSaysTheSame(t *testing.T) {
 	}
 	if got := strings.Join(lines, "\n") + "\n"; got != plain {
 		t.Errorf("got\n%s\nwant\n%s", got, plain)
+	}
+}
+
+// acting is what must not reach a terminal as it is, each of its kinds.
+var acting = func() string {
+	text := "\xff\xe2\x80"
+	for _, between := range [][2]rune{{0, 0x1f}, {0x7f, 0x9f}, {0x061c, 0x061c}, {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}} {
+		for r := between[0]; r <= between[1]; r++ {
+			text += string(r)
+		}
+	}
+	return text
+}()
+
+// raw returns what of an output acts on a terminal, without the program's own line
+// breaks.
+func raw(output string) string {
+	var found strings.Builder
+	for i, r := range output {
+		if r != '\n' && strings.ContainsRune(acting, r) && r != utf8.RuneError || r == utf8.RuneError && output[i] != '\xef' {
+			fmt.Fprintf(&found, "%q at %d ", r, i)
+		}
+	}
+	return found.String()
+}
+
+func TestNothingForeignActsOnTheTerminal(t *testing.T) {
+	t.Parallel()
+	quoted, err := json.Marshal(acting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unescaped := `"` + strings.Map(func(r rune) rune {
+		if r < 0x20 {
+			return -1
+		}
+		return r
+	}, acting) + `"`
+	for name, test := range map[string]struct {
+		print func(*Console)
+		lines int
+	}{
+		"step":   {func(c *Console) { c.Step("%s %v %5q", acting, errors.New(acting), acting) }, 1},
+		"good":   {func(c *Console) { c.Good("%-9s", acting) }, 1},
+		"bad":    {func(c *Console) { c.Bad("%+v", struct{ text string }{acting}) }, 1},
+		"line":   {func(c *Console) { c.Line("a\n%v", []string{acting}) }, 2},
+		"prompt": {func(c *Console) { c.Prompt("%s: ", acting) }, 0},
+		"field":  {func(c *Console) { c.Field("name", acting) }, 1},
+		"table":  {func(c *Console) { c.Table("title", []string{"a", "b"}, [][]string{{acting, "error " + acting}}) }, 4},
+		"log":    {func(c *Console) { c.Log(acting, acting) }, 1},
+		"JSON log": {func(c *Console) {
+			for _, value := range []string{string(quoted), unescaped} {
+				c.Log("f", `{"time":`+value+`,"level":`+value+`,"msg":`+value+`,`+value+`:`+value+`,"list":[`+value+`]}`)
+			}
+		}, 2},
+		"JSON": {func(c *Console) { _ = c.JSON(map[string]any{acting: acting, "raw": json.RawMessage(unescaped)}, true) }, 4},
+	} {
+		var out bytes.Buffer
+		test.print(New(&out, false))
+		if found := raw(out.String()); found != "" {
+			t.Errorf("%s prints %s", name, found)
+		}
+		if lines := strings.Count(out.String(), "\n"); lines != test.lines {
+			t.Errorf("%s prints %d lines:\n%s", name, lines, out.String())
+		}
+	}
+}
+
+func TestVisibleTextSaysWhatWasThere(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Bäckerei „Süd“ 東京 🧾 \\x1b":     "Bäckerei „Süd“ 東京 🧾 \\x1b",
+		"\x1b]52;c;aGk=\a":              `\x1b]52;c;aGk=\a`,
+		"a\r\n\tb\u009bc\u202ed":        `a\r\n\tb\u009bc\u202ed`,
+		"\xed\xa0\x80\xffé\u007f\ufffd": `\xed\xa0\x80\xffé\x7f` + "\ufffd",
+	} {
+		if got := Visible(text); got != want {
+			t.Errorf("%q is shown as %s", text, got)
+		}
+	}
+}
+
+func TestJSONKeepsItsMeaning(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := New(&out, true).JSON(json.RawMessage("[\"\u009b\u007f\u202e é <&> \u2028\xed\xa0\xbd\xff\"]"), false); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), `["\u009b\u007f\u202e é <&> \u2028\ud83d\ufffd"]`+"\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if New(io.Discard, false).JSON(func() {}, false) == nil {
+		t.Error("a function was printed")
 	}
 }

@@ -16,13 +16,13 @@ import (
 // that are metrics only; another line is printed as it is, after the function's
 // name.
 func (c *Console) Log(function, line string) {
-	name := fmt.Sprintf("%-17s", function)
+	name := fmt.Sprintf("%-17s", Visible(function))
 	members, ok := members(line)
 	if !ok {
-		c.print(c.bold.Render(name) + " " + line)
+		c.print(c.bold.Render(name) + " " + Visible(line))
 		return
 	}
-	var clock, level, message, rest string
+	var clock, level, said, rest string
 	metrics := metricsOf(members)
 	for _, m := range members {
 		if metrics[m.name] {
@@ -37,12 +37,12 @@ func (c *Console) Log(function, line string) {
 		case "level":
 			level = m.value
 		case "msg", "message":
-			message = m.value
+			said = m.value
 		default:
-			rest += " " + c.dim.Render(m.name+"=") + m.value
+			rest += " " + c.dim.Render(Visible(m.name)+"=") + Visible(m.value)
 		}
 	}
-	c.print(c.dim.Render(clock) + " " + c.bold.Render(name) + " " + c.level(level).Render(fmt.Sprintf("%-5s", level)) + " " + message + rest)
+	c.print(c.dim.Render(Visible(clock)) + " " + c.bold.Render(name) + " " + c.level(level).Render(fmt.Sprintf("%-5s", Visible(level))) + " " + Visible(said) + rest)
 }
 
 // metricsOf returns the names of the members that make a line data points: those of

@@ -1,0 +1,434 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/smithy-go/encoding/cbor"
+
+	intake "veryfi-intake"
+	"veryfi-intake/local/cloudformation"
+	"veryfi-intake/local/cloudwatch"
+	"veryfi-intake/local/secrets"
+	"veryfi-intake/local/sns"
+	"veryfi-intake/local/standin"
+	"veryfi-intake/local/template"
+	"veryfi-intake/shared/metrics"
+)
+
+// A cloud is what one run of the command sees of AWS, Veryfi and the webhook, in this
+// process: all is well until a test changes something. It has no functions; what they
+// would have written, the test puts there.
+type cloud struct {
+	t       *testing.T
+	stack   cloudformation.Stack
+	alarms  cloudwatch.Server
+	logs    cloudwatch.Logs
+	secrets *secrets.Server
+	veryfi  *standin.Server
+	rows    []row
+	queues  map[string]*queue // by the last part of the URL
+	// attributes are what SQS says of DocumentQueue, mapping what Lambda says of the
+	// event source mapping.
+	attributes map[string]string
+	mapping    map[string]any
+	// runs are the reconciler's answers, the last one again and again.
+	runs []reconciliation
+	// answers are said in place of those of a stand-in, by operation.
+	answers map[string]any
+	// probed is what the webhook answers to a GET, forged to a request that is not signed.
+	probed, forged int
+	stdin          string
+
+	mu    sync.Mutex
+	calls []string
+}
+
+// A row is DynamoDB's JSON.
+type row map[string]map[string]any
+
+func text(s string) map[string]any { return map[string]any{"S": s} }
+
+// problemRow is a row that needs attention.
+func problemRow(id, status, reason string, updated time.Time) row {
+	return row{
+		"id": text(id), "status": text(status), "problem": text(status), "error": text(reason),
+		"updated_at": text(updated.UTC().Format("2006-01-02T15:04:05.000Z")), "attempts": {"N": "3"}, "request_id": text("r-" + id),
+	}
+}
+
+type reconciliation struct {
+	payload string
+	failed  bool
+}
+
+// An awsError is an answer that is an error.
+type awsError struct {
+	status        int
+	code, message string
+}
+
+var denied = awsError{http.StatusBadRequest, "AccessDeniedException", "User x is not authorized to perform this"}
+
+type queue struct{ messages []*message }
+
+type message struct {
+	id, body string
+	hidden   bool
+	sent     time.Time
+}
+
+func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	c := &cloud{
+		t: t, secrets: secrets.New("VeryfiSecret", `{"client_id":"sample-client","client_secret":"sample-client-secret","username":"sample.user","api_key":"sample-api-key"}`),
+		veryfi: standin.New(sample), queues: map[string]*queue{"DocumentQueue": {}, "DeadLetterQueue": {}}, answers: map[string]any{}, probed: http.StatusOK, forged: http.StatusUnauthorized,
+	}
+	c.secrets.Remove("AWSPREVIOUS")
+	server := httptest.NewServer(c)
+	t.Cleanup(server.Close)
+	veryfi := httptest.NewServer(c.veryfi)
+	t.Cleanup(veryfi.Close)
+	webhook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(map[string]int{http.MethodGet: c.probed, http.MethodPost: c.forged}[r.Method])
+	}))
+	t.Cleanup(webhook.Close)
+
+	deployed, err := template.Parse(intake.Template, nil)
+	c.check(err)
+	references := deployed.Names()
+	for _, name := range []string{"AWS::Region", "AWS::StackName", "AWS::AccountId", "AWS::Partition", "AWS::URLSuffix"} {
+		references[name] = localName
+	}
+	for name := range c.queues {
+		references[name], references[name+".Arn"], references[name+".QueueName"] = server.URL+"/0/"+name, "arn:"+name, name
+	}
+	c.stack = cloudformation.Stack{Name: localName, Parameters: deployed.Parameters(), Created: time.Now().Add(-24 * time.Hour)}
+	c.stack.Outputs, err = deployed.Outputs(references)
+	c.check(err)
+	c.stack.Outputs[webhookURL] = webhook.URL
+	c.stack.Parameters["VeryfiBaseUrl"] = veryfi.URL
+	c.alarms.Metrics = &cloudwatch.Metrics{}
+	for _, id := range deployed.Alarms() {
+		alarm, err := deployed.Alarm(id, references)
+		c.check(err)
+		c.alarms.Alarms = append(c.alarms.Alarms, alarm)
+	}
+	c.alarms.Metrics.Add(metrics.Namespace, metrics.Stored.Name, map[string]string{metrics.Stack: localName}, time.Now().Add(-time.Minute), 1)
+	documents, err := deployed.Queue("DocumentQueue")
+	c.check(err)
+	c.attributes = map[string]string{
+		"VisibilityTimeout": seconds(documents.VisibilityTimeout), "MessageRetentionPeriod": seconds(documents.Retention),
+		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":"arn:DeadLetterQueue","maxReceiveCount":%d}`, documents.MaxReceiveCount),
+	}
+	processor, err := deployed.Function("ProcessorFunction", references)
+	c.check(err)
+	c.mapping = map[string]any{
+		"UUID": "uuid", "State": "Enabled", "BatchSize": processor.Source.BatchSize, "MaximumBatchingWindowInSeconds": int(processor.Source.Window.Seconds()),
+		"FunctionResponseTypes": []string{"ReportBatchItemFailures"}, "ScalingConfig": map[string]int{"MaximumConcurrency": processor.Source.MaximumConcurrency},
+	}
+	c.runs = []reconciliation{{payload: `{"listed":2,"enqueued":1,"stale":0}`}}
+
+	t.Setenv("AWS_ENDPOINT_URL", server.URL)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	t.Setenv("INTAKE_STACK", "")
+	return c
+}
+
+func (c *cloud) check(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// intake runs the command, with --local.
+func (c *cloud) intake(arguments ...string) (status int, out, notes string) {
+	c.t.Helper()
+	file := filepath.Join(c.t.TempDir(), "stdin")
+	c.check(os.WriteFile(file, []byte(c.stdin), 0o600))
+	in, err := os.Open(file)
+	c.check(err)
+	defer in.Close()
+	c.mu.Lock()
+	c.calls = nil
+	c.mu.Unlock()
+	var o, n bytes.Buffer
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute) // a command that goes round is stopped
+	defer cancel()
+	a := newApp(ctx, in, &o, &n)
+	a.pace = 1000
+	status = a.run(append(arguments, "--local"))
+	return status, o.String(), n.String()
+}
+
+// operation returns the name of the call that a request makes.
+func operation(r *http.Request, body []byte) string {
+	form, _ := url.ParseQuery(string(body))
+	_, target, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	switch {
+	case ok:
+		return target
+	case form.Get("Action") != "":
+		return form.Get("Action")
+	case strings.HasSuffix(r.URL.Path, "/invocations"):
+		return "Invoke"
+	case strings.Contains(r.URL.Path, "event-source-mappings"):
+		return "ListEventSourceMappings"
+	}
+	return path.Base(r.URL.Path)
+}
+
+func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	c.check(err)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	name := operation(r, body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, name)
+	answer, ok := c.answers[name]
+	if handler, is := answer.(http.HandlerFunc); is {
+		handler(w, r)
+		return
+	}
+	if f, is := answer.(func(map[string]any) any); is {
+		var input map[string]any
+		c.check(json.Unmarshal(body, &input))
+		answer = f(input)
+	}
+	if !ok || answer == nil {
+		answer = c.answer(name, w, r, body)
+	}
+	if failed, is := answer.(awsError); is {
+		failed.write(w, r)
+	} else if answer != nil {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		c.check(json.NewEncoder(w).Encode(answer))
+	}
+}
+
+// write answers the error in the service's protocol.
+func (e awsError) write(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Header.Get("Smithy-Protocol") != "":
+		w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+		w.Header().Set("Content-Type", "application/cbor")
+		w.WriteHeader(e.status)
+		w.Write(cbor.Encode(cbor.Map{"__type": cbor.String(e.code), "message": cbor.String(e.message)}))
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		w.WriteHeader(e.status)
+		xml.NewEncoder(w).Encode(struct {
+			XMLName xml.Name `xml:"ErrorResponse"`
+			Code    string   `xml:"Error>Code"`
+			Message string   `xml:"Error>Message"`
+		}{Code: e.code, Message: e.message})
+	default:
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.Header().Set("X-Amzn-Errortype", e.code)
+		w.WriteHeader(e.status)
+		json.NewEncoder(w).Encode(map[string]string{"__type": e.code, "message": e.message})
+	}
+}
+
+// answer has a stand-in answer, or returns the answer.
+func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body []byte) any {
+	var input struct {
+		QueueURL            string `json:"QueueUrl"`
+		MaxNumberOfMessages int
+		MessageBody         string
+		ReceiptHandle       string
+		Entries             []struct {
+			ID            string `json:"Id"`
+			ReceiptHandle string
+		}
+		Key                       row
+		RequestItems              map[string]struct{ Keys []row }
+		ExpressionAttributeValues row
+		ExclusiveStartKey         row
+		Limit                     int
+	}
+	_ = json.Unmarshal(body, &input) // or another protocol
+	queue := c.queues[path.Base(input.QueueURL)]
+	switch name {
+	case "DescribeStacks":
+		c.stack.ServeHTTP(w, r)
+	case "DescribeAlarms", "GetMetricStatistics":
+		c.alarms.ServeHTTP(w, r)
+	case "FilterLogEvents":
+		c.logs.ServeHTTP(w, r)
+	case "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage":
+		c.secrets.ServeHTTP(w, r)
+	case "GetTopicAttributes":
+		sns.Topic{ARN: c.stack.Outputs[alarmTopic]}.ServeHTTP(w, r)
+	case "ListEventSourceMappings":
+		return map[string]any{"EventSourceMappings": []any{c.mapping}}
+	case "Invoke":
+		run := c.runs[0]
+		c.runs = c.runs[min(1, len(c.runs)-1):]
+		if run.failed {
+			w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		}
+		io.WriteString(w, run.payload)
+	case "GetItem":
+		return map[string]any{"Item": c.find(input.Key)}
+	case "BatchGetItem":
+		found := map[string][]row{}
+		for table, keys := range input.RequestItems {
+			for _, key := range keys.Keys {
+				if item := c.find(key); item != nil {
+					found[table] = append(found[table], item)
+				}
+			}
+		}
+		return map[string]any{"Responses": found, "UnprocessedKeys": map[string]any{}}
+	case "Query":
+		return c.query(input.ExpressionAttributeValues[":status"]["S"], input.ExclusiveStartKey["id"]["S"], input.Limit)
+	case "DescribeTable":
+		return map[string]any{"Table": map[string]any{"TableStatus": "ACTIVE", "GlobalSecondaryIndexes": []any{map[string]any{"IndexName": "problems", "IndexStatus": "ACTIVE"}}}}
+	case "DescribeTimeToLive":
+		return map[string]any{"TimeToLiveDescription": map[string]any{"AttributeName": "expires_at"}}
+	case "DescribeContinuousBackups":
+		return map[string]any{"ContinuousBackupsDescription": map[string]any{"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": map[string]any{"PointInTimeRecoveryStatus": "ENABLED"}}}
+	case "GetQueueAttributes":
+		visible := len(slices.DeleteFunc(slices.Clone(queue.messages), func(m *message) bool { return m.hidden }))
+		attributes := map[string]string{
+			"QueueArn": "arn:" + path.Base(input.QueueURL), "ApproximateNumberOfMessages": fmt.Sprint(visible), "ApproximateNumberOfMessagesNotVisible": fmt.Sprint(len(queue.messages) - visible),
+			"MessageRetentionPeriod": "1209600",
+		}
+		if queue == c.queues["DocumentQueue"] {
+			maps.Copy(attributes, c.attributes)
+		}
+		return map[string]any{"Attributes": attributes}
+	case "ReceiveMessage":
+		return queue.receive(input.MaxNumberOfMessages)
+	case "SendMessage":
+		queue.add(input.MessageBody)
+		return map[string]string{"MessageId": "sent", "MD5OfMessageBody": md5Of(input.MessageBody)}
+	case "DeleteMessage":
+		queue.messages = slices.DeleteFunc(queue.messages, func(m *message) bool { return m.id == input.ReceiptHandle })
+		return struct{}{}
+	case "ChangeMessageVisibilityBatch":
+		if len(input.Entries) > 10 {
+			return awsError{http.StatusBadRequest, "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10."}
+		}
+		for _, entry := range input.Entries {
+			queue.show(entry.ReceiptHandle)
+		}
+		return map[string]any{"Successful": []any{}, "Failed": []any{}}
+	case "StartMessageMoveTask":
+		return map[string]string{"TaskHandle": "handle"}
+	case "ListMessageMoveTasks":
+		dead := c.queues["DeadLetterQueue"]
+		moved := len(dead.messages)
+		c.queues["DocumentQueue"].messages, dead.messages = dead.messages, nil
+		return map[string]any{"Results": []any{map[string]any{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": moved}}}
+	default:
+		return awsError{http.StatusBadRequest, "UnknownOperationException", name}
+	}
+	return nil
+}
+
+func (c *cloud) find(key row) row {
+	for _, row := range c.rows {
+		if row["id"]["S"] == key["id"]["S"] {
+			return row
+		}
+	}
+	return nil
+}
+
+// query answers a page of two rows of a status, the latest first.
+func (c *cloud) query(status, after any, limit int) any {
+	const page = 2
+	var found []row
+	for _, row := range c.rows {
+		if row["problem"]["S"] == status {
+			found = append(found, row)
+		}
+	}
+	slices.SortFunc(found, func(a, b row) int {
+		return strings.Compare(b["updated_at"]["S"].(string), a["updated_at"]["S"].(string))
+	})
+	if i := slices.IndexFunc(found, func(r row) bool { return r["id"]["S"] == after }); i >= 0 {
+		found = found[i+1:]
+	}
+	answer := map[string]any{}
+	if n := min(page, limit); len(found) > n {
+		found = found[:n]
+		answer["LastEvaluatedKey"] = row{"id": found[n-1]["id"]}
+	}
+	answer["Items"] = found
+	return answer
+}
+
+func (q *queue) add(body string) {
+	q.messages = append(q.messages, &message{id: fmt.Sprint(len(q.messages), "-", body), body: body, sent: time.Now()})
+}
+
+// die puts dead letters of documents there, an hour old.
+func (q *queue) die(ids ...string) {
+	for _, id := range ids {
+		q.add(`{"version":1,"event":"document.created","id":` + id + `}`)
+		q.messages[len(q.messages)-1].sent = time.Now().Add(-time.Hour)
+	}
+}
+
+func (q *queue) receive(most int) any {
+	if most > 10 {
+		return awsError{http.StatusBadRequest, "InvalidParameterValue", "MaxNumberOfMessages must be from 1 to 10"}
+	}
+	received := []any{}
+	for _, m := range q.messages {
+		if m.hidden || len(received) == most {
+			continue
+		}
+		m.hidden = true
+		received = append(received, map[string]any{
+			"MessageId": m.id, "ReceiptHandle": m.id, "Body": m.body, "MD5OfBody": md5Of(m.body),
+			"Attributes": map[string]string{"SentTimestamp": fmt.Sprint(m.sent.UnixMilli())},
+		})
+	}
+	return map[string]any{"Messages": received}
+}
+
+func (q *queue) show(id string) {
+	for _, m := range q.messages {
+		if m.id == id {
+			m.hidden = false
+		}
+	}
+}
+
+// visible returns how many messages can be received.
+func (q *queue) visible() (n int) {
+	for _, m := range q.messages {
+		if !m.hidden {
+			n++
+		}
+	}
+	return n
+}
+
+func md5Of(body string) string {
+	sum := md5.Sum([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
