@@ -166,6 +166,8 @@ func (h *Handler) share(ctx context.Context, d delivery, f fate) fate {
 // nothingToDo says why the rows leave nothing to do for a message, or nothing.
 //
 // A stored document is replaced by nothing but the document of a later notification.
+// A document that a message brings along is stored over all else: nobody else may have
+// it any more.
 // What Veryfi is known not to have is asked for again by a redrive of the message
 // that has found that out, by a later notification, and by the reconciler.
 func (d delivery) nothingToDo(rows rows) string {
@@ -175,10 +177,12 @@ func (d delivery) nothingToDo(rows rows) string {
 	switch {
 	case row.Status == store.Processed && !isNews:
 		return "the document is stored"
+	case len(m.Document) > 0:
+		return ""
 	case row.Status == store.Unsupported && m.Task() == event.KeepData &&
 		(slices.Contains(row.Events, m.Event) || len(row.Events) >= store.MaxEvents):
 		return "the event is kept"
-	case row.Status == store.Retrying && row.Class == failure.Rescued && len(m.Document) == 0 && !isNews && !isReconciled:
+	case row.Status == store.Retrying && row.Class == failure.Rescued && !isNews && !isReconciled:
 		return "the document is in the queue"
 	case row.Status == store.Error && row.Class == failure.NotFound && !isLater && !isReconciled && row.RequestID != m.RequestID:
 		return "Veryfi does not have the document"
@@ -191,7 +195,7 @@ func (d delivery) nothingToDo(rows rows) string {
 // isSwapped reports whether the message seems to be a caught call under another
 // event's name: what was signed is stored, just as it was created then.
 func (d delivery) isSwapped(rows rows) bool {
-	return rows.signed.Status == store.Processed && d.message.IsOf(rows.signed.Created)
+	return len(d.message.Document) == 0 && rows.signed.Status == store.Processed && d.message.IsOf(rows.signed.Created)
 }
 
 // isUntraced reports whether the row knows nothing of the try before this one.
