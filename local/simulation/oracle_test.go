@@ -26,7 +26,7 @@ import (
 // An oracle that is never wrong says nothing either. Here each rule is given a world
 // that breaks it, and must say so, and worlds that do not, and must be silent.
 
-// A world is one in which all has happened already: one document, accepted and
+// A world is a run in which all has happened already: one document, accepted and
 // stored, until a test says otherwise.
 type world struct {
 	*schedule
@@ -313,23 +313,32 @@ func TestCallsOfFunctionsAreWatched(t *testing.T) {
 			}, []message{{id: "m1"}})
 			time.Sleep(time.Second)
 		}, "e does not answer before its time-out"},
-		"logs":            {func(_ *world, e *environment) { e.log().Info("stored") }, ""},
-		"tells":           {func(_ *world, e *environment) { e.log().Info("stored", slog.String("error", private)) }, "a log line tells a secret"},
-		"tells each time": {func(_ *world, e *environment) { e.log().With(slog.String("error", private)).Info("stored") }, "a log line tells a secret"},
-		"largest message": {send(documentQueue, 1<<20), ""},
-		"too large":       {send(documentQueue, 1<<20+1), "a message of 1048577 bytes is sent"},
-		"too large, dead": {send(deadLetterQueue, 1<<20+1), "a message of 1048577 bytes is sent"},
-		"twelve hours":    {hide(43_200), ""},
-		"too long":        {hide(43_201), "hidden for more than twelve hours"},
-		"a later one":     {put(store.Processed, "2026-01-02 03:04:06"), ""},
-		"the same":        {put(store.Processed, "2026-01-02 03:04:05"), "row 101 of 2026-01-02 03:04:05 is replaced"},
-		"no document":     {put(store.Failed, "2026-01-02 03:04:06"), "is failed"},
-		"sixty a second":  {ask(limit), ""},
-		"sixty-one":       {ask(limit + 1), fmt.Sprintf("more than %d requests in a second", 60)},
+		"logs":                 {func(_ *world, e *environment) { e.log().Info("stored") }, ""},
+		"tells":                {func(_ *world, e *environment) { e.log().Info("stored", slog.String("error", private)) }, "a log line tells a secret"},
+		"tells each time":      {func(_ *world, e *environment) { e.log().With(slog.String("error", private)).Info("stored") }, "a log line tells a secret"},
+		"largest message":      {send(documentQueue, 1<<20), ""},
+		"too large":            {send(documentQueue, 1<<20+1), "a message of 1048577 bytes is sent"},
+		"too large, dead":      {send(deadLetterQueue, 1<<20+1), "a message of 1048577 bytes is sent"},
+		"twelve hours":         {hide(43_200), ""},
+		"too long":             {hide(43_201), "hidden for more than twelve hours"},
+		"a later one":          {put(store.Processed, "2026-01-02 03:04:06"), ""},
+		"the same":             {put(store.Processed, "2026-01-02 03:04:05"), "row 101 of 2026-01-02 03:04:05 is replaced"},
+		"no document":          {put(store.Failed, "2026-01-02 03:04:06"), "is failed"},
+		"reads the secret":     {func(_ *world, e *environment) { reads(e, 3) }, ""},
+		"reads it too often":   {func(_ *world, e *environment) { reads(e, 4) }, "e has read the secret 4 times in 0s"},
+		"reads it each second": {func(_ *world, e *environment) { reads(e, 3); time.Sleep(time.Second); reads(e, 1) }, ""},
+		"sixty a second":       {ask(limit), ""},
+		"sixty-one":            {ask(limit + 1), fmt.Sprintf("more than %d requests in a second", 60)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			judged(t, func(w *world) { test.run(w, w.w.newEnvironment("e")) }, func(*world) {}, test.want)
 		})
+	}
+}
+
+func reads(e *environment, times int) {
+	for range times {
+		e.readsSecret()
 	}
 }
 
@@ -346,7 +355,7 @@ func TestRequestsAreCountedBySecond(t *testing.T) {
 		if m.count() {
 			t.Error("61 requests within a second are allowed")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if !m.count() {
 			t.Error("a second later there is no request left")
 		}
