@@ -304,7 +304,7 @@ func (r *run) judge(rows map[string]stack.Row, dead map[string]bool, mayBeGivenU
 	for key, row := range rows {
 		allowed := r.traffic.swapped[key]
 		switch {
-		case row.Status == "retrying" && !(mayBeGivenUp && dead[key]):
+		case row.Status == "retrying" && (!mayBeGivenUp || !dead[key]):
 			r.violate("row %s is left retrying: %s", key, row.Error)
 		case expected[key]:
 		case len(allowed) == 0:
@@ -329,11 +329,7 @@ func (r *run) replay(ctx context.Context) error {
 	requests := r.front.requests()
 	r.options.Progress("sending caught calls again, under all names")
 	for _, i := range r.random.Perm(len(r.traffic.caught))[:min(replays, len(r.traffic.caught))] {
-		for _, webhook := range settled(r.traffic.caught[i], before) {
-			if answer := r.traffic.sender.Post(ctx, r.traffic.url, webhook); answer.Status != http.StatusOK {
-				r.violate("a caught call is answered %d, %v", answer.Status, answer.Err)
-			}
-		}
+		r.sendAgain(ctx, settled(r.traffic.caught[i], before))
 	}
 	if err := r.quiet(ctx, "the replay"); err != nil {
 		return err
@@ -344,6 +340,15 @@ func (r *run) replay(ctx context.Context) error {
 	}
 	r.judgeReplay(before, after, r.front.requests()-requests)
 	return nil
+}
+
+// sendAgain sends calls whose signature is genuine.
+func (r *run) sendAgain(ctx context.Context, calls []standin.Webhook) {
+	for _, webhook := range calls {
+		if answer := r.traffic.sender.Post(ctx, r.traffic.url, webhook); answer.Status != http.StatusOK {
+			r.violate("a caught call is answered %d, %v", answer.Status, answer.Err)
+		}
+	}
 }
 
 // settled returns a caught call under all names under which nothing may come of it,
