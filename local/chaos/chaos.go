@@ -19,6 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"veryfi-intake/local/demo"
 	"veryfi-intake/local/rowcheck"
@@ -77,6 +78,8 @@ type run struct {
 	gates    [2]*gate // of AWS and of Veryfi
 	report   Report
 
+	left func(context.Context) (int, error) // messages in the queue
+
 	mu  sync.Mutex
 	now secret.Credentials
 }
@@ -100,6 +103,9 @@ func Run(ctx context.Context, options Options) (Report, error) {
 		return Report{}, err
 	}
 	if err := r.redrive(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := r.replay(ctx); err != nil {
 		return Report{}, err
 	}
 	r.finish()
@@ -143,8 +149,9 @@ func (r *run) start(ctx context.Context) (stop func(), err error) {
 	})
 	r.traffic = &traffic{
 		random: rand.New(rand.NewPCG(r.options.Seed, 2)), url: r.stack.WebhookURL, veryfi: r.stack.Veryfi,
-		sender: standin.NewSender(500 * time.Millisecond), nextID: 1_000_000, secrets: r.credentials,
+		sender: standin.NewSender(500 * time.Millisecond), nextID: 1_000_000, secrets: r.credentials, swapped: map[string][]string{},
 	}
+	r.left = func(ctx context.Context) (int, error) { return r.stack.Messages(ctx, r.stack.QueueURL) }
 	return stop, err
 }
 
@@ -223,7 +230,7 @@ func (r *run) rotate() {
 func (r *run) quiet(ctx context.Context, after string) error {
 	r.options.Progress("waiting until all is quiet after " + after)
 	for end := time.Now().Add(r.options.Patience); ; {
-		waiting, err := r.stack.Messages(ctx, r.stack.QueueURL)
+		waiting, err := r.left(ctx)
 		if err != nil {
 			return err
 		}
@@ -257,8 +264,15 @@ func (r *run) check(ctx context.Context, mayBeGivenUp bool) error {
 	if err != nil {
 		return err
 	}
+	r.judge(rows, dead, mayBeGivenUp)
+	return nil
+}
+
+func (r *run) judge(rows map[string]stack.Row, dead map[string]bool, mayBeGivenUp bool) {
 	r.report.Rows, r.report.Deleted = map[string]int{}, 0
+	expected := map[string]bool{}
 	for _, x := range r.traffic.subjects {
+		expected[x.key] = true
 		broken := len(r.report.Violations)
 		row, exists := rows[x.key]
 		isLost := x.autoDelete && (r.front.wasConsumed(x.path) || len(r.logs.Containing("it is lost")) > 0 || r.wasKilled())
@@ -277,8 +291,8 @@ func (r *run) check(ctx context.Context, mayBeGivenUp bool) error {
 			}
 		case row.Status == "error" && isLost:
 			r.report.Deleted++
-		case row.Status == "error" && mayBeGivenUp:
-		case row.Status == "retrying" && dead[x.key] && mayBeGivenUp: // no last try was seen
+		case row.Status != x.status && mayBeGivenUp && dead[x.key]: // it will be moved back
+		case row.Status == "error" && x.status == "failed" && slices.Contains(r.traffic.swapped[x.key], "error"):
 		case row.Status != x.status:
 			r.violate("row %s is %s, not %s: %s", x.key, row.Status, x.status, row.Error)
 		}
@@ -287,7 +301,87 @@ func (r *run) check(ctx context.Context, mayBeGivenUp bool) error {
 			r.report.Lost++
 		}
 	}
+	for key, row := range rows {
+		allowed := r.traffic.swapped[key]
+		switch {
+		case row.Status == "retrying" && (!mayBeGivenUp || !dead[key]):
+			r.violate("row %s is left retrying: %s", key, row.Error)
+		case expected[key]:
+		case len(allowed) == 0:
+			r.violate("row %s comes from nothing", key)
+		case row.Status != "retrying" && !slices.Contains(allowed, row.Status):
+			r.violate("row %s of a caught call is %s: %s", key, row.Status, row.Error)
+		}
+	}
+}
+
+// replays is how many caught calls are sent again in the end, under each name.
+const replays = 50
+
+// replay sends caught calls again when all is quiet: about what is stored under all
+// names, about what is known to be missing under those of documents. It must change
+// nothing, and cost no request.
+func (r *run) replay(ctx context.Context) error {
+	before, err := r.stack.Rows(ctx)
+	if err != nil {
+		return err
+	}
+	requests := r.front.requests()
+	r.options.Progress("sending caught calls again, under all names")
+	for _, i := range r.random.Perm(len(r.traffic.caught))[:min(replays, len(r.traffic.caught))] {
+		r.sendAgain(ctx, settled(r.traffic.caught[i], before))
+	}
+	if err := r.quiet(ctx, "the replay"); err != nil {
+		return err
+	}
+	after, err := r.stack.Rows(ctx)
+	if err != nil {
+		return err
+	}
+	r.judgeReplay(before, after, r.front.requests()-requests)
 	return nil
+}
+
+// sendAgain sends calls whose signature is genuine.
+func (r *run) sendAgain(ctx context.Context, calls []standin.Webhook) {
+	for _, webhook := range calls {
+		if answer := r.traffic.sender.Post(ctx, r.traffic.url, webhook); answer.Status != http.StatusOK {
+			r.violate("a caught call is answered %d, %v", answer.Status, answer.Err)
+		}
+	}
+}
+
+// settled returns a caught call under all names under which nothing may come of it,
+// but that its data is kept.
+func settled(c caught, rows map[string]stack.Row) (again []standin.Webhook) {
+	isMissing := func(x *subject) bool {
+		row := rows[x.key]
+		return x.id != 0 && row.Status == "error" && strings.HasPrefix(row.Error, "not found: ")
+	}
+	isOther := func(x *subject) bool { return rows[x.key].Status != "processed" && !isMissing(x) }
+	if slices.ContainsFunc(c.about, isOther) {
+		return nil
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "document.") && c.webhook.Event == "document.created" || !slices.ContainsFunc(c.about, isMissing) {
+			webhook := c.webhook
+			webhook.Event = name
+			again = append(again, webhook)
+		}
+	}
+	return again
+}
+
+// judgeReplay holds the rows against what they were before the replay.
+func (r *run) judgeReplay(before, after map[string]stack.Row, requests int) {
+	for key, row := range after {
+		if !strings.HasPrefix(key, "unsupported#") && !row.UpdatedAt.Equal(before[key].UpdatedAt) {
+			r.violate("a replay has written row %s: %s %s", key, row.Status, row.Error)
+		}
+	}
+	if requests > 0 {
+		r.violate("a replay has cost %d requests to Veryfi", requests)
+	}
 }
 
 // wasKilled reports whether a function was killed: then a document that was just
@@ -311,13 +405,18 @@ func (r *run) deadLetters(ctx context.Context) (map[string]bool, error) {
 			return keys, nil
 		}
 		for _, m := range out.Messages {
-			message, err := event.DecodeMessage(aws.ToString(m.Body))
-			if err != nil {
-				r.violate("a dead letter cannot be read: %v", err)
-			}
-			keys[message.Key()] = true
+			keys[r.keyOf(aws.ToString(m.Body))] = true
 		}
 	}
+}
+
+// keyOf returns the key of the row of a dead letter.
+func (r *run) keyOf(body string) string {
+	message, err := event.DecodeMessage(body)
+	if err != nil {
+		r.violate("a dead letter cannot be read: %v", err)
+	}
+	return message.Key()
 }
 
 // redrive moves the dead letters back, now that all goes well.
@@ -336,11 +435,31 @@ func (r *run) redrive(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	time.Sleep(time.Second)
+	if err := r.moved(ctx, arn("DeadLetterQueue")); err != nil {
+		return err
+	}
 	if err := r.quiet(ctx, "the redrive"); err != nil {
 		return err
 	}
 	return r.check(ctx, false)
+}
+
+// moved waits until no dead letter is on its way: the queue may be empty before.
+func (r *run) moved(ctx context.Context, source *string) error {
+	for {
+		out, err := r.stack.SQS.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: source})
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(out.Results, func(t types.ListMessageMoveTasksResultEntry) bool { return aws.ToString(t.Status) == "RUNNING" }) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // finish adds what is not in the rows to the report.

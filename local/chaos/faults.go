@@ -217,6 +217,13 @@ func (f *front) wasConsumed(path string) bool {
 	return f.consumed[path]
 }
 
+// requests returns how many requests there were.
+func (f *front) requests() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.times)
+}
+
 // busiest returns the most requests in any second.
 func (f *front) busiest() (most int) {
 	f.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,14 +16,39 @@ import (
 // private is in every document, and in the credentials.
 const private = "confidential"
 
+// names are what caught calls are sent under, all that are known and some that are not.
+var names = []string{"document.created", "document.failed", "bank_statement_set.created", "bank_statement_set.failed", "reconciled", "junk.created"}
+
 // A subject is something that is announced, and the row that must come of it.
 type subject struct {
+	id         int64 // 0 when its data has none
 	key, path  string
 	status     string // that the row must have
 	body       []byte // of the document that it must hold
 	autoDelete bool
 	forged     bool
 	accepted   bool
+}
+
+// under returns the row that a call about the subject asks for under a name, and what
+// may become of that row when it is not the subject's own.
+func (x *subject) under(name, data string) (key, status string) {
+	switch {
+	case x.id != 0 && name == "document.created":
+		return fmt.Sprint(x.id), "error"
+	case x.id != 0 && name == "document.failed":
+		return fmt.Sprint(x.id), "failed"
+	case x.id != 0 && name == "bank_statement_set.created":
+		return fmt.Sprint("bank_statement#", x.id), "error"
+	default:
+		return unsupportedKey(name, data), "unsupported"
+	}
+}
+
+// A caught is a call that somebody has listened to.
+type caught struct {
+	webhook standin.Webhook
+	about   []*subject
 }
 
 // traffic announces things to the webhook as Veryfi does.
@@ -36,7 +62,8 @@ type traffic struct {
 	mu       sync.Mutex
 	nextID   int64
 	subjects []*subject
-	caught   []standin.Webhook // that somebody has listened to
+	caught   []caught
+	swapped  map[string][]string // rows that replays may have left, with what they may be
 	sent     int
 }
 
@@ -65,11 +92,7 @@ func (t *traffic) next(ctx context.Context) {
 	replay := len(t.caught) > 0 && t.random.IntN(6) == 0
 	var again standin.Webhook
 	if replay {
-		again = t.caught[t.random.IntN(len(t.caught))]
-		names := []string{again.Event, again.Event, "document.failed", "document.created", "reconciled"}
-		if again.Event != "document.failed" { // which stays as it is as long as Veryfi says so
-			again.Event = names[t.random.IntN(len(names))]
-		}
+		again = t.swap(t.caught[t.random.IntN(len(t.caught))], names[t.random.IntN(len(names))])
 	}
 	pause := time.Duration(t.random.IntN(300)) * time.Millisecond
 	t.mu.Unlock()
@@ -83,7 +106,7 @@ func (t *traffic) next(ctx context.Context) {
 		x.accepted = x.accepted || answers[len(answers)-1].Accepted()
 	}
 	if !about[0].forged {
-		t.caught = append(t.caught, webhook)
+		t.caught = append(t.caught, caught{webhook, about})
 	}
 	t.mu.Unlock()
 	if replay {
@@ -95,27 +118,37 @@ func (t *traffic) next(ctx context.Context) {
 	}
 }
 
+// swap returns a caught call under a name, and notes what rows may come of it.
+func (t *traffic) swap(c caught, name string) standin.Webhook {
+	again := c.webhook
+	again.Event = name
+	for _, x := range c.about {
+		if key, status := x.under(name, again.Data); !slices.Contains(t.swapped[key], status) {
+			t.swapped[key] = append(t.swapped[key], status)
+		}
+	}
+	return again
+}
+
 // draw makes up a webhook.
 func (t *traffic) draw() (standin.Webhook, []*subject) {
 	created := time.Now().Add(time.Duration(t.random.IntN(100)-50) * time.Hour).UTC().Format(time.DateTime) // some clocks are wrong
-	switch t.random.IntN(12) {
+	switch t.random.IntN(13) {
 	case 0:
 		return t.sign("document.created", created, 0, t.document("documents"), t.document("documents"), t.document("documents"))
 	case 1:
 		return t.sign("bank_statement_set.created", created, t.id(), t.document("bank-statements"), t.document("bank-statements"))
 	case 2:
-		return t.sign("document.failed", created, 0, t.add(&subject{key: fmt.Sprint(t.id()), status: "failed"}))
+		return t.sign("document.failed", created, 0, t.subject("failed"))
 	case 3:
-		x := t.add(&subject{status: "unsupported"})
-		webhook, about := t.sign("check.created", created, 0, x)
-		return webhook, about
+		return t.sign("check.created", created, 0, t.subject("unsupported"))
 	case 4:
 		x := t.document("documents")
 		x.autoDelete = true
 		t.veryfi.PutAutoDelete(standin.Documents, t.nextID, x.body)
 		return t.sign("document.created", created, 0, x)
 	case 5: // one that Veryfi does not have
-		return t.sign("document.created", created, 0, t.add(&subject{key: fmt.Sprint(t.id()), status: "error"}))
+		return t.sign("document.created", created, 0, t.subject("error"))
 	case 6:
 		x := t.document("documents")
 		x.forged = true
@@ -127,6 +160,8 @@ func (t *traffic) draw() (standin.Webhook, []*subject) {
 			webhook.Data = strings.Replace(webhook.Data, "20", "19", 1)
 		}
 		return webhook, about
+	case 7:
+		return t.sign("bank_statement_set.failed", created, t.id(), t.add(&subject{status: "failed"}))
 	default:
 		return t.sign("document.created", created, 0, t.document("documents"))
 	}
@@ -135,6 +170,12 @@ func (t *traffic) draw() (standin.Webhook, []*subject) {
 func (t *traffic) add(x *subject) *subject {
 	t.subjects = append(t.subjects, x)
 	return x
+}
+
+// subject makes up something that Veryfi has no document of.
+func (t *traffic) subject(status string) *subject {
+	id := t.id()
+	return t.add(&subject{id: id, key: fmt.Sprint(id), status: status})
 }
 
 // document makes up a document that Veryfi has.
@@ -150,7 +191,7 @@ func (t *traffic) document(kind standin.Kind) *subject {
 		body = fmt.Appendf(nil, `{"id": %d, "status": "processed", "total": 12.10, "vendor": {"name": "%s %d"}}`, id, private, id)
 	}
 	t.veryfi.Put(kind, id, body)
-	x := &subject{key: fmt.Sprint(id), path: fmt.Sprintf("/api/v8/partner/%s/%d/", kind, id), status: "processed", body: body}
+	x := &subject{id: id, key: fmt.Sprint(id), path: fmt.Sprintf("/api/v8/partner/%s/%d/", kind, id), status: "processed", body: body}
 	if kind == standin.BankStatements {
 		x.key = fmt.Sprint("bank_statement#", id)
 	}
@@ -160,17 +201,24 @@ func (t *traffic) document(kind standin.Kind) *subject {
 func (t *traffic) sign(name, created string, parent int64, about ...*subject) (standin.Webhook, []*subject) {
 	var ids []string
 	for _, x := range about {
-		ids = append(ids, strings.TrimPrefix(x.key, "bank_statement#"))
+		if x.id != 0 {
+			ids = append(ids, fmt.Sprint(x.id))
+		}
 	}
-	data := fmt.Sprintf(`{"id": %s, "created": %q}`, ids[0], created)
+	var data string
 	switch {
 	case parent != 0:
 		data = fmt.Sprintf(`{"parent_id": %d, "id": [%s], "created": %q}`, parent, strings.Join(ids, ", "), created)
-	case about[0].status == "unsupported":
-		data = fmt.Sprintf(`{"id": %d, "created": %q}`, t.id(), created)
-		about[0].key = unsupportedKey(name, data)
-	case len(ids) > 1:
+	case len(ids) == 1:
+		data = fmt.Sprintf(`{"id": %s, "created": %q}`, ids[0], created)
+	default:
 		data = fmt.Sprintf(`{"id": [%s], "created": %q}`, strings.Join(ids, ", "), created)
+	}
+	switch {
+	case about[0].status == "unsupported":
+		about[0].key = unsupportedKey(name, data)
+	case about[0].id == 0:
+		about[0].key = fmt.Sprint("bank_statement_set#", parent)
 	}
 	webhook, err := standin.Sign(name, data, t.secrets().ClientSecret)
 	if err != nil {

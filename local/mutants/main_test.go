@@ -20,7 +20,7 @@ func TestEveryTwinApplies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(twins) < 40 {
+	if len(twins) < 100 {
 		t.Errorf("only %d twins", len(twins))
 	}
 	for _, twin := range twins {

@@ -249,7 +249,7 @@ func (l *lambdaModel) startPollers() {
 // poll receives batches and has them processed, one at a time.
 func (l *lambdaModel) poll(ctx context.Context, name string) {
 	var e *environment
-	var handler *processor.Handler
+	var handle processing
 	for {
 		batch := l.receive(ctx, name)
 		if batch == nil {
@@ -258,9 +258,9 @@ func (l *lambdaModel) poll(ctx context.Context, name string) {
 		if e == nil || e.isDead() {
 			sleep(ctx, coldStart)
 			e = l.w.newEnvironment(l.name("processor"))
-			handler = e.processor()
+			handle = e.processor().Handle
 		}
-		if !l.process(e, handler, batch) { //nolint:contextcheck // a batch ends when polling does not
+		if !l.process(e, handle, batch) { //nolint:contextcheck // a batch ends when polling does not
 			e = nil
 		}
 	}
@@ -300,9 +300,12 @@ func (l *lambdaModel) receive(ctx context.Context, name string) []message {
 	}
 }
 
+// processing is [processor.Handler.Handle].
+type processing func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
+
 // process reports whether the environment lives on. What it does not answer for
 // comes again.
-func (l *lambdaModel) process(e *environment, handler *processor.Handler, batch []message) (alive bool) {
+func (l *lambdaModel) process(e *environment, handle processing, batch []message) (alive bool) {
 	var event events.SQSEvent
 	var receipts = map[string]string{}
 	rounds := 0
@@ -324,7 +327,7 @@ func (l *lambdaModel) process(e *environment, handler *processor.Handler, batch 
 	e.rounds = rounds
 	e.mu.Unlock()
 	response, ok := invoke(e, processorTimeout, func(ctx context.Context) (events.SQSEventResponse, error) {
-		return handler.Handle(ctx, event)
+		return handle(ctx, event)
 	})
 	if !ok {
 		return false

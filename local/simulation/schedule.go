@@ -405,11 +405,19 @@ func (s *schedule) check() {
 			s.w.violate("row %s is given up without a dead letter: %s", x.key, row.Error)
 		}
 	}
-	for _, row := range rows {
+	for key, row := range rows {
+		if !s.isExpected(key) {
+			s.w.violate("row %s comes from nothing", key)
+		}
 		if strings.Contains(row.Error, private) {
 			s.w.violate("the error of row %s tells a secret: %s", row.ID, row.Error)
 		}
 	}
+}
+
+// isExpected reports whether a row is about something that Veryfi tells about.
+func (s *schedule) isExpected(key string) bool {
+	return slices.ContainsFunc(s.subjects, func(x *subject) bool { return x.key == key })
 }
 
 func (s *schedule) checkDocument(x *subject, row store.Row) {
@@ -466,6 +474,12 @@ func (s *schedule) redrive() {
 	}
 	s.w.story("%d dead letters are moved back", s.w.sqs.redrive())
 	s.quiet()
+	s.checkRedriven(attempts)
+}
+
+// checkRedriven holds the rows against what they were, by their attempts, when they
+// had dead letters.
+func (s *schedule) checkRedriven(attempts map[string]int) {
 	rows, dead := s.w.table.all(), s.deadLetters()
 	for _, x := range s.subjects {
 		row := rows[x.key]
@@ -491,6 +505,10 @@ func (s *schedule) reconcile() {
 		s.w.violate("the reconciler has failed: %+v", result)
 	}
 	s.quiet()
+	s.checkReconciled()
+}
+
+func (s *schedule) checkReconciled() {
 	rows := s.w.table.all()
 	for _, x := range s.subjects {
 		if d := x.document; d != nil && !d.statement && !x.forged && x.want == store.Processed && d.body != nil && rows[x.key].Status != store.Processed {
@@ -502,18 +520,12 @@ func (s *schedule) reconcile() {
 // replay sends every webhook again, under each name. Nothing may come of those of
 // stored documents.
 func (s *schedule) replay() {
-	before := s.w.table.all()
-	requests := map[string]int{}
-	for _, x := range s.subjects {
-		if x.document != nil {
-			requests[x.key] = x.document.requests
-		}
-	}
+	before, requests := s.w.table.all(), s.requests()
 	for number, d := range s.deliveries {
 		if d.forged {
 			continue
 		}
-		for _, name := range []string{event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.Reconciled} {
+		for _, name := range []string{event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.BankStatementSetFailed, event.Reconciled} {
 			again := *d
 			again.name = name
 			if status := s.post(fmt.Sprint("again", number, name), &again); status != 200 {
@@ -522,7 +534,30 @@ func (s *schedule) replay() {
 		}
 	}
 	s.quiet()
+	s.checkReplayed(before, requests)
+}
+
+// requests returns how often each document was asked for, by the key of its row.
+func (s *schedule) requests() map[string]int {
+	requests := map[string]int{}
+	for _, x := range s.subjects {
+		if x.document != nil {
+			requests[x.key] = x.document.requests
+		}
+	}
+	return requests
+}
+
+// checkReplayed holds the rows, and how often documents were asked for, against what
+// they were before the replay.
+func (s *schedule) checkReplayed(before map[string]store.Row, requests map[string]int) {
 	after := s.w.table.all()
+	for key, row := range after {
+		_, known := before[key]
+		if !known && (row.Status == store.Retrying || row.Status == store.Processed && !s.isExpected(key)) {
+			s.w.violate("a replay has made row %s, which is %s", key, row.Status)
+		}
+	}
 	for _, x := range s.subjects {
 		row := before[x.key]
 		isMissing := row.Status == store.Error && row.NotFound >= 5

@@ -338,6 +338,44 @@ func TestDocumentInAMessageThatIsNone(t *testing.T) {
 	}
 }
 
+// TestDocumentInAMessageIsStoredOverAllButADocument delivers the only copy there is
+// where a copy of its call has left a row that ends others.
+func TestDocumentInAMessageIsStoredOverAllButADocument(t *testing.T) {
+	m := ready(7)
+	m.Document, m.RequestID = gzipped(t, string(documentJSON(7))), "r2"
+	missing := store.Row{ID: "7", Status: store.Error, Error: "not found: 404", Created: m.Created, RequestID: "r1"}
+	failed := store.Row{ID: "7", Status: store.Failed, Error: "no text", Created: m.Created, RequestID: "r1"}
+	for name, test := range map[string]struct {
+		event string
+		rows  []store.Row
+	}{
+		"none":      {event.DocumentCreated, nil},
+		"missing":   {event.DocumentCreated, []store.Row{missing}},
+		"failed":    {event.DocumentCreated, []store.Row{failed}},
+		"statement": {event.BankStatementSetCreated, []store.Row{{ID: "7", Status: store.Processed, Created: m.Created}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, refuses := range []bool{false, true} {
+				f, m := newFixture(), m
+				m.Event = test.event
+				for _, row := range test.rows {
+					f.table.rows[row.ID] = row
+				}
+				if refuses { // which must not erase it either
+					f.table.refuseDocuments()
+					if done := f.deliver(t, 1, m); done[0] || f.table.rows[m.Key()].Class() != failure.Rescued {
+						t.Errorf("refused: done %v, row %+v", done, f.table.rows[m.Key()])
+					}
+					f.table.put = nil
+				}
+				if done := f.deliver(t, 2, m); !done[0] || f.table.rows[m.Key()].Document == nil || len(f.veryfi.requests) != 0 {
+					t.Errorf("done %v, row %+v, requests %v", done, f.table.rows[m.Key()], f.veryfi.requests)
+				}
+			}
+		})
+	}
+}
+
 // TestMissingDocumentThatWasStoredMeanwhileIsNoError has another delivery store it
 // while this one asks for it.
 func TestMissingDocumentThatWasStoredMeanwhileIsNoError(t *testing.T) {
