@@ -70,8 +70,8 @@ func (w *world) buries() {
 // isMissing makes the document one that Veryfi does not have.
 func (w *world) isMissing() {
 	w.x.want, w.x.document.body = store.Error, nil
-		w.hasStatus(store.Error, "not found: 404")
-		w.row.NotFound = 5
+	w.hasStatus(store.Error, "not found: 404")
+	w.row.NotFound = 5
 }
 
 // judged gives a world to an oracle, and sees that it says that and nothing else.
