@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	processor "veryfi-intake/functions/processor/handler"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
@@ -356,8 +357,9 @@ func (s *schedule) rotate() {
 	s.w.secrets.put(credentials(1))
 }
 
-// longest is how long it may take until all is quiet: the waits of all tries.
-const longest = 8 * 24 * time.Hour
+// longest is how long it may take until all is quiet: the age at which the processor
+// gives up whatever else holds, and the wait before.
+const longest = processor.MaxAge + 24*time.Hour
 
 // quiet waits until the queue is empty.
 func (s *schedule) quiet() {
