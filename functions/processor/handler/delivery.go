@@ -232,7 +232,9 @@ func (d delivery) row(over store.State) store.Row {
 		Attempts:  max(over.Attempts+1, m.Attempts+d.receives),
 		RequestID: m.RequestID,
 	}
-	if over.Status != store.Error { // what was given up begins anew
+	// What was given up begins anew, but for the message that has given it up just now and
+	// is still there: its dead letter could not be sent.
+	if over.Status != store.Error || over.RequestID == m.RequestID && d.queued.Before(over.UpdatedAt()) {
 		row.NotFound = over.NotFound
 	}
 	return row

@@ -333,6 +333,23 @@ func TestMissingDocumentIsGivenUpAfterFiveTries(t *testing.T) {
 	}
 }
 
+// TestMissingDocumentWaitsForItsDeadLetter has the queue refuse it: that must not make
+// Veryfi be asked five times more.
+func TestMissingDocumentWaitsForItsDeadLetter(t *testing.T) {
+	f := newFixture()
+	f.veryfi.answer = refusing(failure.NotFound, 404)
+	f.deadLetters.err = errDown
+	for try := range notFoundTries {
+		if done := f.deliver(t, try+1, ready(7)); done[0] {
+			t.Errorf("try %d: done without a copy", try+1)
+		}
+	}
+	f.deadLetters.err = nil
+	if done := f.deliver(t, notFoundTries+1, ready(7)); !done[0] || f.table.rows["7"].Status != store.Error || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
+	}
+}
+
 // TestOnlyAnswersOf404MakeADocumentMissing has the first 404 at a late try: after
 // other failures, or after an outage of the table, during which no row could say so.
 func TestOnlyAnswersOf404MakeADocumentMissing(t *testing.T) {
@@ -376,6 +393,9 @@ func TestWhatIsKnownToBeMissingIsNotAskedForAgain(t *testing.T) {
 		for try := range notFoundTries {
 			f.deliver(t, try+1, ready(7))
 		}
+		row := f.table.rows["7"]
+		row.UpdatedAt = row.UpdatedAt.Add(-time.Hour)
+		f.table.rows["7"] = row
 		return f
 	}
 	again := func(change func(*event.Message)) event.Message {
