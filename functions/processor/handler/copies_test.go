@@ -99,6 +99,22 @@ func TestMessagesAboutOneDocumentComeInTheOrderThatAsksLeast(t *testing.T) {
 	}
 }
 
+// TestFateOfAnotherMessageIsSharedOnlyWhereItAsksForTheSame has a first message whose
+// own document is no document, and an older one that fails: others ask for themselves.
+func TestFateOfAnotherMessageIsSharedOnlyWhereItAsksForTheSame(t *testing.T) {
+	f := newFixture()
+	brings, asks := ready(7), ready(7)
+	brings.Document, asks.RequestID = []byte("no gzip"), "another"
+	if done := f.deliver(t, 1, brings, asks); slices.Contains(done, false) || f.table.rows["7"].Status != store.Processed || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
+	}
+	older, later := delivery{message: ready(7), key: "7"}, delivery{message: message(event.DocumentCreated, 7, "2026-06-01 00:00:00"), key: "7"}
+	failed := fate{failed: true, done: true}
+	if p := byRow([]delivery{older, later}); len(p) != 1 || !p[0][1].shares(p[0][0], failed) || p[0][0].shares(p[0][1], failed) {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestTriesThatAreStoredMeanwhileAreNoFailures has another environment store the
 // document while this one fails.
 func TestTriesThatAreStoredMeanwhileAreNoFailures(t *testing.T) {
@@ -207,7 +223,7 @@ func TestPanicAnywhereIsOfOneRecord(t *testing.T) {
 		},
 		"delaying": func(f *fixture) {
 			f.veryfi.answer = refusing(failure.Unavailable, 503)
-			f.queue.delay = func() { panic("confidential") }
+			f.queue.delay = func() error { panic("confidential") }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -231,7 +247,7 @@ func TestFunctionDiesOfADocumentOncePerWait(t *testing.T) {
 		f, d := dying(7)
 		f.GiveUpAfter = 48 * time.Hour
 		start, deaths := time.Now(), 0
-		for n := 1; ; n++ {
+		for n := 1; deaths <= maxTries; n++ {
 			delete(f.queue.delays, "receipt of "+ready(7).Encode())
 			d.died.Store(false)
 			r := sent(ready(7).Encode(), n, time.Since(start))
