@@ -1,6 +1,9 @@
 package template
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // awkward are values that one parameter or another must refuse.
 var awkward = []string{
@@ -14,7 +17,7 @@ var numbers = []int{0, 1, 2, 10, 28, 29, 30, 719, 720, 721, 999, 1000, 1439, 144
 // Taken tries values of a parameter, good and awkward ones, and returns a function's
 // environment for each that the template at path takes, by value.
 func Taken(path, parameter, function string) (map[string]map[string]string, error) {
-	values := awkward[:len(awkward):len(awkward)]
+	values := slices.Clip(awkward)
 	for _, n := range numbers {
 		values = append(values, strconv.Itoa(n))
 	}

@@ -109,7 +109,7 @@ func TestFateOfAnotherMessageIsSharedOnlyWhereItAsksForTheSame(t *testing.T) {
 		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
 	}
 	older, later := delivery{message: ready(7), key: "7"}, delivery{message: message(event.DocumentCreated, 7, "2026-06-01 00:00:00"), key: "7"}
-	failed := fate{failed: true, done: true}
+	failed := fate{meets: true, done: true}
 	if p := byRow([]delivery{older, later}); len(p) != 1 || !p[0][1].shares(p[0][0], failed) || p[0][0].shares(p[0][1], failed) {
 		t.Errorf("%+v", p)
 	}

@@ -200,7 +200,7 @@ func (d delivery) nothingToDo(seen view) string {
 		return "the document is in the queue"
 	case isHopeless(row) && !isLater && !isReconciled && row.Event != event.Reconciled && row.RequestID != m.RequestID:
 		return "Veryfi does not give the document"
-	case row.Status != store.Retrying && d.isSwapped(seen):
+	case row.Status != store.Retrying && d.isSwapped(seen) && !d.hasGivenUp(row):
 		return "the document is stored under the key of another kind"
 	}
 	return ""
@@ -218,6 +218,12 @@ func (d delivery) isSwapped(seen view) bool {
 	return !d.brings() && seen.signed.Status == store.Processed && d.message.IsOf(seen.signed.Created)
 }
 
+// hasGivenUp reports whether the row says that this very message was given up: it is
+// still there, so its dead letter could not be sent. One that was redriven is newer.
+func (d delivery) hasGivenUp(row store.State) bool {
+	return row.Status == store.Error && row.RequestID == d.message.RequestID && d.queued.Before(row.UpdatedAt())
+}
+
 // row returns what every row of a message has that is written over another one.
 func (d delivery) row(over store.State) store.Row {
 	m := d.message
@@ -232,9 +238,7 @@ func (d delivery) row(over store.State) store.Row {
 		Attempts:  max(over.Attempts+1, m.Attempts+d.receives),
 		RequestID: m.RequestID,
 	}
-	// What was given up begins anew, but for the message that has given it up just now and
-	// is still there: its dead letter could not be sent.
-	if over.Status != store.Error || over.RequestID == m.RequestID && d.queued.Before(over.UpdatedAt()) {
+	if over.Status != store.Error || d.hasGivenUp(over) { // otherwise it begins anew
 		row.NotFound = over.NotFound
 	}
 	return row

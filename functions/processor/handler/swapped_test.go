@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/signature"
@@ -169,5 +171,26 @@ func TestReconciledDocumentIsRetrievedWhateverLooksSwapped(t *testing.T) {
 	m.Event = event.Reconciled
 	if f.deliverAll(t, []event.Message{m}); f.table.rows["7"].Status != store.Processed {
 		t.Errorf("row %+v", f.table.rows["7"])
+	}
+}
+
+// TestSwappedRowHasADeadLetter has the queue refuse it at first, and somebody move it
+// back later.
+func TestSwappedRowHasADeadLetter(t *testing.T) {
+	f := newSwapped()
+	swapped := called(t, event.BankStatementSetCreated, calls[event.DocumentCreated], "caught")[0]
+	f.deliver(t, 1, swapped)
+	f.deliverAll(t, called(t, event.DocumentCreated, calls[event.DocumentCreated], "genuine"))
+	f.deadLetters.err = errDown
+	if done := f.deliver(t, 2, swapped); done[0] {
+		t.Error("done without a dead letter")
+	}
+	f.deadLetters.err = nil
+	if done := f.deliver(t, 3, swapped); !done[0] || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	}
+	redriven := sent(swapped.Encode(), 1, -time.Minute)
+	if done := f.handle(t.Context(), t, events.SQSEvent{Records: []events.SQSMessage{redriven}}); !done[0] || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("redriven: done %v, %d dead letters", done, len(f.deadLetters.bodies))
 	}
 }
