@@ -22,6 +22,7 @@ import (
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/setting"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 	"veryfi-intake/shared/warmup"
@@ -98,23 +99,14 @@ func readConfig(getenv func(string) string) (config, error) {
 	if c.requestsPerSecond, err = strconv.ParseFloat(getenv("VERYFI_REQUESTS_PER_SECOND"), 64); err != nil {
 		return c, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number: this environment's share of Veryfi's 60 requests a second")
 	}
-	var hours, days int
-	for _, setting := range []struct {
-		variable             string
-		value                *int
-		least, most, ifUnset int
-	}{
-		{"MAX_TRIES", &c.maxTries, 1, 1000, 60},
-		{"GIVE_UP_AFTER_HOURS", &hours, 0, int(handler.MaxAge.Hours()), 48},
-		{"DOCUMENT_RETENTION_DAYS", &days, 0, 36_500, 0},
-	} {
-		if *setting.value = setting.ifUnset; getenv(setting.variable) == "" {
-			continue
-		}
-		if *setting.value, err = strconv.Atoi(getenv(setting.variable)); err != nil || *setting.value < setting.least || *setting.value > setting.most {
-			return c, fmt.Errorf("%s must be a whole number from %d to %d", setting.variable, setting.least, setting.most)
-		}
+	if c.maxTries, err = setting.WholeOr(60, getenv, "MAX_TRIES", 1, 1000); err != nil {
+		return c, err
 	}
+	hours, err := setting.WholeOr(48, getenv, "GIVE_UP_AFTER_HOURS", 0, int(handler.MaxAge.Hours()))
+	if err != nil {
+		return c, err
+	}
+	days, err := setting.WholeOr(0, getenv, "DOCUMENT_RETENTION_DAYS", 0, 36_500)
 	c.giveUpAfter, c.retention = time.Duration(hours)*time.Hour, time.Duration(days)*24*time.Hour
-	return c, nil
+	return c, err
 }

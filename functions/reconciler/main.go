@@ -21,6 +21,7 @@ import (
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/setting"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -85,18 +86,11 @@ func readConfig(getenv func(string) string) (config, error) {
 	if c.requestsPerSecond, err = strconv.ParseFloat(getenv("VERYFI_REQUESTS_PER_SECOND"), 64); err != nil || c.requestsPerSecond > veryfi.ListsPerSecond {
 		return c, errors.New("VERYFI_REQUESTS_PER_SECOND must be a number up to 5: Veryfi allows five requests a second for its list")
 	}
-	if c.window, err = duration(getenv, "RECONCILE_WINDOW_HOURS", time.Hour, 1); err != nil {
+	hours, err := setting.Whole(getenv, "RECONCILE_WINDOW_HOURS", 1, 720)
+	if err != nil {
 		return c, err
 	}
-	c.grace, err = duration(getenv, "RECONCILE_GRACE_MINUTES", time.Minute, 0)
+	minutes, err := setting.Whole(getenv, "RECONCILE_GRACE_MINUTES", 0, 1440)
+	c.window, c.grace = time.Duration(hours)*time.Hour, time.Duration(minutes)*time.Minute
 	return c, err
-}
-
-// duration reads a whole number of units, least or more.
-func duration(getenv func(string) string, variable string, unit time.Duration, least int) (time.Duration, error) {
-	n, err := strconv.Atoi(getenv(variable))
-	if err != nil || n < least || n > 100_000 {
-		return 0, fmt.Errorf("%s must be a whole number from %d to 100000", variable, least)
-	}
-	return time.Duration(n) * unit, nil
 }
