@@ -235,7 +235,7 @@ func TestPanicAnywhereIsOfOneRecord(t *testing.T) {
 		},
 		"delaying": func(f *fixture) {
 			f.veryfi.answer = refusing(failure.Unavailable, 503)
-			f.queue.delay = func() { panic("confidential") }
+			f.queue.delay = func() error { panic("confidential") }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

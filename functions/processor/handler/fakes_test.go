@@ -142,7 +142,7 @@ type memoryQueue struct {
 	err    error
 	// send and delay are called first, when they are set.
 	send  func(context.Context) error
-	delay func()
+	delay func() error
 }
 
 func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
@@ -162,7 +162,9 @@ func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
 
 func (q *memoryQueue) Delay(ctx context.Context, receipt string, d time.Duration) error {
 	if q.delay != nil {
-		q.delay()
+		if err := q.delay(); err != nil {
+			return err
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -50,6 +50,7 @@ func dying(of int64) (*fixture, *death) {
 	f.veryfi.answer = d.answer
 	f.table.put = func(context.Context, store.Row) error { return d.check() }
 	f.queue.send = func(context.Context) error { return d.check() }
+	f.queue.delay = d.check
 	return f, d
 }
 
