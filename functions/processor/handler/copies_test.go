@@ -99,19 +99,31 @@ func TestMessagesAboutOneDocumentComeInTheOrderThatAsksLeast(t *testing.T) {
 	}
 }
 
-// TestFateOfAnotherMessageIsSharedOnlyWhereItAsksForTheSame has a first message whose
-// own document is no document, and an older one that fails: others ask for themselves.
-func TestFateOfAnotherMessageIsSharedOnlyWhereItAsksForTheSame(t *testing.T) {
-	f := newFixture()
-	brings, asks := ready(7), ready(7)
-	brings.Document, asks.RequestID = []byte("no gzip"), "another"
-	if done := f.deliver(t, 1, brings, asks); slices.Contains(done, false) || f.table.rows["7"].Status != store.Processed || len(f.deadLetters.bodies) != 1 {
-		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
+// TestLatestCallIsAskedForFirst is seen when it fails: it alone is given up.
+func TestLatestCallIsAskedForFirst(t *testing.T) {
+	older, later := ready(7), message(event.DocumentCreated, 7, "2026-06-01 00:00:00")
+	for _, batch := range [][]event.Message{{older, later}, {later, older}} {
+		f := newFixture()
+		f.veryfi.answer = refusing(failure.Refused, 400)
+		if done := f.deliver(t, 1, batch...); slices.Contains(done, false) || len(f.veryfi.requests) != 1 {
+			t.Errorf("done %v, requests %v", done, f.veryfi.requests)
+		}
+		if row := f.table.rows["7"]; row.Created != later.Created || !slices.Equal(f.deadLetters.bodies, []string{later.Encode()}) {
+			t.Errorf("row %+v, dead letters %v", row, f.deadLetters.bodies)
+		}
 	}
-	older, later := delivery{message: ready(7), key: "7"}, delivery{message: message(event.DocumentCreated, 7, "2026-06-01 00:00:00"), key: "7"}
-	failed := fate{meets: true, done: true}
-	if p := byRow([]delivery{older, later}); len(p) != 1 || !p[0][1].shares(p[0][0], failed) || p[0][0].shares(p[0][1], failed) {
-		t.Errorf("%+v", p)
+}
+
+// TestMessageThatBringsNoDocumentGivesUpNoOther has a copy that can still ask.
+func TestMessageThatBringsNoDocumentGivesUpNoOther(t *testing.T) {
+	f := newFixture()
+	batch := copies(ready(7), 2)
+	batch[0].Document, batch[0].RetrievedAt = gzipped(t, "none"), time.Now()
+	if done := f.deliver(t, 1, batch...); slices.Contains(done, false) || len(f.deadLetters.bodies) != 1 {
+		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	}
+	if row := f.table.rows["7"]; row.Status != store.Processed {
+		t.Errorf("row %+v", row)
 	}
 }
 

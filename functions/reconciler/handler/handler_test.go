@@ -495,6 +495,19 @@ func TestListedDocumentThatWasNotFoundIsAskedForOnceADay(t *testing.T) {
 	})
 }
 
+// TestPersonAsksAgainAtOnce names the time of a document that a run has just asked for.
+func TestPersonAsksAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.created(1, 2*time.Hour)
+		f.table.states["1"] = store.State{Status: store.Error, Class: failure.NotFound, Event: event.Reconciled, Version: time.Now().Format(store.TimeFormat)}
+		f.run(t, `{"since": "1999-12-31"}`)
+		if diff := cmp.Diff([]int64{1}, f.enqueued(t)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestErrorSaysWhereItStopped(t *testing.T) {
 	for name, err := range map[string]error{
 		"unavailable":         &veryfi.Error{Class: failure.Unavailable, Status: 503},
