@@ -62,6 +62,34 @@ func TestCrowdOfCopiesUsesUpNoTries(t *testing.T) {
 	})
 }
 
+// TestCrowdOfCopiesWaitsAsLongAsOneCall has each copy come again when it is to, and the
+// document come after two minutes.
+func TestCrowdOfCopiesWaitsAsLongAsOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = refusing(failure.NotFound, 404)
+		crowd := copies(ready(7), 10)
+		due, receives := make([]time.Time, len(crowd)), make([]int, len(crowd))
+		for start := time.Now(); time.Since(start) < 2*time.Minute; time.Sleep(time.Second) {
+			for i, m := range crowd {
+				if time.Now().Before(due[i]) {
+					continue
+				}
+				receives[i]++
+				if done := f.deliver(t, receives[i], m); done[0] {
+					t.Fatalf("given up after %v", time.Since(start))
+				}
+				due[i] = time.Now().Add(f.delay(m))
+			}
+		}
+		f.veryfi.answer = nil
+		time.Sleep(time.Minute)
+		if done := f.deliver(t, 9, crowd[0]); !done[0] || f.table.rows["7"].Status != store.Processed {
+			t.Errorf("done %v, row %+v", done, f.table.rows["7"])
+		}
+	})
+}
+
 // TestWhatVeryfiRefusesForEverIsNotAskedForAgain replays a call.
 func TestWhatVeryfiRefusesForEverIsNotAskedForAgain(t *testing.T) {
 	for _, class := range []failure.Class{failure.Refused, failure.TooLarge} {
