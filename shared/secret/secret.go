@@ -3,6 +3,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,10 @@ const (
 	retryInterval = time.Second
 	// readTimeout bounds one reading with all its repetitions.
 	readTimeout = 3 * time.Second
+	// untilRead is longer than a reading takes.
+	untilRead = 2 * readTimeout
+	// retryTimeout bounds how long a caller waits for one that follows a failed one.
+	retryTimeout = 500 * time.Millisecond
 
 	current  = "AWSCURRENT"
 	previous = "AWSPREVIOUS"
@@ -108,7 +113,7 @@ type Client interface {
 // A secret that was read serves at once, and on while Secrets Manager is down or hangs:
 // the reading goes on beside, one at a time. A caller waits, for 3 s at most, while there
 // is nothing to use, when nobody has tried to read the secret for 15 minutes, and in
-// [Source.Reload]; the last two not while readings fail.
+// [Source.Reload]; while readings fail, for half a second once in ten.
 //
 // So while Secrets Manager answers, a version whose stage was taken away verifies for
 // five minutes, and then for as long as one reading takes; where fewer webhooks come,
@@ -166,8 +171,11 @@ func Configured(getenv func(string) string, client Client, now func() time.Time)
 
 // Get returns the secret that was read last. The error says why there is none.
 func (s *Source) Get(ctx context.Context) (*Secret, error) {
-	return s.ask(ctx, func(now time.Time) (due, waits bool) {
-		return !now.Before(s.nextRead), !s.secret.isUsable() || now.Sub(s.tried) >= maxUntried
+	return s.ask(ctx, func(now time.Time) (due bool, wait time.Duration) {
+		if !s.secret.isUsable() || now.Sub(s.tried) >= maxUntried {
+			wait = untilRead
+		}
+		return !now.Before(s.nextRead), wait
 	})
 }
 
@@ -175,44 +183,53 @@ func (s *Source) Get(ctx context.Context) (*Secret, error) {
 func (s *Source) Prepare(ctx context.Context) { _, _ = s.Get(ctx) }
 
 // Reload reads the secret again because the one at hand does not seem to be right, at
-// most once in 10 seconds, and returns what is known then. While readings fail it does
-// not wait for the next one.
+// most once in 10 seconds, and returns what is known then. While readings fail, only the
+// caller who has the next one begin waits for it, and not for long: it may succeed again.
 func (s *Source) Reload(ctx context.Context) (*Secret, error) {
-	return s.ask(ctx, func(now time.Time) (due, waits bool) {
+	return s.ask(ctx, func(now time.Time) (due bool, wait time.Duration) {
 		due = !now.Before(s.nextReload)
 		if due {
 			s.nextReload = now.Add(reloadInterval)
 		}
-		return due, !s.secret.isUsable() || !s.failing || now.Sub(s.tried) >= maxUntried
+		switch {
+		case !s.secret.isUsable() || !s.failing:
+			wait = untilRead
+		case due:
+			wait = retryTimeout
+		}
+		return due, wait
 	})
 }
 
-// ask returns the secret. how says whether a reading is due, and whether to wait for the
+// ask returns the secret. how says whether a reading is due, and how long to wait for the
 // one that is under way.
 //
 // Times are those of the wall clock: a frozen function's monotonic clock may stand still.
 // A reading that was frozen too is left to itself, and what it brings is not used.
-func (s *Source) ask(ctx context.Context, how func(now time.Time) (due, waits bool)) (*Secret, error) {
+func (s *Source) ask(ctx context.Context, how func(now time.Time) (due bool, wait time.Duration)) (*Secret, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.client == nil {
 		return s.secret, nil
 	}
 	now := s.clock().Round(0)
-	due, waits := how(now)
-	if s.reading != nil && now.Sub(s.reading.began) > 2*readTimeout {
+	due, wait := how(now)
+	if s.reading != nil && now.Sub(s.reading.began) > untilRead {
 		s.reading, due = nil, true
 	}
 	if due && s.reading == nil {
 		s.reading = &reading{now, make(chan struct{})}
 		go s.read(context.WithoutCancel(ctx), s.reading)
 	}
-	if under := s.reading; waits && under != nil {
+	if under := s.reading; wait > 0 && under != nil {
 		s.mu.Unlock()
+		timer := time.NewTimer(wait)
 		select {
 		case <-under.done:
+		case <-timer.C:
 		case <-ctx.Done():
 		}
+		timer.Stop()
 		s.mu.Lock()
 	}
 	switch {
@@ -221,7 +238,7 @@ func (s *Source) ask(ctx context.Context, how func(now time.Time) (due, waits bo
 	case s.err != nil:
 		return nil, s.err
 	default:
-		return nil, fmt.Errorf("wait for the secret: %w", ctx.Err())
+		return nil, fmt.Errorf("wait for the secret: %w", cmp.Or(ctx.Err(), context.DeadlineExceeded))
 	}
 }
 

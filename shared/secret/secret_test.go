@@ -758,13 +758,11 @@ func TestMismatchWaitsForOneReadingThatFails(t *testing.T) {
 			}
 			waited += time.Since(start)
 		}
-		if waited != 0 || m.readings() > 9 {
+		if waited > 6*retryTimeout || m.readings() > 9 {
 			t.Errorf("the others waited %v, for %d readings", waited, m.readings())
 		}
 		m.set(func(m *manager) { m.took, m.current, m.previous = 50*time.Millisecond, filled("b"), filled("a") })
 		time.Sleep(2 * reloadInterval)
-		s.Reload(t.Context())
-		time.Sleep(time.Second)
 		if got, _ := s.Reload(t.Context()); got.Credentials != credentials("b") {
 			t.Error("the rotation is not seen")
 		}
