@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -291,4 +293,100 @@ func FuzzDecodeMessage(f *testing.F) {
 			t.Errorf("%s became %s: %v", body, m.Encode(), err)
 		}
 	})
+}
+
+// TestSignedKeyIsOfTheKindThatTheDataHas pairs each name with data of each kind.
+func TestSignedKeyIsOfTheKindThatTheDataHas(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		parentID int64
+		want     string
+	}{
+		{DocumentCreated, 0, ""},
+		{DocumentCreated, 1, "bank_statement#7"},
+		{DocumentFailed, 0, ""},
+		{DocumentFailed, 1, "bank_statement#7"},
+		{BankStatementSetCreated, 0, "7"},
+		{BankStatementSetCreated, 1, ""},
+		{BankStatementSetFailed, 0, ""},
+		{BankStatementSetFailed, 1, ""},
+		{Reconciled, 0, ""},
+		{Reconciled, 1, ""},
+		{"check.created", 1, ""},
+	} {
+		m := Message{Event: test.name, ID: 7, ParentID: test.parentID}
+		if got := m.SignedKey(); got != test.want {
+			t.Errorf("%s with parent_id %d: %q, not %q", test.name, test.parentID, got, test.want)
+		}
+		if m.ID = 0; m.SignedKey() != "" {
+			t.Errorf("%s without an id: %q", test.name, m.SignedKey())
+		}
+	}
+	if got := (Message{Event: DocumentCreated, ID: 1, ParentID: 1}).SignedKey(); got != "bank_statement#1" {
+		t.Errorf("the smallest ids: %q", got)
+	}
+}
+
+func TestTimesAreComparedOnlyWhenBothCanBeRead(t *testing.T) {
+	for _, test := range []struct {
+		now, before string
+		later, same bool
+	}{
+		{"2026-01-02 03:04:05", "2026-01-02 03:04:04", true, false},
+		{"2026-01-02 03:04:05", "2026-01-02 03:04:05", false, true},
+		{"2026-01-02 03:04:05", "2026-01-02T04:04:05+01:00", false, true},
+		{"2026-01-02 03:04:04", "2026-01-02 03:04:05", false, false},
+		{"2026-01-02 03:04:05", "", false, false},
+		{"", "2026-01-02 03:04:05", false, false},
+		{"0001-01-01 00:00:00", "yesterday", false, false}, // what cannot be read is no time
+		{"yesterday", "0001-01-01 00:00:00", false, false},
+		{"", "", false, false},
+	} {
+		m := Message{Created: test.now}
+		if later, same := m.IsLater(test.before), m.IsOf(test.before); later != test.later || same != test.same {
+			t.Errorf("%q against %q: later %v, the same %v", test.now, test.before, later, same)
+		}
+	}
+}
+
+// TestWhatIsTakenOverHasBounds is at each of them, and one beyond.
+func TestWhatIsTakenOverHasBounds(t *testing.T) {
+	for length, want := range map[int]int{1023: 1023, 1024: 1024, 1025: 1024} {
+		if e := read(t, `{"event":"document.failed","data":{"id":7,"error":"`+strings.Repeat("é", length)+`"}}`); utf8.RuneCountInString(e.Error) != want {
+			t.Errorf("an error of %d characters has %d", length, utf8.RuneCountInString(e.Error))
+		} else if m := e.Messages(time.Time{}, ""); m[0].Error != e.Error {
+			t.Error("the message does not say why")
+		}
+	}
+	for length, want := range map[int]int{64: 64, 65: 64} {
+		if e := read(t, `{"event":"document.created","data":{"id":7,"created":"`+strings.Repeat("0", length)+`"}}`); len(e.Created) != want {
+			t.Errorf("a time of %d characters has %d", length, len(e.Created))
+		}
+	}
+	for length, want := range map[int]int{256: 256, 257: 256} {
+		if e := read(t, `{"event":"`+strings.Repeat("x", length)+`","data":{}}`); len(e.Name) != want {
+			t.Errorf("a name of %d characters has %d", length, len(e.Name))
+		}
+	}
+	for n, want := range map[int]int{1000: 1000, 1001: 0} {
+		ids, err := json.Marshal(slices.Collect(func(yield func(int) bool) {
+			for i := 1; i <= n && yield(i); i++ {
+			}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := read(t, `{"event":"document.created","data":{"id":`+string(ids)+`}}`); len(e.IDs) != want {
+			t.Errorf("of %d ids %d are taken", n, len(e.IDs))
+		}
+	}
+}
+
+func TestTextTakesTheJSONItself(t *testing.T) {
+	if m, err := DecodeMessage(`{"version":1,"event":"x","data":{"a":[1]}}`); err != nil || m.Data != `{"a":[1]}` {
+		t.Errorf("%q, %v", m.Data, err)
+	}
+	if a, b := (Message{Event: "x", Data: "no JSON"}).Key(), (Message{Event: "x", Data: "none"}).Key(); a == b {
+		t.Errorf("two data that are no JSON have the key %s", a)
+	}
 }
