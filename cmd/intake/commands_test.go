@@ -690,9 +690,9 @@ func TestRedriveByClassReadsTheRows(t *testing.T) {
 func TestTailReadsEveryPage(t *testing.T) {
 	c := newCloud(t)
 	for n := range 250 {
-		c.log([]string{webhookLog, processorLog, reconcilerLog}[n/230], time.Duration(300-n)*time.Second/2, fmt.Sprintf(`{"message":"line %d","document_id":"%d","signed":true,"attempts":2}`, n, n%2))
+		c.log([]string{webhookLog, processorLog, reconcilerLog}[n/230], time.Duration(300-n)*1900*time.Millisecond, fmt.Sprintf(`{"message":"line %d","document_id":"%d","signed":true,"attempts":2}`, n, n%2))
 	}
-	c.rows = []row{{"id": text("1"), "received_at": text(time.Now().Add(-50200 * time.Millisecond).UTC().Format(time.RFC3339Nano))}}
+	c.rows = []row{{"id": text("1"), "received_at": text(time.Now().Add(-246 * time.Second).UTC().Format(time.RFC3339Nano))}}
 	for _, test := range []struct {
 		arguments []string
 		lines     int
@@ -702,7 +702,7 @@ func TestTailReadsEveryPage(t *testing.T) {
 		{[]string{"--json"}, 250, `(?m)^{"function":"webhook","line":{"message":"line 0",.*}$`},
 		{[]string{"--document=1", "--since=10m"}, 125, "line 1  "},
 		{[]string{"--document=1"}, 45, "line 249  "},
-		{[]string{"--since=60700ms"}, 71, "line 179  "},
+		{[]string{"--since=231700ms"}, 71, "line 179  "},
 	} {
 		status, out, _ := c.intake(append([]string{"tail", "--no-follow"}, test.arguments...)...)
 		if lines := strings.Count(out, "\n"); status != 0 || lines != test.lines || !regexp.MustCompile(test.holds).MatchString(out) {
