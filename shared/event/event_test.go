@@ -222,7 +222,7 @@ func TestUnsupportedDataIsKeptToTheByte(t *testing.T) {
 // most when it is written as ASCII, or as a string in JSON.
 func TestLargestBodyFitsAMessage(t *testing.T) {
 	const largestBody = 262_144
-	for _, filling := range []string{"<", "&", "\u007f", "\u0080", "é", "\u07ff", "\u2028", "\uffff", "\U0010ffff", "\xed\xa0\x80", `\"`, `\\`, `\u003c`, " "} {
+	for _, filling := range []string{"<", "&", "\u007f", "\u0080", "é", "\u07ff", "\u2028", "\uffff", "\U00010000", "\U0010ffff", "\xed\xa0\x80", `\"`, `\\`, `\u003c`, " "} {
 		body := func(n int) string { return `{"data":["` + strings.Repeat(filling, n) + `"]}` }
 		n := (largestBody - len(body(0))) / len(filling)
 		m := read(t, body(n)).Messages(time.Time{}, strings.Repeat("r", 64))[0]
@@ -266,6 +266,17 @@ func TestMalformedMessageTellsWhatItCan(t *testing.T) {
 		m, err := DecodeMessage(test.body)
 		if !errors.Is(err, test.want) || m.ID != test.id {
 			t.Errorf("%s: got id %d, %v", test.body, m.ID, err)
+		}
+	}
+}
+
+func TestErrorNamesTheFieldThatIsWrong(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"version":1,"event":"document.created","id":5,"created":6}`: "the type of created is wrong",
+		`[]`: "it is not the JSON of a message",
+	} {
+		if _, err := DecodeMessage(body); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }
