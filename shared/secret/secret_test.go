@@ -878,3 +878,19 @@ func TestSameKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestPreparedSecretIsThereForTheFirstGet holds because a cold start reads it while the
+// function still has a whole CPU.
+func TestPreparedSecretIsThereForTheFirstGet(t *testing.T) {
+	t.Parallel()
+	m := &manager{current: filled("a")}
+	inBubble(t, m, func(t *testing.T, s *Source) {
+		s.Prepare(t.Context())
+		if m.readings() != 1 {
+			t.Errorf("%d readings", m.readings())
+		}
+		if get(t, s); m.readings() != 1 {
+			t.Errorf("%d readings with the first Get", m.readings())
+		}
+	})
+}
