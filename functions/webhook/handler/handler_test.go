@@ -452,3 +452,23 @@ func TestLogHoldsNoSecretSignatureOrBody(t *testing.T) {
 		t.Errorf("no request id in the log: %s", f.logs)
 	}
 }
+
+// TestPromisedNumbers are those of the contract, and not whatever the code says.
+func TestPromisedNumbers(t *testing.T) {
+	if maxBody != 262_144 {
+		t.Errorf("a body has %d bytes at most", maxBody)
+	}
+	f := newFixture()
+	f.queue.send = func(ctx context.Context) error {
+		if end, ok := ctx.Deadline(); !ok || time.Until(end) > 9*time.Second || time.Until(end) < 5*time.Second {
+			t.Errorf("the queue has %v; Veryfi waits for 10 s", time.Until(end))
+		}
+		return nil
+	}
+	if status := f.post(t, signed(t, event.DocumentCreated, `{"id": 7}`)); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	if !strings.Contains(f.logs.String(), `"document_id":"7"`) {
+		t.Errorf("the log of one document does not name it: %s", f.logs)
+	}
+}
