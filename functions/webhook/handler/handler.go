@@ -191,8 +191,12 @@ func (h *Handler) hasSigned(ctx context.Context, payload *signature.Payload, hea
 // enqueue acknowledges an event once the queue has it. text is what is signed.
 func (h *Handler) enqueue(ctx context.Context, r request, e event.Event, text []byte) answer {
 	messages := e.Messages(h.Now(), r.id)
-	this := newCall(e.Name, text, h.Now())
-	if len(messages) >= manyMessages && h.recent.has(this) {
+	var this call
+	isMany := len(messages) >= manyMessages
+	if isMany {
+		this = newCall(e.Name, text, h.Now())
+	}
+	if isMany && h.recent.has(this) {
 		r.log.InfoContext(ctx, "accepted before", slog.String("event", e.Name), slog.Int("messages", len(messages)),
 			h.Metrics.Of(metrics.Received.One(), metrics.Accepted.One()))
 		return accepted
@@ -204,7 +208,7 @@ func (h *Handler) enqueue(ctx context.Context, r request, e event.Event, text []
 	if err := h.Queue.Send(ctx, bodies...); err != nil {
 		return r.fail(ctx, err)
 	}
-	if len(messages) >= manyMessages {
+	if isMany {
 		h.recent.add(this)
 	}
 	attrs := []any{slog.String("event", e.Name), slog.Int("messages", len(messages)), h.Metrics.Of(metrics.Received.One(), metrics.Accepted.One())}
