@@ -80,7 +80,7 @@ test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	@race=-race; go list -race ./shared/event >/dev/null 2>&1 || \
 	{ race=; echo 'Without the race detector: it needs a C compiler.'; }; \
 	$(gotestsum) --format none -- -count=1 -vet=off -p 1 $$race ./...
-	@$(gotestsum) --format none -- -count=1 -vet=off -run '^TestSchedules$$|Budget|Allocat' ./local/simulation ./shared/...
+	@$(gotestsum) --format none -- -count=1 -vet=off -run '^TestSchedules$$|Budget|Allocat' ./proof/simulation ./shared/...
 
 fuzz: need-go ## run each fuzz target for FUZZTIME
 	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
@@ -92,23 +92,23 @@ fuzz: need-go ## run each fuzz target for FUZZTIME
 	done
 
 simulate: need-go ## run SCHEDULES simulated schedules, and a six-hour outage in full
-	@go test -count=1 -timeout 0 -run '^(TestSchedules|TestOutageOfSixHours)$$' ./local/simulation -args -schedules=$(SCHEDULES) $(if $(SEED),-seed=$(SEED)) -full -progress
+	@go test -count=1 -timeout 0 -run '^(TestSchedules|TestOutageOfSixHours)$$' ./proof/simulation -args -schedules=$(SCHEDULES) $(if $(SEED),-seed=$(SEED)) -full -progress
 
 chaos: need-go ## run the stack amid faults for DURATION, and check that nothing is lost
-	@go build -o .build/local ./local && exec .build/local chaos -duration $(DURATION) $(if $(SEED),-seed $(SEED))
+	@go build -o .build/proof ./proof && exec .build/proof chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 mutants: need-go need-java ## break the code in many ways, and show which test notices
-	@go build -o .build/mutants ./local/mutants && exec .build/mutants
+	@go build -o .build/proof ./proof && exec .build/proof mutants
 
 mutation: need-go need-java ## break PACKAGES in every small way, and show what their tests do not notice
-	@go build -o .build/mutation ./local/mutation && exec .build/mutation $(if $(BASE),-base $(BASE)) $(PACKAGES)
+	@go build -o .build/proof ./proof && exec .build/proof mutation $(if $(BASE),--base $(BASE)) $(PACKAGES)
 
 bench: need-go need-java ## measure the functions beside what they are compared with
 	@$(MAKE) $(venv) || echo 'Without Python, nothing is compared with a receiver in Python.'
-	@go build -o .build/local ./local && exec .build/local bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(PARTS)
+	@go build -o .build/proof ./proof && exec .build/proof bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(PARTS)
 
 cost: need-go ## print what a million documents a month cost on AWS
-	@go run ./local cost
+	@go run ./proof cost
 
 lint: $(golangci-lint) $(govulncheck) ## check style, go.mod, likely bugs and known vulnerabilities
 	@go mod tidy -diff
@@ -130,7 +130,7 @@ build: need-go $(venv) ## build all functions for ARCH
 	@echo 'Built the functions for $(ARCH) in $(build-dir).'
 
 deploy: build ## build, and deploy to the environment ENV of samconfig.toml
-	@go build -o .build/deploy ./local/deploy && exec .build/deploy template.yaml $(sam) deploy --config-env $(ENV) $(parameters)
+	@go build -o .build/deploy ./cmd/deploy && exec .build/deploy template.yaml $(sam) deploy --config-env $(ENV) $(parameters)
 
 clean: ## remove what was built; .tools stays
 	rm -rf .build .aws-sam

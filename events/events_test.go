@@ -20,7 +20,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	reconciler "veryfi-intake/functions/reconciler/handler"
+	reconciler "veryfi-intake/functions/reconciler/reconcile"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"

@@ -1,60 +1,17 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
+	"veryfi-intake/local/stack"
 	"veryfi-intake/shared/secret"
 )
-
-// sampleCredentials returns the made-up ones of local/env.json, which `sam
-// local` uses too.
-func sampleCredentials(root string) (secret.Credentials, error) {
-	path := filepath.Join(root, "local", "env.json")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return secret.Credentials{}, fmt.Errorf("read the sample credentials: %w", err)
-	}
-	var functions map[string]map[string]string
-	if err := json.Unmarshal(text, &functions); err != nil {
-		return secret.Credentials{}, fmt.Errorf("read the sample credentials in %s: %w", path, err)
-	}
-	variables := functions["ProcessorFunction"]
-	credentials, missing := credentialsFrom(func(name string) string { return variables[name] })
-	if len(missing) > 0 {
-		return secret.Credentials{}, fmt.Errorf("%s has no %s for ProcessorFunction", path, strings.Join(missing, ", "))
-	}
-	return credentials, nil
-}
-
-// credentialsFrom reads VERYFI_* and names those that are not set. Newer API
-// keys, which begin with vrfk_, need no user name.
-func credentialsFrom(getenv func(string) string) (credentials secret.Credentials, missing []string) {
-	for _, variable := range []struct {
-		name  string
-		value *string
-	}{
-		{"VERYFI_CLIENT_ID", &credentials.ClientID},
-		{"VERYFI_CLIENT_SECRET", &credentials.ClientSecret},
-		{"VERYFI_API_KEY", &credentials.APIKey},
-		{"VERYFI_USERNAME", &credentials.Username},
-	} {
-		*variable.value = getenv(variable.name)
-		optional := variable.name == "VERYFI_USERNAME" && credentials.IsBearer()
-		if *variable.value == "" && !optional {
-			missing = append(missing, variable.name)
-		}
-	}
-	return credentials, missing
-}
 
 // realCredentials returns those of the environment; ok is false when none is
 // set. Only some of them is an error.
 func realCredentials(getenv func(string) string) (credentials secret.Credentials, ok bool, err error) {
-	credentials, missing := credentialsFrom(getenv)
+	credentials, missing := stack.CredentialsFrom(getenv)
 	switch {
 	case credentials == secret.Credentials{}:
 		return credentials, false, nil

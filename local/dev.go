@@ -1,43 +1,49 @@
 package main
 
 import (
-	"context"
 	"time"
 
-	"veryfi-intake/local/bridge"
-	"veryfi-intake/local/console"
+	"veryfi-intake/deployment/console"
+	"veryfi-intake/local/aws/bridge"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/veryfi"
 )
 
-// dev runs the stack until ctx ends and shows what the functions log. With real
-// credentials in the environment it retrieves from the real Veryfi.
-func dev(ctx context.Context, root string, p ports, getenv func(string) string, out *console.Console) error {
+type devCommand struct {
+	WebhookPort int `default:"8080" placeholder:"N" help:"The port that takes webhooks (${default})."`
+	AWSPort     int `default:"8081" placeholder:"N" help:"The port of all AWS services (${default})."`
+	VeryfiPort  int `default:"8082" placeholder:"N" help:"The port of the stand-in for Veryfi (${default})."`
+}
+
+// Run runs the stack until its context ends and shows what the functions log. With
+// real credentials in the environment it retrieves from the real Veryfi.
+func (c devCommand) Run(a *app) error {
+	out := a.out
 	options := stack.Options{
-		Root:        root,
-		WebhookPort: p.webhook,
-		AWSPort:     p.aws,
-		VeryfiPort:  p.veryfi,
+		Root:        a.root,
+		WebhookPort: c.WebhookPort,
+		AWSPort:     c.AWSPort,
+		VeryfiPort:  c.VeryfiPort,
 		Log:         out.Log,
 		Progress:    func(what string) { out.Step("%s", what) },
 	}
-	credentials, isReal, err := realCredentials(getenv)
+	credentials, isReal, err := realCredentials(a.getenv)
 	if err != nil {
 		return err
 	}
 	if isReal {
-		if options.VeryfiBaseURL = getenv("VERYFI_BASE_URL"); options.VeryfiBaseURL == "" {
+		if options.VeryfiBaseURL = a.getenv("VERYFI_BASE_URL"); options.VeryfiBaseURL == "" {
 			options.VeryfiBaseURL = veryfi.DefaultBaseURL
 		}
-	} else if credentials, err = sampleCredentials(root); err != nil {
+	} else if credentials, err = stack.SampleCredentials(a.root); err != nil {
 		return err
 	}
 	options.Credentials = credentials
 
 	start := time.Now()
 	out.Step("building the functions and starting the emulators")
-	s, err := stack.Start(ctx, options)
+	s, err := stack.Start(a, options)
 	if err != nil {
 		return explain(err)
 	}
@@ -52,9 +58,9 @@ func dev(ctx context.Context, root string, p ports, getenv func(string) string, 
 		return err
 	}
 	if !isReal { // `sam local` uses the sample credentials; real ones stay on the loopback
-		go bridge.Relay(ctx, p.aws, p.veryfi)
+		go bridge.Relay(a, c.AWSPort, c.VeryfiPort)
 	}
-	<-ctx.Done()
+	<-a.Done()
 	return nil
 }
 

@@ -1,41 +1,35 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"veryfi-intake/local/console"
+	"github.com/alecthomas/kong"
+
 	"veryfi-intake/local/stack"
 	"veryfi-intake/shared/secret"
 )
 
-func TestWrongArgumentsGetTheUsage(t *testing.T) {
-	t.Parallel()
-	for _, arguments := range [][]string{{"other"}, {"run", "x"}, {"dev", "x"}, {"dev", "-x"}, {"-webhook-port", "x"}} {
-		var out bytes.Buffer
-		err := execute(t.Context(), arguments, os.Getenv, console.New(&out, false))
-		if err == nil || err.Error() != usage {
-			t.Errorf("%q: got %v", arguments, err)
-		}
-	}
-}
-
 func TestPortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
 	t.Parallel()
-	got, err := parsePorts([]string{"-aws-port", "9000"})
-	if want := (ports{8080, 9000, 8082}); err != nil || got != want {
-		t.Errorf("got %+v, %v", got, err)
+	var c commands
+	parser, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"dev", "--aws-port", "9000"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := (devCommand{8080, 9000, 8082}); c.Dev != want {
+		t.Errorf("got %+v", c.Dev)
 	}
 }
 
 func TestPortInUseComesWithTheMend(t *testing.T) {
 	t.Parallel()
 	err := explain(&stack.PortInUseError{Port: 8081, Purpose: "AWS endpoint"})
-	for _, want := range []string{"port 8081 (AWS endpoint) is in use", "lsof -i :8081", "-aws-port"} {
+	for _, want := range []string{"port 8081 (AWS endpoint) is in use", "lsof -i :8081", "--aws-port"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q lacks %q", err, want)
 		}
@@ -64,23 +58,6 @@ func TestRealCredentialsAreAllOrNone(t *testing.T) {
 	_, _, err := realCredentials(from(map[string]string{"VERYFI_CLIENT_ID": "i", "VERYFI_API_KEY": "k"}))
 	if err == nil || !strings.Contains(err.Error(), "VERYFI_CLIENT_SECRET and VERYFI_USERNAME") {
 		t.Errorf("some: got %v", err)
-	}
-}
-
-func TestSampleCredentialsComeFromEnvJSON(t *testing.T) {
-	t.Parallel()
-	if _, err := sampleCredentials(".."); err != nil {
-		t.Error(err)
-	}
-	root := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(root, "local"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(root, "local", "env.json"), []byte(`{"ProcessorFunction": {"VERYFI_CLIENT_ID": "i"}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sampleCredentials(root); err == nil || !strings.Contains(err.Error(), "VERYFI_CLIENT_SECRET") {
-		t.Errorf("got %v", err)
 	}
 }
 

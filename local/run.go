@@ -1,27 +1,28 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"time"
 
-	"veryfi-intake/local/console"
 	"veryfi-intake/local/demo"
 	"veryfi-intake/local/stack"
 )
 
-// run shows the demo on free ports. Its error says that something is wrong; what
+type runCommand struct{}
+
+// Run shows the demo on free ports. Its error says that something is wrong; what
 // it is was printed.
-func run(ctx context.Context, root string, out *console.Console) error {
-	credentials, err := sampleCredentials(root)
+func (runCommand) Run(a *app) error {
+	out := a.out
+	credentials, err := stack.SampleCredentials(a.root)
 	if err != nil {
 		return err
 	}
 	var logs demo.Logs
 	start := time.Now()
 	out.Step("building the functions and starting the emulators")
-	s, err := stack.Start(ctx, stack.Options{
-		Root:        root,
+	s, err := stack.Start(a, stack.Options{
+		Root:        a.root,
 		Credentials: credentials,
 		Log:         logs.Add,
 		Progress:    func(what string) { out.Step("%s", what) },
@@ -31,7 +32,7 @@ func run(ctx context.Context, root string, out *console.Console) error {
 	}
 	defer s.Stop()
 	out.Good("the stack is up after %.1f s", time.Since(start).Seconds())
-	problems, err := demo.Run(ctx, s, credentials, &logs, out)
+	problems, err := demo.Run(a, s, credentials, &logs, out)
 	if err != nil {
 		return err
 	}

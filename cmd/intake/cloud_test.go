@@ -25,12 +25,12 @@ import (
 	"github.com/aws/smithy-go/encoding/cbor"
 
 	intake "veryfi-intake"
-	"veryfi-intake/local/cloudformation"
-	"veryfi-intake/local/cloudwatch"
-	"veryfi-intake/local/secrets"
-	"veryfi-intake/local/sns"
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/aws/cloudformation"
+	"veryfi-intake/local/aws/cloudwatch"
+	"veryfi-intake/local/aws/secrets"
+	"veryfi-intake/local/aws/sns"
 	"veryfi-intake/local/standin"
-	"veryfi-intake/local/template"
 	"veryfi-intake/shared/metrics"
 )
 

@@ -15,8 +15,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"veryfi-intake/local/cloudwatch"
-	"veryfi-intake/local/console"
+	"veryfi-intake/deployment/console"
+	"veryfi-intake/local/aws/cloudwatch"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/secret"

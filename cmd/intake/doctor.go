@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"veryfi-intake/local/template"
+	"veryfi-intake/deployment/template"
 )
 
 type doctorCommand struct{}

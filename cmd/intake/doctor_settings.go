@@ -23,7 +23,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	intake "veryfi-intake"
-	"veryfi-intake/local/template"
+	"veryfi-intake/deployment/template"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/veryfi"
 )

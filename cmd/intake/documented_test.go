@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	intake "veryfi-intake"
+	"veryfi-intake/deployment/template"
 	"veryfi-intake/local/stack"
-	"veryfi-intake/local/template"
 )
 
 func TestLocalStackHasItsName(t *testing.T) {

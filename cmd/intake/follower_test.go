@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
-	"veryfi-intake/local/cloudwatch"
+	"veryfi-intake/local/aws/cloudwatch"
 )
 
 // TestNoLineIsLostWhenTheLogsCannotBeRead has the second of two logs not be read, twice.

@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/demo"
-	"veryfi-intake/local/endpoint"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/secret"

@@ -15,7 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
 
-	"veryfi-intake/local/console"
+	"veryfi-intake/deployment/console"
 )
 
 // commands are what the command line can say.

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"veryfi-intake/local/template"
+	"veryfi-intake/deployment/template"
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"

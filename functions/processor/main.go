@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"veryfi-intake/functions/processor/handler"
+	"veryfi-intake/functions/processor/retrieve"
 	"veryfi-intake/shared/awsconfig"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
@@ -38,7 +38,7 @@ func main() {
 	lambda.Start(h.Handle)
 }
 
-func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler, error) {
+func newHandler(getenv func(string) string, log *slog.Logger) (*retrieve.Handler, error) {
 	cfg, err := readConfig(getenv)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	table := store.New(dynamodb.NewFromConfig(aws), cfg.table)
 	warmup.Run(secrets.Prepare, table.Connect)
 	queues := sqs.NewFromConfig(aws)
-	return &handler.Handler{
+	return &retrieve.Handler{
 		Secrets:     secrets,
 		Veryfi:      client,
 		Table:       table,
@@ -102,7 +102,7 @@ func readConfig(getenv func(string) string) (config, error) {
 	if c.maxTries, err = setting.WholeOr(60, getenv, "MAX_TRIES", 1, 1000); err != nil {
 		return c, err
 	}
-	hours, err := setting.WholeOr(48, getenv, "GIVE_UP_AFTER_HOURS", 0, int(handler.MaxAge.Hours()))
+	hours, err := setting.WholeOr(48, getenv, "GIVE_UP_AFTER_HOURS", 0, int(retrieve.MaxAge.Hours()))
 	if err != nil {
 		return c, err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"veryfi-intake/functions/reconciler/handler"
+	"veryfi-intake/functions/reconciler/reconcile"
 	"veryfi-intake/shared/awsconfig"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
@@ -36,7 +36,7 @@ func main() {
 	lambda.Start(h.Handle)
 }
 
-func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler, error) {
+func newHandler(getenv func(string) string, log *slog.Logger) (*reconcile.Handler, error) {
 	cfg, err := readConfig(getenv)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	if err != nil {
 		return nil, err
 	}
-	return &handler.Handler{
+	return &reconcile.Handler{
 		Secrets: secrets,
 		Veryfi:  client,
 		Table:   store.NewReader(dynamodb.NewFromConfig(aws), cfg.table),

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"veryfi-intake/local/template"
+	"veryfi-intake/deployment/template"
 	"veryfi-intake/shared/veryfi"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"veryfi-intake/functions/webhook/handler"
+	"veryfi-intake/functions/webhook/receive"
 	"veryfi-intake/shared/awsconfig"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/queue"
@@ -31,7 +31,7 @@ func main() {
 	lambda.Start(h.Handle)
 }
 
-func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler, error) {
+func newHandler(getenv func(string) string, log *slog.Logger) (*receive.Handler, error) {
 	url := getenv("QUEUE_URL")
 	if url == "" {
 		return nil, errors.New("QUEUE_URL is not set: template.yaml sets it, elsewhere set it as README says")
@@ -46,7 +46,7 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler.Handler,
 	}
 	documents := queue.New(sqs.NewFromConfig(aws), url)
 	warmup.Run(secrets.Prepare, documents.Connect)
-	return &handler.Handler{
+	return &receive.Handler{
 		Secrets: secrets,
 		Queue:   documents,
 		Metrics: metrics.New(getenv("STACK_NAME"), time.Now),

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"veryfi-intake/local/console"
+	"veryfi-intake/deployment/console"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/secret"

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"veryfi-intake/local/console"
+	"veryfi-intake/deployment/console"
 	"veryfi-intake/local/stack"
 )
 

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"veryfi-intake/local/emulator"
-	"veryfi-intake/local/template"
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/machine/emulator"
 )
 
 // The resources of template.yaml. Locally a resource's name is its logical id.

@@ -8,10 +8,10 @@ import (
 	"net"
 	"time"
 
-	"veryfi-intake/local/httpapi"
-	"veryfi-intake/local/lambda"
-	"veryfi-intake/local/poller"
-	"veryfi-intake/local/template"
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/aws/httpapi"
+	"veryfi-intake/local/aws/lambda"
+	"veryfi-intake/local/aws/poller"
 )
 
 // startFunctions puts the functions behind the HTTP API and the queue, and the

@@ -10,10 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"veryfi-intake/local/cloudformation"
-	"veryfi-intake/local/sns"
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/aws/cloudformation"
+	"veryfi-intake/local/aws/sns"
 	"veryfi-intake/local/standin"
-	"veryfi-intake/local/template"
 )
 
 // What AWS itself would tell of the stack: that it is there, and its metrics.

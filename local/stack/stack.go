@@ -14,13 +14,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"veryfi-intake/local/cloudwatch"
-	"veryfi-intake/local/endpoint"
-	"veryfi-intake/local/lambda"
-	"veryfi-intake/local/poller"
-	"veryfi-intake/local/secrets"
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/aws/cloudwatch"
+	"veryfi-intake/local/aws/endpoint"
+	"veryfi-intake/local/aws/lambda"
+	"veryfi-intake/local/aws/poller"
+	"veryfi-intake/local/aws/secrets"
 	"veryfi-intake/local/standin"
-	"veryfi-intake/local/template"
 	"veryfi-intake/shared/secret"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"veryfi-intake/local/endpoint"
-	"veryfi-intake/local/lambda"
+	"veryfi-intake/local/aws/endpoint"
+	"veryfi-intake/local/aws/lambda"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/secret"
 )

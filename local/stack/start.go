@@ -15,13 +15,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"veryfi-intake/local/build"
-	"veryfi-intake/local/cloudwatch"
-	"veryfi-intake/local/emulator"
-	"veryfi-intake/local/endpoint"
-	"veryfi-intake/local/secrets"
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/aws/cloudwatch"
+	"veryfi-intake/local/aws/endpoint"
+	"veryfi-intake/local/aws/secrets"
+	"veryfi-intake/local/machine/binaries"
+	"veryfi-intake/local/machine/emulator"
 	"veryfi-intake/local/standin"
-	"veryfi-intake/local/template"
 )
 
 // start starts all parts; Stop undoes what it has done when it fails.
@@ -102,7 +102,7 @@ func (s *Stack) startParts(ctx context.Context) (parts, error) {
 		s.onStop(p.elasticmq.Stop)
 	})
 	group.Go(func() {
-		built, err := build.Functions(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction)
+		built, err := binaries.Functions(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction)
 		if err != nil {
 			cancel(err)
 			return

@@ -1,0 +1,202 @@
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+const (
+	// FirstWait keeps below ten equal failures a minute, which Veryfi answers with
+	// 429, and is what a 404 needs at least.
+	FirstWait = 10 * time.Second
+	// credentialsWait is the first wait when a person has to do something.
+	credentialsWait = time.Minute
+	// deathWait is the first wait for a document that the function has died of. It
+	// outlasts the function's time-out, during which it may still be tried.
+	deathWait = 6 * time.Minute
+	// MaxWait bounds how long after an outage the last document comes. Sixty tries
+	// then reach past two days.
+	MaxWait = time.Hour
+	// ExactTries is how often a retry-after is kept to the second. When it has not
+	// helped so often, the waits grow all the same: a short one would use up all
+	// tries within an hour of an outage.
+	ExactTries = 10
+	// notFoundTries is how often Veryfi may answer 404: then the document is deleted.
+	notFoundTries = 5
+	// MaxAge is when a message is given up whatever else holds: SQS deletes it without
+	// a copy at ten days (the template's MessageRetentionPeriod).
+	MaxAge = 8 * 24 * time.Hour
+)
+
+// isLastTry reports whether a message that is not done now is given up.
+func (h *Handler) isLastTry(d delivery) bool {
+	return d.receives >= h.MaxTries && h.age(d) >= h.GiveUpAfter || h.isOverdue(d)
+}
+
+// isOverdue reports whether SQS will delete a message before long.
+func (h *Handler) isOverdue(d delivery) bool { return h.age(d) >= MaxAge }
+
+// age is how long a message has been in the queue.
+func (h *Handler) age(d delivery) time.Duration {
+	if d.queued.IsZero() {
+		return 0
+	}
+	return h.Now().Sub(d.queued)
+}
+
+// A verdict says what an error means for the message.
+type verdict struct {
+	class     failure.Class
+	permanent bool          // it will not get better
+	wait      time.Duration // until the next try otherwise
+}
+
+// judge is the one place that decides what the class of an error means.
+func (h *Handler) judge(d delivery, err error) verdict {
+	v := verdict{class: failure.ClassOf(err), wait: h.backoff(FirstWait, d.receives)}
+	var retryAfter time.Duration
+	if answer, ok := errors.AsType[*veryfi.Error](err); ok {
+		retryAfter = answer.RetryAfter
+	}
+	switch v.class {
+	case failure.Malformed, failure.Refused, failure.TooLarge, failure.OtherKind:
+		v.permanent = true
+	case failure.NotFound: // for ever after some answers, which the row counts
+		v.wait = max(v.wait, retryAfter)
+	case failure.CredentialsRefused:
+		v.wait = max(h.backoff(credentialsWait, d.receives), retryAfter)
+	case failure.NoCredentials:
+		if errors.Is(err, secret.ErrNotFilled) {
+			v.wait = h.backoff(credentialsWait, d.receives)
+		}
+	case failure.Unavailable, failure.Throttled, failure.Unexpected:
+		switch {
+		case retryAfter > 0 && d.receives <= ExactTries:
+			v.wait = retryAfter
+		case retryAfter > 0:
+			v.wait = max(retryAfter, h.backoff(FirstWait, d.receives-ExactTries))
+		}
+	case failure.Interrupted:
+		v.wait = h.backoff(deathWait, d.receives)
+	default: // in progress, out of time, the table, what nobody has given a class
+	}
+	return v
+}
+
+// backoff doubles the wait with each receive, up to an hour, and adds up to half
+// of it by chance, so that what failed together does not come back together.
+func (h *Handler) backoff(first time.Duration, receives int) time.Duration {
+	wait := first
+	for range receives - 1 {
+		if wait *= 2; wait >= MaxWait {
+			wait = MaxWait
+			break
+		}
+	}
+	return wait + time.Duration(h.Random()*float64(wait)/2)
+}
+
+// fail sees to it that a message which could not be processed is not lost: its row
+// says why, and it comes again, or ends in the dead-letter queue. What is told and
+// counted is what was written. It must not fail: what goes wrong here leaves the
+// message to SQS.
+func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err error, values []metrics.Value) fate {
+	v := h.judge(d, err)
+	w, known := h.writeFailure(ctx, d, seen, v, err)
+	isFinal := w.row.Status == store.Error
+	if known && !w.written && (d.nothingToDo(view{own: w.now}) != "" || v.class == failure.NotFound && isKept(w.now)) {
+		h.tellNothing(ctx, d, "another message has written the row", values)
+		return fate{done: true, row: w.now}
+	}
+	isForAll := v.permanent || w.row.NotFound >= notFoundTries
+	f := fate{row: w.now, meets: !isFinal || isForAll}
+	if isFinal && (known || h.isOverdue(d)) {
+		f.done = h.giveUp(ctx, d)
+	}
+	if !f.done {
+		f.again = v.wait
+		h.delay(ctx, d, v.wait)
+	}
+	h.tellFailure(ctx, d, v, f, w.row, values)
+	return f
+}
+
+// writeFailure writes a row that says why a document is not stored. It is known when
+// the row says so now, or needs not: there is none, or a better one.
+func (h *Handler) writeFailure(ctx context.Context, d delivery, seen store.State, v verdict, err error) (w write, known bool) {
+	lastTry := h.isLastTry(d)
+	compose := func(now store.State) store.Row {
+		row := d.row(now)
+		if v.class == failure.NotFound {
+			row.NotFound++
+		}
+		row.Status, row.Error = store.Retrying, failure.Text(err)
+		switch {
+		case v.permanent, v.class == failure.NotFound && row.NotFound >= notFoundTries:
+			row.Status = store.Error
+		case lastTry:
+			row.Status, row.Error = store.Error, fmt.Sprintf("%s (given up after %d tries)", row.Error, d.receives)
+		}
+		return row
+	}
+	w = write{row: compose(seen), now: seen}
+	if d.key == "" {
+		return w, true
+	}
+	if v.class == failure.Table && !lastTry {
+		return w, false // while the table is down the row can wait
+	}
+	w, writeErr := h.write(ctx, d, seen, compose)
+	if writeErr != nil {
+		d.log.ErrorContext(ctx, "the row could not be written", slog.String("error", writeErr.Error()))
+	}
+	return w, writeErr == nil
+}
+
+// giveUp copies the message to the dead-letter queue, and reports whether it is there.
+func (h *Handler) giveUp(ctx context.Context, d delivery) bool {
+	brief, cancel := h.brief(ctx)
+	defer cancel()
+	if err := h.DeadLetters.Send(brief, d.body); err != nil {
+		d.log.ErrorContext(ctx, "the message could not be copied to the dead-letter queue, it will be tried again", slog.String("error", err.Error()))
+		return false
+	}
+	return true
+}
+
+func (h *Handler) delay(ctx context.Context, d delivery, wait time.Duration) {
+	if err := h.Queue.Delay(ctx, d.receipt, wait); err != nil {
+		d.log.ErrorContext(ctx, "the message could not be delayed, it comes again after the queue's visibility time-out", slog.String("error", err.Error()))
+	}
+}
+
+// tellFailure counts and logs a try that has failed.
+func (h *Handler) tellFailure(ctx context.Context, d delivery, v verdict, f fate, row store.Row, values []metrics.Value) {
+	level := slog.LevelWarn
+	if f.done {
+		level = slog.LevelError
+		values = append(values, metrics.GivenUp.For(string(v.class), 1))
+	} else {
+		values = append(values, metrics.Retried.For(string(v.class), 1))
+		if !d.queued.IsZero() {
+			values = append(values, metrics.RetryAge.Took(h.age(d)))
+		}
+	}
+	switch v.class {
+	case failure.Table, failure.Rescued:
+		values = append(values, metrics.TableFailures.One())
+	case failure.CredentialsRefused:
+		values = append(values, metrics.CredentialsRefused.One())
+	default:
+	}
+	d.log.Log(ctx, level, "not stored", slog.String("status", string(row.Status)), slog.String("error", row.Error), h.Metrics.Of(values...))
+}

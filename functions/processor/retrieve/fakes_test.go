@@ -1,0 +1,340 @@
+package retrieve
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+var errDown = errors.New("down")
+
+// memoryTable is the table in memory, with the conditions of [store.Table].
+type memoryTable struct {
+	mu   sync.Mutex
+	rows map[string]store.Row
+	// get and put are called first, when they are set.
+	get func(context.Context) error
+	put func(context.Context, store.Row) error
+	// getAll is called with what several rows are known by, when it is set.
+	getAll func(map[string]store.State) error
+	// reads has the ids of each call that reads.
+	reads [][]string
+	// history has the status of each row that was written, in order.
+	history []store.Status
+}
+
+func (m *memoryTable) Get(ctx context.Context, id string) (store.State, error) {
+	m.mu.Lock()
+	m.reads = append(m.reads, []string{id})
+	m.mu.Unlock()
+	return m.state(ctx, id)
+}
+
+func (m *memoryTable) state(ctx context.Context, id string) (store.State, error) {
+	if m.get != nil {
+		if err := m.get(ctx); err != nil {
+			return store.State{}, failure.Table.Of(err)
+		}
+	}
+	if ctx.Err() != nil {
+		return store.State{}, failure.Table.Of(ctx.Err())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row := m.rows[id]
+	return row.State(), nil
+}
+
+func (m *memoryTable) GetAll(ctx context.Context, ids []string) (map[string]store.State, error) {
+	m.mu.Lock()
+	m.reads = append(m.reads, ids)
+	m.mu.Unlock()
+	states := map[string]store.State{}
+	for _, id := range ids {
+		var err error
+		if states[id], err = m.state(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	if m.getAll != nil {
+		if err := m.getAll(states); err != nil {
+			return nil, failure.Table.Of(err)
+		}
+	}
+	return states, nil
+}
+
+func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) error {
+	if m.put != nil {
+		switch err := m.put(ctx, row); {
+		case errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrSuperseded):
+			return err
+		case err != nil:
+			return failure.Table.Of(err)
+		}
+	}
+	if ctx.Err() != nil {
+		return failure.Table.Of(ctx.Err())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows[row.ID].State().Version != seen.Version {
+		return store.ErrSuperseded
+	}
+	m.rows[row.ID] = row
+	m.history = append(m.history, row.Status)
+	return nil
+}
+
+// memoryVeryfi has documents in memory.
+type memoryVeryfi struct {
+	mu sync.Mutex
+	// answer says what a request gets; it is nil where every id has a document.
+	answer   func(ctx context.Context, c secret.Credentials, id int64) ([]byte, error)
+	requests []string
+	// get refuses a request, when it is set.
+	get func(veryfi.Resource, int64) error
+}
+
+func (v *memoryVeryfi) Get(ctx context.Context, c secret.Credentials, resource veryfi.Resource, id int64) ([]byte, error) {
+	v.mu.Lock()
+	v.requests = append(v.requests, fmt.Sprintf("%s/%d", resource, id))
+	v.mu.Unlock()
+	if v.answer != nil {
+		return v.answer(ctx, c, id)
+	}
+	if v.get != nil {
+		if err := v.get(resource, id); err != nil {
+			return nil, err
+		}
+	}
+	return documentJSON(id), nil
+}
+
+func documentJSON(id int64) []byte {
+	return fmt.Appendf(nil, `{"id": %d, "status": "processed", "external_id": "x-%d", "total": 12.10}`, id, id)
+}
+
+// memoryQueue notes how long messages are to wait, and what is sent.
+type memoryQueue struct {
+	mu     sync.Mutex
+	delays map[string]time.Duration
+	bodies []string
+	err    error
+	// send and delay are called first, when they are set.
+	send  func(context.Context) error
+	delay func() error
+}
+
+func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
+	if q.send != nil {
+		if err := q.send(ctx); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bodies = append(q.bodies, bodies...)
+	return nil
+}
+
+func (q *memoryQueue) Delay(ctx context.Context, receipt string, d time.Duration) error {
+	if q.delay != nil {
+		if err := q.delay(); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.delays[receipt] = d
+	return q.err
+}
+
+// memoryDeadLetters keeps copies.
+type memoryDeadLetters struct {
+	mu     sync.Mutex
+	bodies []string
+	err    error
+}
+
+func (d *memoryDeadLetters) Send(ctx context.Context, bodies ...string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return d.err
+	}
+	d.bodies = append(d.bodies, bodies...)
+	return nil
+}
+
+// memorySecrets hands out one secret, and another one once it is read again.
+type memorySecrets struct {
+	mu              sync.Mutex
+	known, reloaded secret.Credentials
+	err             error
+	reloads         int
+}
+
+func (s *memorySecrets) Get(ctx context.Context) (*secret.Secret, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
+	return secret.Fixed(s.known).Get(ctx)
+}
+
+func (s *memorySecrets) Reload(ctx context.Context) (*secret.Secret, error) {
+	s.mu.Lock()
+	s.reloads++
+	s.known = s.reloaded
+	s.mu.Unlock()
+	return s.Get(ctx)
+}
+
+// fixture is a handler with all it needs in memory.
+type fixture struct {
+	*Handler
+	secrets     *memorySecrets
+	veryfi      *memoryVeryfi
+	table       *memoryTable
+	queue       *memoryQueue
+	deadLetters *memoryDeadLetters
+	logs        *bytes.Buffer
+}
+
+const maxTries = 60
+
+func newFixture() *fixture {
+	credentials := secret.Credentials{ClientID: "client", Username: "user", APIKey: "the api key"}
+	f := &fixture{
+		secrets:     &memorySecrets{known: credentials, reloaded: credentials},
+		veryfi:      &memoryVeryfi{},
+		table:       &memoryTable{rows: map[string]store.Row{}},
+		queue:       &memoryQueue{delays: map[string]time.Duration{}},
+		deadLetters: &memoryDeadLetters{},
+		logs:        &bytes.Buffer{},
+	}
+	f.Handler = &Handler{
+		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue, DeadLetters: f.deadLetters,
+		MaxTries: maxTries,
+		Metrics:  metrics.New("test", time.Now),
+		Now:      time.Now,
+		Random:   func() float64 { return 0 },
+		Log:      slog.New(slog.NewJSONHandler(f.logs, nil)),
+	}
+	return f
+}
+
+// message returns a message about a document, as the webhook writes it.
+func message(name string, id int64, created string) event.Message {
+	return event.Message{
+		Version: event.Version, Event: name, ID: id, Created: created, RequestID: "request",
+		ReceivedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+}
+
+func ready(id int64) event.Message {
+	return message(event.DocumentCreated, id, "2026-01-02 03:04:05")
+}
+
+// record returns the record of a delivery of a message that was sent half a minute ago.
+func record(body string, receiveCount int) events.SQSMessage {
+	return sent(body, receiveCount, 30*time.Second)
+}
+
+// sent returns the record of a delivery of a message that was sent some time ago.
+func sent(body string, receiveCount int, age time.Duration) events.SQSMessage {
+	return events.SQSMessage{
+		MessageId: fmt.Sprintf("%x", crc32.ChecksumIEEE([]byte(body))), ReceiptHandle: "receipt of " + body, Body: body,
+		Attributes: map[string]string{
+			"ApproximateReceiveCount": strconv.Itoa(receiveCount),
+			"SentTimestamp":           milliseconds(time.Now().Add(-age)),
+		},
+	}
+}
+
+// milliseconds is how SQS writes a time.
+func milliseconds(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+// deliver gives messages to the handler, in their nth delivery, and returns
+// whether each of them is done.
+func (f *fixture) deliver(t *testing.T, receiveCount int, messages ...event.Message) []bool {
+	t.Helper()
+	var batch events.SQSEvent
+	for _, m := range messages {
+		batch.Records = append(batch.Records, record(m.Encode(), receiveCount))
+	}
+	return f.handle(t.Context(), t, batch)
+}
+
+func (f *fixture) handle(ctx context.Context, t *testing.T, batch events.SQSEvent) (done []bool) {
+	t.Helper()
+	resp, err := f.Handle(ctx, batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range batch.Records {
+		done = append(done, !slices.Contains(resp.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId}))
+	}
+	return done
+}
+
+// delay returns how long a message has to wait.
+func (f *fixture) delay(m event.Message) time.Duration {
+	return f.queue.delays["receipt of "+m.Encode()]
+}
+
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte(text))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// refusingClient is a DynamoDB that refuses all.
+type refusingClient struct{}
+
+func (refusingClient) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	return &dynamodb.GetItemOutput{}, nil
+}
+
+func (refusingClient) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	return nil, errDown
+}
+
+func (refusingClient) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	return nil, errDown
+}

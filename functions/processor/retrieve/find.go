@@ -1,0 +1,169 @@
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+// A finding is what a row is to say of a message.
+type finding struct {
+	nothing string        // why there is nothing to write; then the rest is empty
+	wait    time.Duration // until it is time to ask; then the rest is empty
+
+	status      store.Status
+	text        string // why there is no document
+	document    *document.Document
+	retrievedAt time.Time
+	values      []metrics.Value // what was counted on the way
+}
+
+// over returns the row that says what was found, over what the table has.
+func (f finding) over(d delivery, now store.State) store.Row {
+	row := d.row(now)
+	row.Status, row.Error = f.status, f.text
+	row.Document, row.RetrievedAt = f.document, f.retrievedAt
+	if f.status != store.Failed { // which a swapped name can write between two answers
+		row.NotFound = 0
+	}
+	if f.status == store.Unsupported {
+		row.Data = string(d.message.Data)
+		row.Events = append(append(make([]string, 0, store.MaxEvents), now.Events...), d.message.Event)
+		row.Event = row.Events[0]
+	}
+	return row
+}
+
+// find says what the row of a message is to say: what the message brings, or what
+// Veryfi has. With an error there may be values that count.
+func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, error) {
+	if d.unreadable != nil {
+		return finding{}, d.unreadable
+	}
+	if why := d.nothingToDo(seen); why != "" {
+		return finding{nothing: why}, nil
+	}
+	if d.isSwapped(seen) {
+		return finding{}, errOtherKind
+	}
+	switch d.message.Task() {
+	case event.RecordFailure:
+		return finding{status: store.Failed, text: failedError(d.message)}, nil
+	case event.RetrieveDocument, event.RetrieveBankStatement:
+		if wait := h.untilAskedAgain(d, seen.own); wait > 0 {
+			return finding{wait: wait}, nil
+		}
+		return h.document(ctx, d, seen.own)
+	default:
+		return finding{status: store.Unsupported, text: unsupportedError(d.message)}, nil
+	}
+}
+
+// untilAskedAgain returns how long a document is not asked for that Veryfi has not had
+// for another message just now. Copies that come at once would use up all answers of
+// 404 that a document has, and it may only be late.
+func (h *Handler) untilAskedAgain(d delivery, row store.State) time.Duration {
+	if d.brings() || row.Status != store.Retrying || row.Class != failure.NotFound || row.RequestID == d.message.RequestID {
+		return 0
+	}
+	return row.UpdatedAt().Add(FirstWait << max(0, row.NotFound-1)).Sub(h.Now())
+}
+
+// errOtherKind ends a row that a swapped name has begun before the document was
+// stored, which would wait for ever.
+var errOtherKind = failure.OtherKind.New("the document is stored under the key of another kind: the event's name does not fit its data")
+
+// document returns the document: out of the message, when an earlier try has put it
+// there, or from Veryfi.
+func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f finding, err error) {
+	m := d.message
+	f.status = store.Processed
+	if d.brings() {
+		if f.document, err = document.ReadGzip(m.Document, m.ID); err != nil {
+			err = failure.Malformed.Of(fmt.Errorf("%w: %w", event.ErrMalformed, err))
+		}
+		f.retrievedAt = m.RetrievedAt
+		return f, err
+	}
+	working, cancel := h.reserve(ctx, storeReserve)
+	defer cancel()
+	working = veryfi.WithObserver(working, func(status int, took time.Duration) {
+		f.values = append(f.values, metrics.OfStatus(status).One(), metrics.VeryfiLatency.Took(took))
+	})
+	f.document, err = h.retrieve(working, m)
+	f.retrievedAt = h.Now()
+	switch {
+	case err == nil:
+		f.values = append(f.values, metrics.Retrieved.One())
+	case failure.ClassOf(err) == failure.NotFound && isKept(row):
+		return finding{nothing: "Veryfi has the document no more, and it is kept", values: f.values}, nil
+	}
+	return f, err
+}
+
+// isKept reports whether the row says that the document is stored, or waits in the
+// queue.
+func isKept(row store.State) bool {
+	return row.Status == store.Processed || row.Status == store.Retrying && row.Class == failure.Rescued
+}
+
+// retrieve gets the document from Veryfi. Credentials that are refused may have
+// been replaced: then the new ones are tried at once.
+func (h *Handler) retrieve(ctx context.Context, m event.Message) (*document.Document, error) {
+	resource := veryfi.Documents
+	if m.Task() == event.RetrieveBankStatement {
+		resource = veryfi.BankStatements
+	}
+	known, err := h.credentials(ctx, h.Secrets.Get)
+	if err != nil {
+		return nil, err
+	}
+	json, err := h.Veryfi.Get(ctx, known, resource, m.ID)
+	if failure.ClassOf(err) == failure.CredentialsRefused {
+		if fresh, reloadErr := h.credentials(ctx, h.Secrets.Reload); reloadErr == nil && fresh != known {
+			json, err = h.Veryfi.Get(ctx, fresh, resource, m.ID)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return document.Read(json, m.ID)
+}
+
+var errNoSecret = errors.New("cannot read the secret")
+
+func (h *Handler) credentials(ctx context.Context, secrets func(context.Context) (*secret.Secret, error)) (secret.Credentials, error) {
+	known, err := secrets(ctx)
+	if err != nil {
+		return secret.Credentials{}, failure.NoCredentials.Of(fmt.Errorf("%w: %w", errNoSecret, err))
+	}
+	if err := known.Retrieves(); err != nil {
+		return secret.Credentials{}, failure.NoCredentials.Of(err)
+	}
+	return known.Credentials, nil
+}
+
+func unsupportedError(m event.Message) string {
+	switch m.Event {
+	case event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.BankStatementSetFailed:
+		return fmt.Sprintf("the data of this %s has no usable ids", m.Event)
+	default:
+		return "this version does not know the event; its data is kept here"
+	}
+}
+
+func failedError(m event.Message) string {
+	if m.Error != "" {
+		return m.Error
+	}
+	return "Veryfi could not process it and gave no reason"
+}

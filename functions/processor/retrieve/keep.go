@@ -1,0 +1,224 @@
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/store"
+)
+
+// keepPause is the time between two rounds of tries to keep a document.
+const keepPause = time.Second
+
+// keep writes what was found where it is safe: into the table. A retrieved document
+// goes into the queue while the table refuses it. Nobody else may have it any more, so
+// both are tried until time is up.
+func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found finding) (fate, error) {
+	switch {
+	case found.nothing != "":
+		h.tellNothing(ctx, d, found.nothing, found.values)
+		return fate{done: true, row: seen}, nil
+	case found.wait > 0:
+		d.log.InfoContext(ctx, "not asked for, another message about the document has failed just now")
+		h.delay(ctx, d, found.wait)
+		return fate{again: found.wait, row: seen, meets: true}, nil
+	}
+	f, err := h.store(ctx, d, seen, found)
+	isTooLarge := errors.Is(err, store.ErrTooLarge)
+	switch {
+	case err == nil || found.document == nil:
+		return f, err
+	case d.brings() && !isTooLarge:
+		return f, inQueue(err)
+	}
+	body, fits := h.withDocument(d, seen, found)
+	switch {
+	case !fits:
+		return f, err
+	case isTooLarge:
+		return h.keepTooLarge(ctx, d, seen, found, body, err), nil
+	}
+	for {
+		f, refused := h.rescue(ctx, d, seen, found, body, err)
+		if refused == nil {
+			return f, nil
+		}
+		select {
+		case <-ctx.Done():
+			d.log.ErrorContext(ctx, "neither the table nor the queue has taken the document; if Veryfi deletes it after one request, it is lost",
+				slog.String("queue", refused.Error()))
+			return f, err
+		case <-time.After(keepPause):
+		}
+		if f, err = h.store(ctx, d, seen, found); err == nil {
+			return f, nil
+		}
+	}
+}
+
+// keepTooLarge gives up a document that does not fit into the table. Its dead letter has
+// it, or the queue until there is one.
+func (h *Handler) keepTooLarge(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) fate {
+	brings := d.brings()
+	d.body = body
+	f := h.fail(ctx, d, seen, why, found.values)
+	if f.done || brings {
+		return f
+	}
+	brief, cancel := h.brief(ctx)
+	defer cancel()
+	if err := h.Queue.Send(brief, body); err != nil {
+		d.log.ErrorContext(ctx, "no queue has taken the document; if Veryfi deletes it after one request, it is lost", slog.String("queue", err.Error()))
+		return f
+	}
+	f.done = true
+	return f
+}
+
+// withDocument returns the message with the document in it, and whether it fits: every
+// document does that fits into the table.
+func (h *Handler) withDocument(d delivery, seen store.State, found finding) (body string, fits bool) {
+	m := d.message
+	var err error
+	if m.Document, err = found.document.Gzip(); err != nil {
+		return "", false
+	}
+	m.RetrievedAt, m.Attempts = found.retrievedAt, d.row(seen).Attempts
+	body = m.Encode()
+	return body, len(body) <= queue.MaxBody
+}
+
+// rescue sends the message again with the document in it: the next try stores it
+// without a request to Veryfi. A message with a document is never sent again, only
+// delayed: Lambda drops what goes from a queue through a function into the same
+// queue for the 16th time (AWS Lambda, "recursive loop detection").
+func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) (fate, error) {
+	brief, cancel := h.brief(ctx)
+	defer cancel()
+	if err := h.Queue.Send(brief, body); err != nil {
+		return fate{row: seen}, err
+	}
+	w, err := h.write(ctx, d, seen, func(now store.State) store.Row {
+		row := d.row(now)
+		row.Status, row.Error = store.Retrying, failure.Text(inQueue(why))
+		return row
+	})
+	if err != nil {
+		d.log.WarnContext(ctx, "the row could not be written", slog.String("error", err.Error()))
+		w.now.Status, w.now.Class, w.now.Created = store.Retrying, failure.Rescued, d.message.Created // for copies in the batch
+	}
+	values := slices.Concat(found.values, []metrics.Value{metrics.Rescued.One(), metrics.TableFailures.One()})
+	d.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()), h.Metrics.Of(values...))
+	return fate{done: true, row: w.now}, nil
+}
+
+// inQueue is the error of a table that refuses a document which is in the queue.
+func inQueue(err error) error {
+	return failure.Rescued.Of(fmt.Errorf("the document was retrieved and is in the queue; %s", failure.Text(err)))
+}
+
+// store writes a row that says how a document is in the end, and then tells of it.
+func (h *Handler) store(ctx context.Context, d delivery, seen store.State, found finding) (fate, error) {
+	w, err := h.write(ctx, d, seen, func(now store.State) store.Row { return found.over(d, now) })
+	if err != nil {
+		return fate{row: w.now}, err
+	}
+	values := found.values
+	switch row := w.row; {
+	case !w.written:
+		h.tellNothing(ctx, d, "another message has written the row", values)
+		return fate{done: true, row: w.now}, nil
+	case row.Status != store.Processed:
+		values = append(values, metrics.Recorded.For(string(row.Status), 1))
+	default:
+		values = append(values, metrics.Stored.One())
+		if !row.ReceivedAt.IsZero() {
+			values = append(values, metrics.TimeToRow.Took(h.Now().Sub(row.ReceivedAt)))
+		}
+	}
+	d.log.InfoContext(ctx, "stored", slog.String("status", string(w.row.Status)), slog.Int("attempts", w.row.Attempts), h.Metrics.Of(values...))
+	return fate{done: true, row: w.now}, nil
+}
+
+func (h *Handler) tellNothing(ctx context.Context, d delivery, why string, values []metrics.Value) {
+	d.log.InfoContext(ctx, "nothing to do, "+why, h.Metrics.Of(values...))
+}
+
+// A write is what has become of a row.
+type write struct {
+	row     store.Row   // that was to be written, over what the table had in the end
+	now     store.State // what the table has
+	written bool        // and not left as it is, because it must not be replaced
+}
+
+// write puts a row over what was seen of it. Where another try has written the row
+// meanwhile, it looks again, and composes the row anew or leaves it.
+func (h *Handler) write(ctx context.Context, d delivery, seen store.State, compose func(over store.State) store.Row) (write, error) {
+	ctx, cancel := h.brief(ctx)
+	defer cancel()
+	for w := (write{now: seen}); ; {
+		before := w.row
+		w.row = compose(w.now)
+		if isOwn(before, w.now) {
+			return write{before, w.now, true}, nil // the answer to the first call was lost
+		}
+		if d.mustStay(w.now, w.row) {
+			return w, nil
+		}
+		w.row.UpdatedAt = h.after(w.now)
+		if h.Retention > 0 && w.row.Status == store.Processed {
+			w.row.ExpiresAt = w.row.UpdatedAt.Add(h.Retention)
+		}
+		err := h.Table.Put(ctx, w.row, w.now)
+		if err == nil {
+			w.now, w.written = w.row.State(), true
+			return w, nil
+		}
+		if !errors.Is(err, store.ErrSuperseded) {
+			return w, err
+		}
+		now, err := h.Table.Get(ctx, d.key)
+		if err != nil {
+			return w, err
+		}
+		w.now = now
+	}
+}
+
+// after returns the time of a write over a row: now, but later than the row's own
+// time, which is its version. Clocks of two environments may differ.
+func (h *Handler) after(row store.State) time.Time {
+	now, next := h.Now(), row.UpdatedAt().Add(time.Millisecond)
+	if row.Version != "" && next.After(now) {
+		return next
+	}
+	return now
+}
+
+// isOwn reports whether the table has what this try has written before.
+func isOwn(row store.Row, now store.State) bool {
+	return row.ID != "" && row.Status == now.Status && row.RequestID == now.RequestID && row.Attempts == now.Attempts
+}
+
+// mustStay reports whether what the table has must not be replaced by a row: a
+// document by nothing but a later one, and what else leaves nothing to do for the
+// message by nothing but a document.
+func (d delivery) mustStay(now store.State, row store.Row) bool {
+	switch {
+	case row.Document != nil:
+		return now.Status == store.Processed && !d.message.IsLater(now.Created)
+	case now.Status == store.Processed:
+		return true
+	case now.Status == store.Retrying && now.Class == failure.Rescued:
+		return !d.brings() && row.Class() != failure.Rescued
+	default:
+		return d.nothingToDo(view{own: now}) != ""
+	}
+}

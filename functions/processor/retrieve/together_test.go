@@ -1,0 +1,98 @@
+package retrieve
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/store"
+)
+
+// three is a batch with a repeated document and a message that is none.
+func three() events.SQSEvent {
+	older := ready(7)
+	older.Created = "2020-01-01 00:00:00"
+	var batch events.SQSEvent
+	for _, m := range []event.Message{ready(7), ready(8), older, ready(9)} {
+		batch.Records = append(batch.Records, record(m.Encode(), 1))
+	}
+	batch.Records = append(batch.Records, record("not JSON", 1))
+	for i := range batch.Records {
+		batch.Records[i].MessageId = string(rune('a' + i))
+	}
+	return batch
+}
+
+func TestRowsOfABatchAreReadInOneCall(t *testing.T) {
+	f := newFixture()
+	f.table.rows["8"] = store.Row{ID: "8", Status: store.Processed, Created: ready(8).Created}
+	f.handle(t.Context(), t, three())
+	if len(f.table.reads) == 0 || !slices.Equal(f.table.reads[0], []string{"7", "8", "9"}) {
+		t.Fatalf("reads %v", f.table.reads)
+	}
+	for _, ids := range f.table.reads[1:] {
+		if ids[0] != "7" { // the one that finds itself overtaken looks again
+			t.Errorf("row %s was read again", ids)
+		}
+	}
+	if slices.Contains(f.veryfi.requests, "documents/8") {
+		t.Errorf("a stored document was retrieved: %v", f.veryfi.requests)
+	}
+}
+
+func TestWhatIsNotReadTogetherIsReadAlone(t *testing.T) {
+	for name, test := range map[string]struct {
+		getAll func(map[string]store.State) error
+		alone  []string
+	}{
+		"the call fails": {func(map[string]store.State) error { return errDown }, []string{"7", "8", "9"}},
+		"one is left out": {func(states map[string]store.State) error {
+			delete(states, "8")
+			return nil
+		}, []string{"8"}},
+	} {
+		f := newFixture()
+		f.table.getAll = test.getAll
+		f.handle(t.Context(), t, three())
+		alone := map[string]bool{}
+		for _, ids := range f.table.reads[1:] {
+			alone[ids[0]] = true
+		}
+		delete(alone, "7")
+		want := slices.DeleteFunc(test.alone, func(id string) bool { return id == "7" })
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(alone))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		for _, id := range []string{"7", "8", "9"} {
+			if f.table.rows[id].Status != store.Processed {
+				t.Errorf("%s: row %s is %+v", name, id, f.table.rows[id])
+			}
+		}
+	}
+}
+
+func TestOneRecordIsReadByItself(t *testing.T) {
+	f := newFixture()
+	f.deliver(t, 1, ready(7))
+	if diff := cmp.Diff([][]string{{"7"}}, f.table.reads); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestPostponedRecordsLookAgain holds because another record of the batch may have
+// changed their row meanwhile.
+func TestPostponedRecordsLookAgain(t *testing.T) {
+	f := newFixture()
+	f.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying, Error: "interrupted: before", Attempts: 1}
+	f.deliver(t, 2, ready(7), ready(8))
+	if diff := cmp.Diff([][]string{{"7", "8"}, {"7"}}, f.table.reads); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if f.table.rows["7"].Status != store.Processed {
+		t.Errorf("row %+v", f.table.rows["7"])
+	}
+}

@@ -1,0 +1,458 @@
+// Package handler finds the documents whose webhook never arrived: it lists what
+// Veryfi has created, looks up which of it has no row, and enqueues that.
+//
+// A run keeps nothing for the next one. The windows of scheduled runs overlap, and
+// each run begins with the newest hour, which no run has seen; so a run that is cut
+// short, or fails, leaves to the next ones what they look at anyway.
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+const (
+	// slice is the part of a scheduled run's window that is listed at once.
+	slice = time.Hour
+	// reserve is kept free of the function's time-out, to enqueue what was found
+	// and to answer; a quarter of what is left, when the time-out is short.
+	reserve = 10 * time.Second
+	// listTries is how often a page is asked for, with waits that double from
+	// firstWait on.
+	listTries = 4
+	firstWait = 5 * time.Second
+	// StaleAfter is how long a row may be `retrying` with no change. SQS keeps a
+	// message from being received for 12 hours at most, so no waiting message
+	// explains a longer time.
+	StaleAfter = 13 * time.Hour
+	// maxStale bounds how many of these rows a run enqueues.
+	maxStale = 1000
+	// askAgainAfter is how long a listed document is left alone that the reconciler
+	// has asked for in vain.
+	askAgainAfter = 24 * time.Hour
+)
+
+// Secrets hands out the credentials of the Veryfi profile.
+type Secrets interface {
+	// Get returns what is known.
+	Get(context.Context) (*secret.Secret, error)
+	// Reload reads it again, but not at the pace of whoever asks.
+	Reload(context.Context) (*secret.Secret, error)
+}
+
+// Veryfi has the list of documents.
+type Veryfi interface {
+	// List returns a page of the documents created from since until before until,
+	// the oldest first.
+	List(ctx context.Context, c secret.Credentials, since, until time.Time, page int) (veryfi.Page, error)
+}
+
+// Table has the rows.
+type Table interface {
+	// States returns the states of the rows that there are.
+	States(ctx context.Context, ids []string) (map[string]store.State, error)
+	// Stale returns rows that are retrying and have not changed since before.
+	Stale(ctx context.Context, before time.Time, limit int) ([]store.Row, error)
+}
+
+// Queue takes messages for the processor.
+type Queue interface {
+	// Send returns nil only after every message is in the queue.
+	Send(ctx context.Context, bodies ...string) error
+}
+
+// A Handler looks for what is missing.
+type Handler struct {
+	Secrets Secrets
+	Veryfi  Veryfi
+	Table   Table
+	Queue   Queue
+	// Window is how far a scheduled run looks back, from the end of the grace
+	// period; Grace is the time that a webhook, and the way to the row, may take.
+	Window, Grace time.Duration
+	Metrics       metrics.Recorder
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+// A Result says what a run has done.
+type Result struct {
+	Listed   int `json:"listed"`   // documents that Veryfi has named
+	Enqueued int `json:"enqueued"` // of these or of the ids: had to be retrieved
+	Stale    int `json:"stale"`    // rows that were enqueued because they have been retrying for too long
+	// Next is the payload that goes on where time was up.
+	Next *Request `json:"next,omitempty"`
+}
+
+// Handle does one run. The payload is EventBridge's event or a [Request]. An error
+// says how far the run has come; what it had found until then is enqueued.
+func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, error) {
+	request, err := readRequest(payload)
+	if err != nil {
+		return Result{}, err
+	}
+	r := &run{Handler: h, scheduled: isScheduled(payload), reserve: reserve, seen: map[int64]bool{}, answers: map[metrics.Metric]int{}}
+	ctx = veryfi.WithObserver(ctx, func(status int, _ time.Duration) { r.answers[metrics.OfStatus(status)]++ })
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		r.requestID = lc.AwsRequestID
+	}
+	r.log = h.Log.With(slog.String("request_id", r.requestID))
+	if deadline, ok := ctx.Deadline(); ok {
+		r.reserve = min(reserve, deadline.Sub(h.Now())/4)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-r.reserve))
+		defer cancel()
+	}
+	switch end := h.Now().Add(-h.Grace).Truncate(time.Second); {
+	case request == nil:
+		err = errors.Join(r.stale(ctx), r.window(ctx, end))
+	case request.IDs != nil:
+		err = r.named(ctx, request.IDs)
+	default:
+		if request.Until == nil {
+			request.Until = &moment{end}
+		}
+		if !request.Since.Before(request.Until.Time) {
+			return Result{}, fmt.Errorf("since is not before %s, when the grace period begins, and there is no until; %s", end.Format(time.RFC3339), help)
+		}
+		err = r.byHand(ctx, *request)
+	}
+	attrs := []any{
+		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Any("next", r.result.Next),
+		r.count(err),
+	}
+	switch {
+	case err != nil:
+		r.log.ErrorContext(ctx, "not reconciled", append(attrs, slog.String("error", err.Error()))...)
+	case r.result.Next != nil:
+		r.log.WarnContext(ctx, "reconciled in part, time was up", attrs...)
+	default:
+		r.log.InfoContext(ctx, "reconciled", attrs...)
+	}
+	return r.result, err
+}
+
+// A run is one run, and what it has done so far.
+type run struct {
+	*Handler
+	scheduled bool
+	requestID string
+	isAsked   bool // a person has named the time
+	reserve   time.Duration
+	log       *slog.Logger
+	seen      map[int64]bool  // documents of the list
+	missing   []event.Message // to be sent
+	answers   map[metrics.Metric]int
+	result    Result
+}
+
+// count returns what the run's last log line counts.
+func (r *run) count(err error) slog.Attr {
+	who := "by hand"
+	if r.scheduled {
+		who = "scheduled"
+	}
+	values := []metrics.Value{metrics.Reconciled.For(who, float64(r.result.Enqueued))}
+	if r.result.Stale > 0 {
+		values = append(values, metrics.Stale.Is(float64(r.result.Stale)))
+	}
+	for _, m := range slices.SortedFunc(maps.Keys(r.answers), func(a, b metrics.Metric) int { return strings.Compare(a.Name, b.Name) }) {
+		values = append(values, m.Is(float64(r.answers[m])))
+	}
+	if failure.ClassOf(err) == failure.CredentialsRefused {
+		values = append(values, metrics.CredentialsRefused.One())
+	}
+	return r.Metrics.Of(values...)
+}
+
+// window walks over the window up to end, the newest slice first.
+func (r *run) window(ctx context.Context, end time.Time) error {
+	start := end.Add(-r.Window)
+	for until := end; until.After(start); until = until.Add(-slice) {
+		since := until.Add(-slice)
+		if since.Before(start) {
+			since = start
+		}
+		rest, err := r.walk(ctx, since, until, 1)
+		if rest != nil {
+			return r.stop(Request{Since: &moment{start}, Until: &moment{until}}, err)
+		}
+	}
+	return nil
+}
+
+func (r *run) byHand(ctx context.Context, request Request) error {
+	r.isAsked = true
+	rest, err := r.walk(ctx, request.Since.Time, request.Until.Time, max(1, request.Page))
+	if rest != nil {
+		return r.stop(*rest, err)
+	}
+	return nil
+}
+
+// stop ends the run before its work is done. That time is up is no error.
+func (r *run) stop(next Request, err error) error {
+	r.result.Next = &next
+	if errors.Is(err, veryfi.ErrNoTime) {
+		return nil
+	}
+	text, marshalErr := json.Marshal(next)
+	return errors.Join(fmt.Errorf("%w; to go on from here, send %s", err, text), marshalErr)
+}
+
+// walk lists documents from since until before until, beginning at a page, and
+// enqueues what is missing on the way. With an error comes what is left to do.
+//
+// Each request begins where the page before has ended, at its last document. Pages
+// by number move: a document that Veryfi deletes when it is retrieved leaves the
+// list. So what is missing of the second that the next request begins with is not
+// enqueued yet: this run at least deletes nothing from the pages to come.
+func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *Request, err error) {
+	for {
+		list, err := r.list(ctx, since, until, page)
+		if err == nil {
+			err = r.lookUp(ctx, list)
+		}
+		last, inOrder := lastCreated(list.Documents)
+		advances := inOrder && last.After(since) && last.Before(until)
+		switch {
+		case err == nil && list.IsLast:
+			err = r.send(ctx, always)
+		case err == nil && advances:
+			err = r.send(ctx, last)
+		}
+		switch {
+		case err != nil:
+			if ctx.Err() != nil {
+				err = veryfi.ErrNoTime
+			}
+			if unsent := r.sendRest(ctx); unsent != nil {
+				page = 1 // what was found since then is not in the queue
+				if errors.Is(err, veryfi.ErrNoTime) {
+					err = unsent
+				} else {
+					err = errors.Join(err, unsent)
+				}
+			}
+			return &Request{Since: &moment{since}, Until: &moment{until}, Page: page}, err
+		case list.IsLast:
+			return nil, nil //nolint:nilnil // nothing is left to do
+		case advances:
+			since, page = last, 1
+		default:
+			page++ // all in one second, or not in order
+		}
+	}
+}
+
+// lastCreated returns when the last document was created. It is not ok for a list
+// that is not in the order of creation.
+func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
+	for _, d := range documents {
+		created, ok := event.CreatedTime(d.Created)
+		if !ok || created.Before(last) {
+			return last, false
+		}
+		last = created
+	}
+	return last, len(documents) > 0
+}
+
+// list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the run's
+// time is up, and Veryfi's answer when that asks to wait for longer than the run has.
+func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
+	get, reloaded := r.Secrets.Get, false
+	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
+		credentials, err := r.credentials(ctx, get)
+		if err != nil {
+			return veryfi.Page{}, err
+		}
+		list, err := r.Veryfi.List(ctx, credentials, since, until, page)
+		var answer *veryfi.Error
+		switch {
+		case ctx.Err() != nil:
+			return veryfi.Page{}, veryfi.ErrNoTime
+		case !errors.As(err, &answer):
+			return list, err
+		case answer.Class == failure.CredentialsRefused && !reloaded:
+			get, reloaded = r.Secrets.Reload, true
+			continue
+		case try >= listTries, answer.Class != failure.Unavailable && answer.Class != failure.Throttled && answer.Class != failure.Unexpected:
+			return veryfi.Page{}, err
+		}
+		wait := max(wait, answer.RetryAfter)
+		if deadline, ok := ctx.Deadline(); ok && deadline.Sub(r.Now()) < wait {
+			return veryfi.Page{}, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return veryfi.Page{}, veryfi.ErrNoTime
+		}
+	}
+}
+
+func (r *run) credentials(ctx context.Context, secrets func(context.Context) (*secret.Secret, error)) (secret.Credentials, error) {
+	known, err := secrets(ctx)
+	if err != nil {
+		return secret.Credentials{}, err
+	}
+	return known.Credentials, known.Retrieves()
+}
+
+// lookUp finds what has no row. What Veryfi still works on comes again in a later
+// run.
+func (r *run) lookUp(ctx context.Context, list veryfi.Page) error {
+	r.result.Listed += list.Unusable
+	if list.Unusable > 0 {
+		r.log.WarnContext(ctx, "Veryfi's list has documents without a usable id", slog.Int("documents", list.Unusable))
+	}
+	var found []event.Message
+	for _, d := range list.Documents {
+		if r.seen[d.ID] {
+			continue // at the end of the page before
+		}
+		r.seen[d.ID] = true
+		r.result.Listed++
+		if d.Status != "in_progress" {
+			found = append(found, r.message(d.ID, d.Created))
+		}
+	}
+	return r.find(ctx, found, r.isMissing)
+}
+
+// isMissing reports whether a listed document has to be retrieved: it has no row, or
+// one that says that Veryfi does not have it, or that its call was a swapped one. Such
+// a call may have been genuine, and the document late.
+func (r *run) isMissing(row store.State) bool {
+	switch {
+	case row.Status == "":
+		return true
+	case row.Status != store.Error || row.Class != failure.NotFound && row.Class != failure.OtherKind:
+		return false
+	default:
+		return r.isAsked || row.Event != event.Reconciled || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
+	}
+}
+
+// named enqueues documents that are not stored.
+func (r *run) named(ctx context.Context, ids []documentID) error {
+	var named []event.Message
+	for _, id := range ids {
+		named = append(named, r.message(int64(id), ""))
+	}
+	if err := r.find(ctx, named, func(row store.State) bool { return row.Status != store.Processed }); err != nil {
+		return err
+	}
+	return r.send(ctx, always)
+}
+
+// find looks up the rows of messages, and keeps those messages to be sent whose
+// rows say so, each once. A row that is not there has no status.
+func (r *run) find(ctx context.Context, messages []event.Message, missing func(store.State) bool) error {
+	byKey := make(map[string]event.Message, len(messages))
+	var keys []string
+	for _, m := range messages {
+		if _, known := byKey[m.Key()]; !known {
+			byKey[m.Key()] = m
+			keys = append(keys, m.Key())
+		}
+	}
+	states, err := r.Table.States(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if missing(states[key]) {
+			r.missing = append(r.missing, byKey[key])
+			r.log.InfoContext(ctx, "a document is missing, it is enqueued", slog.String("document_id", key))
+		}
+	}
+	return nil
+}
+
+// always is later than every document.
+var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// send enqueues what was found, but for what was created at that time or later.
+func (r *run) send(ctx context.Context, before time.Time) error {
+	var bodies []string
+	var later []event.Message
+	for _, m := range r.missing {
+		if created, ok := event.CreatedTime(m.Created); ok && !created.Before(before) {
+			later = append(later, m)
+		} else {
+			bodies = append(bodies, m.Encode())
+		}
+	}
+	if err := r.Queue.Send(ctx, bodies...); err != nil {
+		return err
+	}
+	r.result.Enqueued += len(bodies)
+	r.missing = later
+	return nil
+}
+
+// sendRest enqueues what was found when the run ends early, in the time that is kept
+// free for it.
+func (r *run) sendRest(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.reserve/2)
+	defer cancel()
+	return r.send(ctx, always)
+}
+
+func (r *run) message(id int64, created string) event.Message {
+	return event.Message{
+		Version: event.Version, Event: event.Reconciled, ID: id, Created: created,
+		ReceivedAt: r.Now().UTC().Truncate(time.Millisecond), RequestID: r.requestID,
+	}
+}
+
+// stale enqueues rows that wait for a message which there cannot be any more.
+func (r *run) stale(ctx context.Context) error {
+	rows, err := r.Table.Stale(ctx, r.Now().Add(-StaleAfter), maxStale)
+	if err != nil {
+		return err
+	}
+	var bodies []string
+	for _, row := range rows {
+		// A rescued document is in the queue, or with the dead letters.
+		if m, ok := messageOf(row); ok && row.Class() != failure.Rescued {
+			bodies = append(bodies, m.Encode())
+			r.log.WarnContext(ctx, "a row has been retrying for too long, its document is enqueued", slog.String("document_id", row.ID))
+		}
+	}
+	if err := r.Queue.Send(ctx, bodies...); err != nil {
+		return err
+	}
+	r.result.Stale = len(bodies)
+	return nil
+}
+
+// messageOf returns the message that a row came from. It is not ok where the row
+// does not have all of it: the data of an event that is not supported.
+func messageOf(row store.Row) (m event.Message, ok bool) {
+	id, err := strconv.ParseInt(row.ID[strings.LastIndexByte(row.ID, '#')+1:], 10, 64)
+	m = event.Message{
+		Version: event.Version, Event: row.Event, ID: id, ParentID: row.ParentID, Created: row.Created,
+		ReceivedAt: row.ReceivedAt, RequestID: row.RequestID, Attempts: row.Attempts,
+	}
+	return m, err == nil && m.Task() != event.KeepData && m.Key() == row.ID
+}

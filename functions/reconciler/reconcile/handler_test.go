@@ -1,0 +1,633 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
+)
+
+var errDown = errors.New("down")
+
+// memoryVeryfi lists documents out of memory, a few to a page.
+type memoryVeryfi struct {
+	documents []veryfi.Listed
+	pageSize  int
+	takes     time.Duration
+	// leaves is true when a document leaves the list once it was on a page.
+	leaves bool
+	// answer is asked first, when it is set.
+	answer  func(secret.Credentials) error
+	windows []string // of each request, with its page
+}
+
+func (v *memoryVeryfi) List(ctx context.Context, c secret.Credentials, since, until time.Time, page int) (veryfi.Page, error) {
+	select {
+	case <-time.After(v.takes):
+	case <-ctx.Done():
+		return veryfi.Page{}, ctx.Err()
+	}
+	v.windows = append(v.windows, fmt.Sprintf("%s %s %d", since.Format(time.DateTime), until.Format(time.DateTime), page))
+	if v.answer != nil {
+		if err := v.answer(c); err != nil {
+			return veryfi.Page{}, err
+		}
+	}
+	var inside []veryfi.Listed
+	for _, d := range v.documents {
+		if created, _ := event.CreatedTime(d.Created); !created.Before(since) && created.Before(until) {
+			inside = append(inside, d)
+		}
+	}
+	slices.SortStableFunc(inside, func(a, b veryfi.Listed) int { return strings.Compare(a.Created, b.Created) })
+	pages := slices.Collect(slices.Chunk(inside, v.pageSize))
+	if page > len(pages) {
+		return veryfi.Page{IsLast: true}, nil
+	}
+	if v.leaves {
+		v.documents = slices.DeleteFunc(v.documents, func(d veryfi.Listed) bool { return slices.Contains(pages[page-1], d) })
+	}
+	return veryfi.Page{Documents: pages[page-1], IsLast: page == len(pages)}, nil
+}
+
+// memoryTable has statuses and stale rows in memory.
+type memoryTable struct {
+	states map[string]store.State
+	stale  []store.Row
+	before time.Time
+	err    error
+}
+
+func (m *memoryTable) States(_ context.Context, ids []string) (map[string]store.State, error) {
+	found := map[string]store.State{}
+	for _, id := range ids {
+		if state, ok := m.states[id]; ok {
+			found[id] = state
+		}
+	}
+	return found, m.err
+}
+
+func (m *memoryTable) Stale(_ context.Context, before time.Time, limit int) ([]store.Row, error) {
+	m.before = before
+	return m.stale[:min(limit, len(m.stale))], m.err
+}
+
+type memoryQueue struct {
+	bodies []string
+	err    error
+}
+
+// Send fails in a context that has ended, as the real one does.
+func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if q.err != nil {
+		return q.err
+	}
+	q.bodies = append(q.bodies, bodies...)
+	return nil
+}
+
+type memorySecrets struct{ known, reloaded secret.Credentials }
+
+func (s *memorySecrets) Get(ctx context.Context) (*secret.Secret, error) {
+	return secret.Fixed(s.known).Get(ctx)
+}
+
+func (s *memorySecrets) Reload(ctx context.Context) (*secret.Secret, error) {
+	return secret.Fixed(s.reloaded).Get(ctx)
+}
+
+type fixture struct {
+	*Handler
+	veryfi  *memoryVeryfi
+	table   *memoryTable
+	queue   *memoryQueue
+	secrets *memorySecrets
+	logs    *bytes.Buffer
+}
+
+func newFixture() *fixture {
+	credentials := secret.Credentials{ClientID: "client", Username: "user", APIKey: "the api key"}
+	f := &fixture{
+		veryfi:  &memoryVeryfi{pageSize: 3},
+		table:   &memoryTable{states: map[string]store.State{}},
+		queue:   &memoryQueue{},
+		secrets: &memorySecrets{credentials, credentials},
+		logs:    &bytes.Buffer{},
+	}
+	f.Handler = &Handler{
+		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue,
+		Window: 12 * time.Hour, Grace: time.Hour, Metrics: metrics.New("test", time.Now), Now: time.Now, Log: slog.New(slog.NewJSONHandler(f.logs, nil)),
+	}
+	return f
+}
+
+// created adds a document that Veryfi created so long ago.
+func (f *fixture) created(id int64, ago time.Duration) {
+	f.veryfi.documents = append(f.veryfi.documents, veryfi.Listed{ID: id, Created: time.Now().Add(-ago).UTC().Format(time.DateTime), Status: "processed"})
+}
+
+// enqueued returns the ids of the messages that were sent, in order.
+func (f *fixture) enqueued(t *testing.T) (ids []int64) {
+	t.Helper()
+	for _, body := range f.queue.bodies {
+		m, err := event.DecodeMessage(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, m.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (f *fixture) run(t *testing.T, payload string) Result {
+	t.Helper()
+	result, err := f.Handle(t.Context(), json.RawMessage(payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+const scheduled = `{"version": "0", "id": "53dc4d37", "detail-type": "Scheduled Event", "source": "aws.events", "account": "123456789012", "time": "2026-01-02T03:00:00Z", "region": "us-east-1", "resources": [], "detail": {}}`
+
+func TestDocumentsWithoutARowAreEnqueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		for id := range int64(20) {
+			f.created(id+1, time.Hour+time.Duration(id)*30*time.Minute+time.Minute)
+		}
+		for id, status := range []store.Status{store.Processed, store.Failed, store.Retrying, store.Error} {
+			f.table.states[fmt.Sprint(id+1)] = store.State{Status: status}
+		}
+		f.created(5, 2*time.Hour) // the list names it twice
+		f.created(101, 59*time.Minute)
+		f.created(102, 14*time.Hour)
+		f.veryfi.documents = append(f.veryfi.documents, veryfi.Listed{ID: 103, Created: f.veryfi.documents[10].Created, Status: "in_progress"})
+		ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "the run"})
+		result, err := f.Handle(ctx, json.RawMessage(scheduled))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []int64{5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
+		got := f.enqueued(t)
+		if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+			t.Error(diff)
+		}
+		if result.Listed != 21 || result.Enqueued != len(got) || result.Stale != 0 || result.Next != nil {
+			t.Errorf("result %+v", result)
+		}
+		m, err := event.DecodeMessage(f.queue.bodies[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantMessage := event.Message{Version: 1, Event: "reconciled", ID: m.ID, Created: m.Created, ReceivedAt: time.Now().UTC(), RequestID: "the run"}
+		if diff := cmp.Diff(wantMessage, m); diff != "" || m.Created == "" || m.Task() != event.RetrieveDocument {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestNewestHourIsLookedAtFirst keeps runs that are cut short from leaving a gap.
+func TestNewestHourIsLookedAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.Window = 150 * time.Minute
+		f.run(t, `{}`)
+		want := []string{
+			"1999-12-31 22:00:00 1999-12-31 23:00:00 1",
+			"1999-12-31 21:00:00 1999-12-31 22:00:00 1",
+			"1999-12-31 20:30:00 1999-12-31 21:00:00 1",
+		}
+		if diff := cmp.Diff(want, f.veryfi.windows); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestWindowsOfScheduledRunsLeaveNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		for minute := range int64(24 * 60) {
+			f.created(minute+1, time.Duration(minute)*time.Minute-12*time.Hour) // some are still to come
+		}
+		for range 12 {
+			f.run(t, scheduled)
+			for _, id := range f.enqueued(t) {
+				f.table.states[fmt.Sprint(id)] = store.State{Status: store.Processed}
+			}
+			time.Sleep(time.Hour + 7*time.Second) // not to the second
+		}
+		if got := f.enqueued(t); len(got) < 22*60 || len(slices.Compact(got)) != len(f.enqueued(t)) {
+			t.Errorf("%d enqueued", len(got))
+		}
+	})
+}
+
+// TestDocumentsThatLeaveTheListHideNoOthers has each one deleted as soon as it is
+// enqueued and retrieved.
+func TestDocumentsThatLeaveTheListHideNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.leaves = true
+		for id := range int64(20) {
+			f.created(id+1, 10*time.Hour-time.Duration(id)*time.Minute)
+		}
+		f.run(t, `{"since": "1999-12-31"}`)
+		if ids := f.enqueued(t); len(ids) != 20 {
+			t.Errorf("enqueued %v", ids)
+		}
+	})
+}
+
+func TestListThatIsInNoOrderIsReadPageByPage(t *testing.T) {
+	f := newFixture()
+	pages := [][]veryfi.Listed{
+		{{ID: 1, Created: "1999-12-31 03:00:00"}, {ID: 2, Created: "1999-12-31 01:00:00"}},
+		{{ID: 3, Created: "1999-12-31 02:00:00"}, {ID: 4, Created: "some time"}},
+		{{ID: 5, Created: "1999-12-31 01:00:00"}, {ID: 6, Created: "1999-12-31 00:00:00"}},
+	}
+	f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+		return veryfi.Page{Documents: pages[page-1], IsLast: page == len(pages)}
+	})
+	if result := f.run(t, `{"since": "1999-12-31", "until": "2000-01-01"}`); result.Enqueued != 6 {
+		t.Errorf("result %+v", result)
+	}
+}
+
+type listing func(since time.Time, page int) veryfi.Page
+
+func (l listing) List(_ context.Context, _ secret.Credentials, since, _ time.Time, page int) (veryfi.Page, error) {
+	return l(since, page), nil
+}
+
+func TestByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.created(1, 50*time.Hour)
+		f.created(2, 40*time.Hour)
+		f.created(3, 30*time.Hour)
+		f.created(4, 90*time.Minute)
+		f.created(5, time.Minute)
+		f.table.states["2"] = store.State{Status: store.Error}
+		if result := f.run(t, `{"since": "1999-12-30", "until": "1999-12-30 19:00:00"}`); result.Listed != 2 {
+			t.Errorf("result %+v", result)
+		}
+		if diff := cmp.Diff([]int64{3}, f.enqueued(t)); diff != "" {
+			t.Error(diff)
+		}
+		f.run(t, `{"since": "1999-12-29T22:00:00+01:00"}`) // until the grace period begins
+		if diff := cmp.Diff([]int64{1, 3, 3, 4}, f.enqueued(t)); diff != "" {
+			t.Error(diff)
+		}
+		f.table.states["4"] = store.State{Status: store.Processed}
+		f.queue.bodies = nil
+		if result := f.run(t, `{"ids": [2, "4", 99, 2]}`); result.Enqueued != 2 || result.Stale != 0 {
+			t.Errorf("result %+v", result)
+		}
+		if diff := cmp.Diff([]int64{2, 99}, f.enqueued(t)); diff != "" {
+			t.Errorf("what is not stored: %s", diff)
+		}
+	})
+}
+
+func TestPayloadThatAsksForNothingClearIsRefused(t *testing.T) {
+	for _, payload := range []string{
+		`[]`, `7`, `"x"`, `{"id": 7}`, `{"ids": 7}`, `{"ids": [0]}`, `{"ids": [1.5]}`, `{"ids": [null]}`, `{"ids": [7], "since": "2026-01-01"}`,
+		`{"until": "2026-01-01"}`, `{"since": "yesterday"}`, `{"since": 7}`, `{"since": "2026-01-02", "until": "2026-01-02"}`,
+		`{"since": "9998-01-02"}`, `{"since": "2026-01-02", "page": -1}`, `{"page": 2}`, `{"since": `,
+	} {
+		f := newFixture()
+		_, err := f.Handle(t.Context(), json.RawMessage(payload))
+		if err == nil || !strings.Contains(err.Error(), `{"ids": [123456789]}`) || len(f.veryfi.windows) != 0 || len(f.queue.bodies) != 0 {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
+	for _, payload := range []string{``, `null`, ` {} `, scheduled} {
+		f := newFixture()
+		if f.run(t, payload); len(f.veryfi.windows) != 12 {
+			t.Errorf("%q: %d requests", payload, len(f.veryfi.windows))
+		}
+	}
+}
+
+// TestRunThatIsCutShortGoesOn hands the next payload on until there is none. In
+// one second there are more documents than a run gets through.
+func TestRunThatIsCutShortGoesOn(t *testing.T) {
+	for name, apart := range map[string]time.Duration{"minutes apart": time.Minute, "in one second": 0} {
+		for _, payload := range []string{`{"since": "1999-12-31"}`, scheduled} {
+			t.Run(name+" "+payload[:10], func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFixture()
+					f.veryfi.takes = time.Second
+					for id := range int64(100) {
+						f.created(id+1, 2*time.Hour+time.Duration(id)*apart)
+					}
+					for runs := 1; ; runs++ {
+						ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+						result, err := f.Handle(ctx, json.RawMessage(payload))
+						cancel()
+						if err != nil {
+							t.Fatal(err)
+						}
+						if result.Next == nil {
+							break
+						}
+						if !strings.Contains(f.logs.String(), `"next":{"since"`) || runs > 20 {
+							t.Fatalf("run %d: %+v, %s", runs, result, f.logs)
+						}
+						next, err := json.Marshal(result.Next)
+						if err != nil {
+							t.Fatal(err)
+						}
+						payload = string(next)
+					}
+					if got := slices.Compact(f.enqueued(t)); len(got) != 100 {
+						t.Errorf("%d of 100 enqueued", len(got))
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestListInNoOrderThatIsCutShortGoesOn has more pages than a run gets through, and
+// none of them may be enqueued before the last one is read or time is up.
+func TestListInNoOrderThatIsCutShortGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		const pages = 30
+		f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+			time.Sleep(1100 * time.Millisecond)
+			return veryfi.Page{Documents: []veryfi.Listed{{ID: int64(page), Created: "some time"}}, IsLast: page == pages}
+		})
+		payload := `{"since": "1999-12-31"}`
+		for runs := 1; payload != "null"; runs++ {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			result, err := f.Handle(ctx, json.RawMessage(payload))
+			cancel()
+			if err != nil || runs > 10 {
+				t.Fatalf("run %d: %+v, %v", runs, result, err)
+			}
+			next, err := json.Marshal(result.Next)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload = string(next)
+		}
+		if got := slices.Compact(f.enqueued(t)); len(got) != pages {
+			t.Errorf("%d of %d enqueued", len(got), pages)
+		}
+	})
+}
+
+// TestQueueThatIsDownWhenTimeIsUpIsTold has the page as the next run's first: what
+// was found on the pages before is in no queue.
+func TestQueueThatIsDownWhenTimeIsUpIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.queue.err = errDown
+		f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+			time.Sleep(1100 * time.Millisecond)
+			return veryfi.Page{Documents: []veryfi.Listed{{ID: int64(page), Created: "some time"}}}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		result, err := f.Handle(ctx, json.RawMessage(`{"since": "1999-12-31"}`))
+		if !errors.Is(err, errDown) || result.Next == nil || result.Next.Page != 1 || ctx.Err() != nil {
+			t.Errorf("%+v, %v", result, err)
+		}
+	})
+}
+
+func TestVeryfiThatFailsForAWhileIsAskedAgain(t *testing.T) {
+	for name, err := range map[string]error{
+		"unavailable": &veryfi.Error{Class: failure.Unavailable, Status: 503},
+		"throttled":   &veryfi.Error{Class: failure.Throttled, Status: 429, RetryAfter: 40 * time.Second},
+		"unexpected":  &veryfi.Error{Class: failure.Unexpected, Status: 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture()
+				f.created(7, 90*time.Minute)
+				failures := 2
+				f.veryfi.answer = func(secret.Credentials) error {
+					if failures--; failures >= 0 {
+						return err
+					}
+					return nil
+				}
+				start := time.Now()
+				f.run(t, scheduled)
+				took := time.Since(start)
+				if least := 3 * firstWait; took < least || name == "throttled" && took < 80*time.Second || len(f.queue.bodies) != 1 {
+					t.Errorf("%d enqueued after %v", len(f.queue.bodies), took)
+				}
+			})
+		})
+	}
+}
+
+// TestThrottledForLongerThanTheRunIsAnError holds because a run that has seen nothing
+// must not look like one that has found nothing.
+func TestThrottledForLongerThanTheRunIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.veryfi.answer = func(secret.Credentials) error {
+			return &veryfi.Error{Class: failure.Throttled, Status: 429, RetryAfter: time.Hour}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+		defer cancel()
+		if _, err := f.Handle(ctx, json.RawMessage(scheduled)); failure.ClassOf(err) != failure.Throttled {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestListedDocumentThatWasNotFoundIsAskedForOnceADay has rows that other programs and
+// earlier runs have written.
+func TestListedDocumentThatWasNotFoundIsAskedForOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		row := func(status store.Status, class failure.Class, name string, age time.Duration) store.State {
+			return store.State{Status: status, Class: class, Event: name, Version: time.Now().Add(-age).Format(store.TimeFormat)}
+		}
+		for id, test := range []struct {
+			row  store.State
+			asks bool
+		}{
+			{row(store.Error, failure.NotFound, event.DocumentCreated, time.Minute), true},
+			{row(store.Error, failure.OtherKind, event.DocumentCreated, time.Minute), true},
+			{row(store.Error, failure.NotFound, event.Reconciled, 23*time.Hour), false},
+			{row(store.Error, failure.NotFound, event.Reconciled, 24*time.Hour), true},
+			{row(store.Error, failure.Refused, event.DocumentCreated, 48*time.Hour), false},
+			{row(store.Retrying, failure.NotFound, event.DocumentCreated, 48*time.Hour), false},
+			{row(store.Failed, "", event.DocumentFailed, 48*time.Hour), false},
+			{row(store.Processed, "", event.DocumentCreated, 48*time.Hour), false},
+		} {
+			f := newFixture()
+			f.created(int64(id+1), 2*time.Hour)
+			f.table.states[fmt.Sprint(id+1)] = test.row
+			if f.run(t, scheduled); (len(f.queue.bodies) == 1) != test.asks {
+				t.Errorf("%+v: %d enqueued", test.row, len(f.queue.bodies))
+			}
+		}
+	})
+}
+
+// TestPersonAsksAgainAtOnce names the time of a document that a run has just asked for.
+func TestPersonAsksAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.created(1, 2*time.Hour)
+		f.table.states["1"] = store.State{Status: store.Error, Class: failure.NotFound, Event: event.Reconciled, Version: time.Now().Format(store.TimeFormat)}
+		f.run(t, `{"since": "1999-12-31"}`)
+		if diff := cmp.Diff([]int64{1}, f.enqueued(t)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestErrorSaysWhereItStopped(t *testing.T) {
+	for name, err := range map[string]error{
+		"unavailable":         &veryfi.Error{Class: failure.Unavailable, Status: 503},
+		"credentials refused": &veryfi.Error{Class: failure.CredentialsRefused, Status: 401},
+		"refused":             &veryfi.Error{Class: failure.Refused, Status: 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture()
+				for id := range int64(9) {
+					f.created(id+1, 20*time.Hour-time.Duration(id)*time.Hour)
+				}
+				pages := 0
+				f.veryfi.answer = func(secret.Credentials) error {
+					if pages++; pages > 2 {
+						return err
+					}
+					return nil
+				}
+				_, got := f.Handle(t.Context(), json.RawMessage(`{"since": "1999-12-31"}`))
+				if got == nil || !strings.Contains(got.Error(), err.Error()) || !strings.Contains(got.Error(), `{"since":"1999-12-31T08:00:00Z","until":"1999-12-31T23:00:00Z"`) {
+					t.Error(got)
+				}
+				if ids := f.enqueued(t); len(ids) != 5 {
+					t.Errorf("enqueued %v", ids)
+				}
+				if strings.Contains(f.logs.String()+got.Error(), "the api key") {
+					t.Error("the API key is told")
+				}
+			})
+		})
+	}
+}
+
+func TestErrorOfTableOrQueueEndsTheRun(t *testing.T) {
+	for _, payload := range []string{scheduled, `{"since": "1999-12-31"}`, `{"ids": [7]}`} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture()
+			f.created(7, 90*time.Minute)
+			f.table.err = errDown
+			if _, err := f.Handle(t.Context(), json.RawMessage(payload)); !errors.Is(err, errDown) || len(f.queue.bodies) != 0 {
+				t.Errorf("%s: %v", payload, err)
+			}
+			f.table.err, f.queue.err = nil, errDown
+			if result, err := f.Handle(t.Context(), json.RawMessage(payload)); !errors.Is(err, errDown) || result.Enqueued != 0 {
+				t.Errorf("%s: %+v, %v", payload, result, err)
+			}
+		})
+	}
+}
+
+func TestCredentialsThatWereReplacedAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.created(7, 90*time.Minute)
+		f.secrets.reloaded.APIKey = "the new one"
+		f.veryfi.answer = func(c secret.Credentials) error {
+			if c.APIKey != "the new one" {
+				return &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
+			}
+			return nil
+		}
+		if f.run(t, `{"since": "1999-12-31"}`); len(f.queue.bodies) != 1 {
+			t.Error("not enqueued")
+		}
+		tries := 0
+		f.veryfi.answer = func(c secret.Credentials) error {
+			if tries++; tries < listTries {
+				return &veryfi.Error{Class: failure.Unavailable, Status: 503}
+			}
+			if c.APIKey != "the new one" {
+				return &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
+			}
+			return nil
+		}
+		if f.run(t, `{"since": "1999-12-31"}`); len(f.queue.bodies) != 2 {
+			t.Error("not enqueued when Veryfi was down before")
+		}
+		f.secrets.known = secret.Credentials{}
+		if _, err := f.Handle(t.Context(), nil); !errors.Is(err, secret.ErrNotFilled) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRowsThatWaitForNothingAreEnqueuedAsTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		received := time.Date(1999, 12, 30, 1, 2, 3, 0, time.UTC)
+		row := func(id, name string) store.Row {
+			return store.Row{ID: id, Event: name, Status: store.Retrying, Error: "unavailable: x", Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5}
+		}
+		statement := row("bank_statement#8", "bank_statement_set.created")
+		statement.ParentID = 42
+		rescuedRow := row("9", "document.created")
+		rescuedRow.Error = "rescued: it is in the queue"
+		f.table.stale = []store.Row{
+			row("7", "document.created"), statement, rescuedRow, row("11", "reconciled"), row("12", "document.failed"),
+			row("check.created#0123456789012345", "check.created"), row("document.created#0123456789abcdef", "document.created"), row("x", "document.created"),
+		}
+		result := f.run(t, scheduled)
+		want := []event.Message{
+			{Version: 1, Event: "document.created", ID: 7, Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5},
+			{Version: 1, Event: "bank_statement_set.created", ID: 8, ParentID: 42, Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5},
+			{Version: 1, Event: "reconciled", ID: 11, Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5},
+			{Version: 1, Event: "document.failed", ID: 12, Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5},
+		}
+		var got []event.Message
+		for _, body := range f.queue.bodies {
+			m, err := event.DecodeMessage(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, m)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || result.Stale != 4 {
+			t.Errorf("result %+v: %s", result, diff)
+		}
+		if waited := time.Since(f.table.before); waited <= 12*time.Hour {
+			t.Errorf("rows of the last %v are taken for stale, and SQS may hold their messages", waited)
+		}
+	})
+}

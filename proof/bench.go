@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+
+	"veryfi-intake/local/stack"
+	"veryfi-intake/proof/bench"
+)
+
+type benchCommand struct {
+	Rounds int      `default:"9" placeholder:"N" help:"How often each is measured (${default})."`
+	Parts  []string `arg:"" optional:"" enum:"micro,functions,pipeline,sizes" help:"What to measure: micro, functions, pipeline, sizes (all)."`
+}
+
+// Run measures the functions and prints ratios, with the targets beside them.
+func (c benchCommand) Run(a *app) error {
+	out := a.out
+	if c.Rounds < 1 {
+		return errors.New("--rounds must be 1 or more")
+	}
+	credentials, err := stack.SampleCredentials(a.root)
+	if err != nil {
+		return err
+	}
+	missed := 0
+	err = bench.Run(a, bench.Options{
+		Root: a.root, Credentials: credentials, Rounds: c.Rounds, Parts: c.Parts,
+		Progress: func(what string) { out.Step("%s", what) },
+		Table: func(table bench.Table) {
+			missed += table.Missed
+			out.Table(table.Title, table.Headers, table.Rows)
+			for _, note := range table.Notes {
+				out.Line("  %s", note)
+			}
+			out.Line("")
+		},
+	})
+	switch {
+	case err != nil:
+		return err
+	case missed == 0:
+		out.Good("all targets are met")
+	default:
+		out.Bad("%d targets are missed", missed)
+	}
+	return nil
+}

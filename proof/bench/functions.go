@@ -1,0 +1,245 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/aws/lambda"
+	"veryfi-intake/local/machine/binaries"
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
+)
+
+// A subject is a function that is measured.
+type subject struct {
+	name   string
+	config lambda.Config
+	// invocations are how many make one round of a running environment.
+	invocations int
+}
+
+// subjects are what is measured: our functions and what they are compared with.
+// A Python function is without a bootstrap when there is no Python for it.
+type subjects struct {
+	hello                                      subject
+	webhook, webhookFloor, webhookPython       subject
+	processor, processorFloor, processorPython subject
+	upstream                                   *upstream
+	request                                    []byte // an event of API Gateway
+	folder                                     string
+}
+
+const webhookEvent = "events/webhook-document-created.json"
+
+// newSubjects builds the programs and starts what they talk to. The caller closes
+// the subjects.
+func newSubjects(ctx context.Context, root string, credentials secret.Credentials) (_ *subjects, err error) {
+	s := &subjects{}
+	if s.folder, err = os.MkdirTemp("", "veryfi-intake-bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.request, err = os.ReadFile(filepath.Join(root, webhookEvent)); err != nil {
+		return nil, err
+	}
+	if s.upstream, err = startUpstream(credentials); err != nil {
+		return nil, err
+	}
+	trust, err := newTrust(s.folder, s.upstream.authority)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ours(ctx, root, trust); err != nil {
+		return nil, err
+	}
+	if err := s.compared(ctx, root, trust); err != nil {
+		return nil, err
+	}
+	if err := s.python(root, trust); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *subjects) close() {
+	if s.upstream != nil {
+		s.upstream.stop()
+	}
+	os.RemoveAll(s.folder)
+}
+
+// ours are the functions as template.yaml deploys them.
+func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
+	described, err := template.Read(filepath.Join(root, "template.yaml"), nil)
+	if err != nil {
+		return err
+	}
+	for id, into := range map[string]*subject{"WebhookFunction": &s.webhook, "ProcessorFunction": &s.processor} {
+		function, err := described.Function(id, template.References{
+			"DocumentQueue": s.upstream.url + "/queue", "DeadLetterQueue": s.upstream.url + "/dead-letters",
+			"DocumentTable": "documents", "VeryfiSecret": "secret", "AWS::StackName": "bench",
+		})
+		if err != nil {
+			return err
+		}
+		artifacts := filepath.Join(s.folder, id)
+		if err := binaries.Make(ctx, root, "build-"+id, "ARTIFACTS_DIR="+artifacts, "ARCH="+binaries.Architecture()); err != nil {
+			return err
+		}
+		// A stand-in has no limit.
+		if _, paced := function.Environment["VERYFI_REQUESTS_PER_SECOND"]; paced {
+			function.Environment["VERYFI_REQUESTS_PER_SECOND"] = "100000"
+			function.Environment["VERYFI_BASE_URL"] = s.upstream.url
+		}
+		*into = s.subject("ours", filepath.Join(artifacts, "bootstrap"), function.Environment, map[string]string{"SSL_CERT_FILE": trust.file})
+		into.config.MemorySize = function.MemorySize
+	}
+	return nil
+}
+
+// compared are the bare functions in Go, built as AWS recommends, with what the
+// system trusts.
+func (s *subjects) compared(ctx context.Context, root string, trust trust) error {
+	for name, into := range map[string]*subject{"hello": &s.hello, "webhook": &s.webhookFloor, "processor": &s.processorFloor} {
+		bootstrap := filepath.Join(s.folder, name)
+		if err := buildCompared(ctx, root, name, bootstrap, runtime.GOARCH); err != nil {
+			return err
+		}
+		*into = s.subject("floor", bootstrap, trust.environment(), nil)
+	}
+	s.hello.name = "empty function"
+	return nil
+}
+
+// python are the functions of compared/receiver.py, where Python has what they need.
+func (s *subjects) python(root string, trust trust) error {
+	interpreter := filepath.Join(root, ".tools", "venv", "bin", "python")
+	if err := exec.Command(interpreter, "-c", "import awslambdaric, boto3").Run(); err != nil {
+		return nil //nolint:nilerr // there is no such Python
+	}
+	for handler, into := range map[string]*subject{"webhook": &s.webhookPython, "processor": &s.processorPython} {
+		bootstrap := filepath.Join(s.folder, "python-"+handler)
+		script := fmt.Sprintf("#!/bin/sh\nexec '%s' -m awslambdaric receiver.%s\n", interpreter, handler)
+		if err := os.WriteFile(bootstrap, []byte(script), 0o755); err != nil {
+			return err
+		}
+		*into = s.subject("Python", bootstrap, trust.environment(), map[string]string{
+			"PYTHONPATH": filepath.Join(root, "local", "bench", "compared"), "PYTHONDONTWRITEBYTECODE": "1",
+			"AWS_CA_BUNDLE": trust.file, "AWS_DEFAULT_REGION": region, "LAMBDA_TASK_ROOT": filepath.Join(root, "local", "bench", "compared"),
+			"QUEUE_URL": s.upstream.url + "/queue", "TABLE_NAME": "documents", "VERYFI_SECRET_ID": "secret",
+		})
+		into.invocations = invocations / 10 // it takes its time
+	}
+	return nil
+}
+
+const region = "us-east-1"
+
+func (s *subjects) subject(name, bootstrap string, environments ...map[string]string) subject {
+	variables := map[string]string{
+		"AWS_ENDPOINT_URL": s.upstream.url, "VERYFI_BASE_URL": s.upstream.url,
+		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+	}
+	for _, environment := range environments {
+		maps.Copy(variables, environment)
+	}
+	return subject{name: name, invocations: invocations, config: lambda.Config{
+		Name: name, Bootstrap: bootstrap, Timeout: time.Minute, MemorySize: fullMemory,
+		Environment: variables, Region: region, MaxConcurrency: 1, Log: func(string) {},
+	}}
+}
+
+// with returns the subject with another value of a variable.
+func (s subject) with(variable, value string) subject {
+	s.config.Environment = maps.Clone(s.config.Environment)
+	s.config.Environment[variable] = value
+	return s
+}
+
+// batch returns an event of SQS with n documents to retrieve.
+func batch(n int) []byte {
+	var e events.SQSEvent
+	for i := range n {
+		id := 1_000_000 + int64(i)
+		body := event.Message{Version: event.Version, Event: event.DocumentCreated, ID: id, Created: "2026-06-25 14:03:04", RequestID: "r"}.Encode()
+		e.Records = append(e.Records, events.SQSMessage{
+			MessageId: strconv.FormatInt(id, 10), ReceiptHandle: "h", Body: body, EventSource: "aws:sqs",
+			Attributes: map[string]string{"ApproximateReceiveCount": "1"},
+		})
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	return text
+}
+
+var errWrongAnswer = errors.New("the function did not do its work")
+
+// check sees that a function has done what is measured.
+func check(response []byte) error {
+	var answer struct {
+		StatusCode        int
+		BatchItemFailures []any
+	}
+	if err := json.Unmarshal(response, &answer); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK && answer.StatusCode != 0 || len(answer.BatchItemFailures) > 0 {
+		return fmt.Errorf("%w: it answered %.200s", errWrongAnswer, response)
+	}
+	return nil
+}
+
+// trust is what the functions trust: the certificates of this system, and the
+// upstream's.
+type trust struct{ file, folders string }
+
+// systemBundles are where Linux distributions have their certificates.
+var systemBundles = []string{
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem",
+}
+
+var errNoBundle = errors.New("this system has no bundle of root certificates: install ca-certificates")
+
+// newTrust lays certificates out as Amazon Linux 2023 does: a bundle, and two
+// folders that have it again.
+func newTrust(folder string, authority []byte) (trust, error) {
+	for _, path := range systemBundles {
+		bundle, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		t := trust{file: filepath.Join(folder, "bundle.pem")}
+		err = os.WriteFile(t.file, append(bundle, authority...), 0o644)
+		for _, name := range []string{"certs1", "certs2"} {
+			err = errors.Join(err, os.Mkdir(filepath.Join(folder, name), 0o755), os.Link(t.file, filepath.Join(folder, name, "bundle.crt")))
+		}
+		t.folders = filepath.Join(folder, "certs1") + ":" + filepath.Join(folder, "certs2")
+		return t, err
+	}
+	return trust{}, errNoBundle
+}
+
+// environment is that of a function which does not know better.
+func (t trust) environment() map[string]string {
+	return map[string]string{"SSL_CERT_FILE": t.file, "SSL_CERT_DIR": t.folders}
+}

@@ -1,0 +1,192 @@
+package cost
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+
+	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/document"
+)
+
+// What nobody can measure on one machine is assumed here.
+const (
+	// callMilliseconds is how long a call to SQS takes, veryfiMilliseconds how long a
+	// document takes from Veryfi, and tableMilliseconds how long reading and writing
+	// its row takes.
+	callMilliseconds   = 10
+	veryfiMilliseconds = 300
+	tableMilliseconds  = 15
+)
+
+// What one machine can measure is here with where it comes from.
+const (
+	// cpuMilliseconds is the CPU time of a webhook, and of a document (`make bench`);
+	// fullMemory is the memory size in MB that has one CPU.
+	cpuMilliseconds = 0.5
+	fullMemory      = 1769
+
+	// Bytes of log lines. WebhookLog and ProcessorLog are of our own lines about one
+	// document (a test compares them). accessLog is API Gateway's line, systemLog
+	// what Lambda writes about an invocation at level INFO (AWS Lambda, "Telemetry
+	// API event schema reference": start and report).
+	WebhookLog   = 480
+	ProcessorLog = 800
+	accessLog    = 400
+	systemLog    = 520
+
+	// DocumentMetrics are those that each document counts (a test compares them). The
+	// reconciler has one more; others are paid for in the hours that have any.
+	DocumentMetrics = 7
+
+	// attributes is what a row has besides the document, in bytes.
+	attributes = 330
+)
+
+const (
+	gigabyte = 1 << 30
+	month    = 30 * 24 * 3600 // seconds
+	pollers  = 5              // that Lambda has for an idle queue ("Using Lambda with Amazon SQS")
+	page     = 50             // documents that Veryfi lists at a time
+	pollTime = 20             // seconds that one poll of an idle queue takes
+	// compressed is what CloudWatch keeps of a byte of logs, as a rule.
+	compressed = 0.15
+	// secretCalls are made by an environment that is busy all the time, each month:
+	// two versions every five minutes.
+	secretCalls = 2 * month / 300
+)
+
+// Setup is what costs depend on besides prices.
+type Setup struct {
+	WebhookMemory, ProcessorMemory, ReconcilerMemory int // MB
+	// Batch is how many documents the processor gets at a time, as a rule.
+	Batch float64
+	// RequestsPerSecond is the pace of one environment towards Veryfi.
+	RequestsPerSecond float64
+	// ReconcileReads is how often the reconciler lists a document and reads its row,
+	// ListsPerSecond how many pages of fifty it lists in a second.
+	ReconcileReads, ListsPerSecond float64
+	RetentionDays                  float64 // of logs
+	Backup                         bool    // point-in-time recovery
+	Alarms                         int
+	// SystemLogs are Lambda's own lines about each invocation of the webhook and the
+	// processor.
+	SystemLogs bool
+	// Gzipped has all documents stored in document_gzip.
+	Gzipped bool
+}
+
+// Deployed returns the setup that template.yaml describes. Batches of one are what
+// a steady flow makes.
+func Deployed(root string) (Setup, error) {
+	t, err := template.Read(filepath.Join(root, "template.yaml"), nil)
+	if err != nil {
+		return Setup{}, err
+	}
+	s := Setup{Batch: 1, RetentionDays: 30, Backup: true, Alarms: len(t.Alarms())}
+	references := template.References{"AWS::StackName": "-", "DocumentQueue": "-", "DeadLetterQueue": "-", "DocumentTable": "-", "VeryfiSecret": "-"}
+	for id, read := range map[string]func(template.Function) error{
+		"WebhookFunction": func(f template.Function) error {
+			s.WebhookMemory = f.MemorySize
+			return nil
+		},
+		"ProcessorFunction": func(f template.Function) (err error) {
+			s.ProcessorMemory = f.MemorySize
+			s.RequestsPerSecond, err = strconv.ParseFloat(f.Environment["VERYFI_REQUESTS_PER_SECOND"], 64)
+			return err
+		},
+		"ReconcilerFunction": func(f template.Function) (err error) {
+			s.ReconcilerMemory = f.MemorySize
+			if s.ListsPerSecond, err = strconv.ParseFloat(f.Environment["VERYFI_REQUESTS_PER_SECOND"], 64); err != nil {
+				return err
+			}
+			s.ReconcileReads, err = strconv.ParseFloat(f.Environment["RECONCILE_WINDOW_HOURS"], 64) // a run an hour
+			return err
+		},
+	} {
+		function, err := t.Function(id, references)
+		if err == nil {
+			err = read(function)
+		}
+		if err != nil {
+			return Setup{}, fmt.Errorf("%s: %w", id, err)
+		}
+	}
+	return s, nil
+}
+
+// A Bill is what a month with a million documents costs, in US dollars.
+type Bill struct {
+	Requests float64 // API Gateway and Lambda, for being called
+	Compute  float64 // Lambda, for time
+	SQS      float64
+	Writes   float64 // DynamoDB
+	Reads    float64 // DynamoDB, with those of the reconciler
+	Storage  float64 // DynamoDB, for a month of keeping what came in it, and its backup
+	Logs     float64
+	Secret   float64
+	Signals  float64 // metrics, alarms and the dashboard
+}
+
+// Total is the sum.
+func (b Bill) Total() float64 {
+	return b.Requests + b.Compute + b.SQS + b.Writes + b.Reads + b.Storage + b.Logs + b.Secret + b.Signals
+}
+
+// PerMillion returns the bill for documents of a size, in bytes of JSON, each
+// announced by a webhook of its own.
+func PerMillion(size int, s Setup, p Prices) (Bill, error) {
+	item, err := itemSize(size, s.Gzipped)
+	if err != nil {
+		return Bill{}, err
+	}
+	webhook := callMilliseconds + throttled(cpuMilliseconds, s.WebhookMemory)
+	batch := veryfiMilliseconds + tableMilliseconds + (s.Batch-1)*1000/s.RequestsPerSecond + throttled(s.Batch*cpuMilliseconds, s.ProcessorMemory)
+	logs := float64(WebhookLog + ProcessorLog + accessLog)
+	if s.SystemLogs {
+		logs += systemLog * (1 + 1/s.Batch)
+	}
+	stored := million * float64(item) / gigabyte
+	bill := Bill{
+		Requests: million * (p.HTTPAPIRequest + p.LambdaRequest + p.LambdaRequest/s.Batch),
+		Compute: million * p.LambdaGBSecond * (gigabyteSeconds(webhook, s.WebhookMemory) +
+			gigabyteSeconds(batch, s.ProcessorMemory)/s.Batch +
+			gigabyteSeconds(s.ReconcileReads*1000/s.ListsPerSecond, s.ReconcilerMemory)/page),
+		// Send, receive, delete; and polls of the idle queue.
+		SQS:     p.SQSRequest * (million*(1+2/s.Batch) + pollers*month/pollTime),
+		Writes:  million * p.WriteUnit * math.Ceil(float64(item)/1024),
+		Reads:   million * p.ReadUnit * (1 + s.ReconcileReads*math.Ceil(float64(item)/4096)/2),
+		Storage: stored * p.TableGBMonth,
+		Logs:    million * logs / gigabyte * (p.LogsGB + p.LogsGBMonth*compressed*s.RetentionDays/30),
+		Secret:  p.SecretMonth + secretCalls*2*p.SecretCall,
+		Signals: p.MetricMonth*(DocumentMetrics+1) + p.AlarmMonth*float64(s.Alarms) + p.DashboardMonth,
+	}
+	if s.Backup {
+		bill.Storage += stored * p.BackupGBMonth
+	}
+	return bill, nil
+}
+
+// itemSize returns how many bytes DynamoDB counts for a row.
+func itemSize(size int, gzipped bool) (int, error) {
+	d, err := document.Read(standin.Large(1, max(0, size-len(standin.Receipt(1)))), 1)
+	if err != nil {
+		return 0, err
+	}
+	if d.Native != nil && !gzipped {
+		return attributes + d.NativeSize, nil
+	}
+	compressed, err := d.Gzip()
+	return attributes + len(compressed), err
+}
+
+// throttled returns how long so much CPU time takes at a memory size.
+func throttled(cpu float64, memory int) float64 {
+	return cpu * max(1, fullMemory/float64(memory))
+}
+
+func gigabyteSeconds(milliseconds float64, memory int) float64 {
+	return math.Ceil(milliseconds) / 1000 * float64(memory) / 1024
+}

@@ -1,0 +1,396 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	processor "veryfi-intake/functions/processor/retrieve"
+	reconciler "veryfi-intake/functions/reconciler/reconcile"
+	webhook "veryfi-intake/functions/webhook/receive"
+	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/veryfi"
+)
+
+const (
+	coldStart         = 150 * time.Millisecond
+	webhookTimeout    = 15 * time.Second
+	processorTimeout  = time.Minute
+	reconcilerTimeout = 15 * time.Minute
+	batchSize         = 10
+	// maxRounds is how often a message may go from a queue through a function into
+	// the same queue: Lambda drops the event of the next round.
+	maxRounds = 16
+)
+
+// An environment is one process of a function. Dead, it does nothing any more.
+type environment struct {
+	w    *World
+	name string
+	born time.Time
+
+	mu          sync.Mutex
+	died        chan struct{}
+	dead        bool
+	rounds      int // of the messages that it processes
+	secretReads int
+}
+
+func (w *World) newEnvironment(name string) *environment {
+	return &environment{w: w, name: name, born: time.Now(), died: make(chan struct{})}
+}
+
+func (e *environment) isDead() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.dead
+}
+
+func (e *environment) die() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.dead {
+		e.dead = true
+		close(e.died)
+	}
+}
+
+// nextRound is the round of a message that is sent now.
+func (e *environment) nextRound() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.rounds + 1
+}
+
+// invoke runs a handler as Lambda does. It is not ok when the handler fails, when
+// the environment dies first, or when the function's time is up, of which it dies
+// too.
+func invoke[T any](e *environment, timeout time.Duration, handle func(context.Context) (T, error)) (result T, ok bool) {
+	type end struct {
+		result T
+		err    error
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ends := make(chan end, 1)
+	go func() {
+		result, err := handle(ctx)
+		ends <- end{result, err}
+	}()
+	select {
+	case <-e.died:
+		return result, false
+	case end := <-ends:
+		if end.err != nil {
+			return result, false
+		}
+		result = end.result
+	case <-ctx.Done():
+		e.w.violate("%s does not answer before its time-out", e.name)
+		e.die()
+	}
+	return result, !e.isDead()
+}
+
+func (e *environment) secrets() orderedSecrets {
+	return orderedSecrets{secret.New(secretsClient{e.w, e}, "secret", time.Now), e}
+}
+
+// orderedSecrets keeps the order of those who waited for the same reading of the
+// secret: they came at different times, and would go at the same instant.
+type orderedSecrets struct {
+	*secret.Source
+	e *environment
+}
+
+// Get is [secret.Source.Get].
+func (s orderedSecrets) Get(ctx context.Context) (*secret.Secret, error) {
+	return s.ordered(ctx, s.Source.Get)
+}
+
+// Reload is [secret.Source.Reload].
+func (s orderedSecrets) Reload(ctx context.Context) (*secret.Secret, error) {
+	return s.ordered(ctx, s.Source.Reload)
+}
+
+func (s orderedSecrets) ordered(ctx context.Context, get func(context.Context) (*secret.Secret, error)) (*secret.Secret, error) {
+	came := time.Now()
+	known, err := get(ctx)
+	if !time.Now().Equal(came) {
+		sleep(ctx, s.e.w.draw(fmt.Sprint(s.e.name, " has waited since ", came.Sub(s.e.w.start))).latency())
+	}
+	return known, err
+}
+
+// orderedClient sets those apart who ask at the same instant: the records of a
+// batch do, whose rows were read together.
+type orderedClient struct {
+	*veryfi.Client
+	e *environment
+}
+
+// Get is [veryfi.Client.Get].
+func (c orderedClient) Get(ctx context.Context, credentials secret.Credentials, resource veryfi.Resource, id int64) ([]byte, error) {
+	sleep(ctx, c.e.w.draw(fmt.Sprint(c.e.name, " turns to Veryfi for ", resource, " ", id)).latency())
+	return c.Client.Get(ctx, credentials, resource, id)
+}
+
+func (e *environment) client(rate float64) *veryfi.Client {
+	client, err := veryfi.NewClient("https://veryfi.example", rate, time.Now, veryfiClient{e.w, e})
+	if err != nil {
+		panic(err) // fixed arguments
+	}
+	return client
+}
+
+func (e *environment) queue(url string) *queue.Queue { return queue.New(sqsClient{e.w, e}, url) }
+
+func (e *environment) log() *slog.Logger { return slog.New(logHandler{e: e}) }
+
+func (e *environment) webhook() *webhook.Handler {
+	return &webhook.Handler{Secrets: e.secrets(), Queue: e.queue(documentQueue), Now: time.Now, Log: e.log()}
+}
+
+func (e *environment) processor() *processor.Handler {
+	return &processor.Handler{
+		Secrets: e.secrets(), Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: tableClient{e.w, e},
+		Queue: e.queue(documentQueue), DeadLetters: e.queue(deadLetterQueue),
+		MaxTries: e.w.plan().maxTries, GiveUpAfter: e.w.plan().giveUpAfter, Now: time.Now, Log: e.log(),
+		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },
+	}
+}
+
+func (e *environment) reconciler() *reconciler.Handler {
+	return &reconciler.Handler{
+		Secrets: e.secrets(), Veryfi: e.client(2), Table: tableClient{e.w, e}, Queue: e.queue(documentQueue),
+		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: e.log(),
+	}
+}
+
+// A lambdaModel runs the functions: the webhook on request, the processor for the
+// queue's messages.
+type lambdaModel struct {
+	w    *World
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu   sync.Mutex
+	idle []*webhookEnvironment
+	born int
+}
+
+type webhookEnvironment struct {
+	*environment
+	handler *webhook.Handler
+}
+
+func (l *lambdaModel) name(function string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.born++
+	return fmt.Sprint(function, l.born)
+}
+
+// post gives a request to the webhook and returns the answer's status, or 0 when
+// there is none.
+func (l *lambdaModel) post(ctx context.Context, body, signature, requestID string) int {
+	l.mu.Lock()
+	var e *webhookEnvironment
+	for last := len(l.idle) - 1; last >= 0 && (e == nil || e.isDead()); last-- { // what goes on beside may kill it
+		e, l.idle = l.idle[last], l.idle[:last]
+	}
+	l.mu.Unlock()
+	if e == nil || e.isDead() {
+		sleep(ctx, coldStart)
+		e = &webhookEnvironment{environment: l.w.newEnvironment(l.name("webhook"))}
+		e.handler = e.webhook()
+	}
+	request := events.APIGatewayV2HTTPRequest{Body: body, Headers: map[string]string{"x-veryfi-signature": signature}}
+	request.RequestContext.HTTP.Method = "POST"
+	request.RequestContext.RequestID = requestID
+	response, ok := invoke(e.environment, webhookTimeout, func(ctx context.Context) (events.APIGatewayV2HTTPResponse, error) {
+		return e.handler.Handle(ctx, request)
+	})
+	if !ok {
+		return 0
+	}
+	l.mu.Lock()
+	l.idle = append(l.idle, e)
+	l.mu.Unlock()
+	return response.StatusCode
+}
+
+// reconcile runs the reconciler once. It is not ok when the run failed.
+func (l *lambdaModel) reconcile(payload string) (result reconciler.Result, ok bool) {
+	e := l.w.newEnvironment(l.name("reconciler"))
+	handler := e.reconciler()
+	return invoke(e, reconcilerTimeout, func(ctx context.Context) (reconciler.Result, error) {
+		return handler.Handle(ctx, json.RawMessage(payload))
+	})
+}
+
+// startPollers starts the event source mapping.
+func (l *lambdaModel) startPollers() {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop = func() { cancel(); l.done.Wait() }
+	for number := range l.w.plan().concurrency {
+		l.done.Go(func() { l.poll(ctx, fmt.Sprint("poller ", number)) })
+	}
+}
+
+// poll receives batches and has them processed, one at a time.
+func (l *lambdaModel) poll(ctx context.Context, name string) {
+	var e *environment
+	var handle processing
+	for {
+		batch := l.receive(ctx, name)
+		if batch == nil {
+			return
+		}
+		if e == nil || e.isDead() {
+			sleep(ctx, coldStart)
+			e = l.w.newEnvironment(l.name("processor"))
+			handle = e.processor().Handle
+		}
+		if !l.process(e, handle, batch) { //nolint:contextcheck // a batch ends when polling does not
+			e = nil
+		}
+	}
+}
+
+// receive waits for messages. It returns none when ctx has ended.
+func (l *lambdaModel) receive(ctx context.Context, name string) []message {
+	for {
+		if outage := l.w.plan().outage(queues); outage != nil {
+			if !sleep(ctx, time.Until(outage.to)) {
+				return nil
+			}
+		}
+		at, some, changed := l.w.sqs.next()
+		if some && !at.After(time.Now()) {
+			if !sleep(ctx, l.w.draw(name).latency()) {
+				return nil
+			}
+			if batch := l.w.sqs.receive(batchSize); batch != nil {
+				return batch
+			}
+			continue
+		}
+		wait := time.Hour
+		if some {
+			wait = time.Until(at)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+		timer.Stop()
+	}
+}
+
+// processing is [processor.Handler.Handle].
+type processing func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
+
+// process reports whether the environment lives on. What it does not answer for
+// comes again.
+func (l *lambdaModel) process(e *environment, handle processing, batch []message) (alive bool) {
+	var event events.SQSEvent
+	var receipts = map[string]string{}
+	rounds := 0
+	for _, m := range batch {
+		if m.rounds >= maxRounds {
+			l.w.violate("message %s is dropped in its round %d", m.id, m.rounds)
+		}
+		rounds = max(rounds, m.rounds)
+		receipts[m.id] = m.receipt
+		event.Records = append(event.Records, events.SQSMessage{
+			MessageId: m.id, ReceiptHandle: m.receipt, Body: m.body,
+			Attributes: map[string]string{
+				"ApproximateReceiveCount": strconv.Itoa(m.receives), "SentTimestamp": strconv.FormatInt(m.sent.UnixMilli(), 10),
+			},
+		})
+		l.w.story("%s receives %s, the %d. time", e.name, m.id, m.receives)
+	}
+	e.mu.Lock()
+	e.rounds = rounds
+	e.mu.Unlock()
+	response, ok := invoke(e, processorTimeout, func(ctx context.Context) (events.SQSEventResponse, error) {
+		return handle(ctx, event)
+	})
+	if !ok {
+		return false
+	}
+	for _, failure := range response.BatchItemFailures {
+		if _, known := receipts[failure.ItemIdentifier]; !known {
+			l.w.violate("a failure names %q", failure.ItemIdentifier)
+			return true // and nothing is deleted
+		}
+		delete(receipts, failure.ItemIdentifier)
+	}
+	for _, m := range batch { // in this order, each time
+		if receipt, done := receipts[m.id]; done {
+			l.w.story("%s is done", m.id)
+			l.w.sqs.delete(receipt)
+		}
+	}
+	return true
+}
+
+// A logHandler sees that no line tells what it must not.
+type logHandler struct {
+	e     *environment
+	attrs string
+}
+
+// private is in each document, secret and key.
+const private = "confidential"
+
+func (h logHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h logHandler) Handle(_ context.Context, r slog.Record) error {
+	if h.e.isDead() {
+		return nil
+	}
+	var text strings.Builder
+	text.WriteString(r.Message)
+	text.WriteString(h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		write(&text, a)
+		return true
+	})
+	if strings.Contains(text.String(), private) {
+		h.e.w.violate("a log line tells a secret: %s", text.String())
+	}
+	if strings.Contains(r.Message, "it is lost") {
+		h.e.w.givenUp(h.attrs)
+	}
+	h.e.w.story("%s logs: %s", h.e.name, text.String())
+	return nil
+}
+
+func write(b *strings.Builder, a slog.Attr) {
+	b.WriteString(" " + a.Key + "=" + a.Value.String())
+}
+
+func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	var text strings.Builder
+	for _, a := range attrs {
+		write(&text, a)
+	}
+	h.attrs += text.String()
+	return h
+}
+
+func (h logHandler) WithGroup(string) slog.Handler { return h }
