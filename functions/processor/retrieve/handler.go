@@ -1,4 +1,4 @@
-// Package handler processes what the queue brings: it looks at the row, retrieves
+// Package retrieve processes what the queue brings: it looks at the row, retrieves
 // the document, stores it, or decides when to try again.
 //
 // The way of a message is in [Handler.record]: look, find out, write. What a file

@@ -1,4 +1,4 @@
-// Package handler finds the documents whose webhook never arrived: it lists what
+// Package reconcile finds the documents whose webhook never arrived: it lists what
 // Veryfi has created, looks up which of it has no row, and enqueues that.
 //
 // A run keeps nothing for the next one. The windows of scheduled runs overlap, and

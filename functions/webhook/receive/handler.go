@@ -1,4 +1,4 @@
-// Package handler answers the requests to the webhook's URL: it verifies what
+// Package receive answers the requests to the webhook's URL: it verifies what
 // comes, puts it into the queue, and only then acknowledges it.
 package receive
 
