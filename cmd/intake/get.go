@@ -65,11 +65,11 @@ func (c getCommand) find(a *app, d *deployment) ([]item, error) {
 			return []item{row}, err
 		}
 	}
-	credentials, client, err := d.filled(a)
+	client, err := d.filled(a)
 	if err != nil {
 		return nil, fmt.Errorf("there is no row %s; to look for an external_id, %w", c.ID, err)
 	}
-	ids, err := client.FindByExternalID(a, credentials, c.ID)
+	ids, err := client.FindByExternalID(a, c.ID)
 	if err != nil {
 		return nil, fmt.Errorf("there is no row %s, and Veryfi could not be asked for an external_id: %w", c.ID, err)
 	}

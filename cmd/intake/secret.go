@@ -173,11 +173,11 @@ var errRefused = errors.New("Veryfi refuses these credentials: compare client id
 // client secret is right: no request shows it. The error is [errRefused], or that of
 // a request with no good answer.
 func (d *deployment) accepts(ctx context.Context, c secret.Credentials) error {
-	client, err := d.veryfi()
+	client, err := d.veryfi(c)
 	if err != nil {
 		return err
 	}
-	_, err = client.List(ctx, c, time.Now().Add(-time.Second), time.Now(), 1)
+	_, _, err = client.List(ctx, time.Now().Add(-time.Second), time.Now(), 1)
 	if failure.ClassOf(err) == failure.CredentialsRefused {
 		return errRefused
 	}

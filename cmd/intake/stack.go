@@ -199,23 +199,24 @@ func (d *deployment) veryfiURL() string {
 }
 
 // veryfi returns a client of Veryfi's API where the stack has it.
-func (d *deployment) veryfi() (*veryfi.Client, error) {
+func (d *deployment) veryfi(c secret.Credentials) (*veryfi.Client, error) {
 	transport := veryfi.NewTransport()
 	transport.Proxy = http.ProxyFromEnvironment // as for AWS
-	return veryfi.NewClient(d.veryfiURL(), d.pace, time.Now, transport)
+	return veryfi.NewClient(veryfi.Config{
+		BaseURL: d.veryfiURL(), RequestsPerSecond: d.pace, Secrets: secret.Fixed(c), Transport: transport, Now: time.Now,
+	})
 }
 
-// filled returns credentials with which Veryfi can be asked, and a client.
-func (d *deployment) filled(ctx context.Context) (secret.Credentials, *veryfi.Client, error) {
+// filled returns a client that has the stack's credentials.
+func (d *deployment) filled(ctx context.Context) (*veryfi.Client, error) {
 	known, err := d.credentials(ctx)
 	if err == nil {
 		err = known.Retrieves()
 	}
 	if err != nil {
-		return known, nil, notFilled(err)
+		return nil, notFilled(err)
 	}
-	client, err := d.veryfi()
-	return known, client, err
+	return d.veryfi(known)
 }
 
 func notFilled(err error) error {

@@ -47,7 +47,7 @@ func (c submitCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	credentials, client, err := d.filled(a)
+	client, err := d.filled(a)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (c submitCommand) Run(a *app) error {
 			}
 		}
 		var id int64
-		if id, err = client.Submit(a, credentials, s); err != nil {
+		if id, err = client.Submit(a, s); err != nil {
 			err = unsubmitted(c.Files[i], err)
 			break
 		}

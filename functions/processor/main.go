@@ -47,11 +47,13 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*retrieve.Handler
 	if err != nil {
 		return nil, err
 	}
-	client, err := veryfi.NewClient(cfg.baseURL, cfg.requestsPerSecond, time.Now, veryfi.NewTransport())
+	secrets, err := secret.Configured(getenv, secretsmanager.NewFromConfig(aws), time.Now)
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := secret.Configured(getenv, secretsmanager.NewFromConfig(aws), time.Now)
+	client, err := veryfi.NewClient(veryfi.Config{
+		BaseURL: cfg.baseURL, RequestsPerSecond: cfg.requestsPerSecond, Secrets: secrets, Transport: veryfi.NewTransport(), Now: time.Now,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,6 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*retrieve.Handler
 	warmup.Run(secrets.Prepare, table.Connect)
 	queues := sqs.NewFromConfig(aws)
 	return &retrieve.Handler{
-		Secrets:     secrets,
 		Veryfi:      client,
 		Table:       table,
 		Queue:       queue.New(queues, cfg.queueURL),

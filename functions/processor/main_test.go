@@ -83,7 +83,7 @@ func TestWhatTheTemplateTakesStartsTheFunction(t *testing.T) {
 		for value, environment := range taken {
 			cfg, err := readConfig(func(name string) string { return environment[name] })
 			if err == nil {
-				_, err = veryfi.NewClient(cfg.baseURL, cfg.requestsPerSecond, time.Now, veryfi.NewTransport())
+				_, err = veryfi.NewClient(veryfi.Config{BaseURL: cfg.baseURL, RequestsPerSecond: cfg.requestsPerSecond, Now: time.Now})
 			}
 			if err != nil {
 				t.Errorf("%s=%q is taken by the template: %v", parameter, value, err)

@@ -45,16 +45,17 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*reconcile.Handle
 	if err != nil {
 		return nil, err
 	}
-	client, err := veryfi.NewClient(cfg.baseURL, cfg.requestsPerSecond, time.Now, veryfi.NewTransport())
-	if err != nil {
-		return nil, err
-	}
 	secrets, err := secret.Configured(getenv, secretsmanager.NewFromConfig(aws), time.Now)
 	if err != nil {
 		return nil, err
 	}
+	client, err := veryfi.NewClient(veryfi.Config{
+		BaseURL: cfg.baseURL, RequestsPerSecond: cfg.requestsPerSecond, Secrets: secrets, Transport: veryfi.NewTransport(), Now: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return &reconcile.Handler{
-		Secrets: secrets,
 		Veryfi:  client,
 		Table:   store.NewReader(dynamodb.NewFromConfig(aws), cfg.table),
 		Queue:   queue.New(sqs.NewFromConfig(aws), cfg.queueURL),

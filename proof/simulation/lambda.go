@@ -138,13 +138,15 @@ type orderedClient struct {
 }
 
 // Get is [veryfi.Client.Get].
-func (c orderedClient) Get(ctx context.Context, credentials secret.Credentials, resource veryfi.Resource, id int64) ([]byte, error) {
+func (c orderedClient) Get(ctx context.Context, resource veryfi.Resource, id int64) ([]byte, []veryfi.Answer, error) {
 	sleep(ctx, c.e.w.draw(fmt.Sprint(c.e.name, " turns to Veryfi for ", resource, " ", id)).latency())
-	return c.Client.Get(ctx, credentials, resource, id)
+	return c.Client.Get(ctx, resource, id)
 }
 
 func (e *environment) client(rate float64) *veryfi.Client {
-	client, err := veryfi.NewClient("https://veryfi.example", rate, time.Now, veryfiClient{e.w, e})
+	client, err := veryfi.NewClient(veryfi.Config{
+		BaseURL: "https://veryfi.example", RequestsPerSecond: rate, Secrets: e.secrets(), Transport: veryfiClient{e.w, e}, Now: time.Now,
+	})
 	if err != nil {
 		panic(err) // fixed arguments
 	}
@@ -161,7 +163,7 @@ func (e *environment) webhook() *webhook.Handler {
 
 func (e *environment) processor() *processor.Handler {
 	return &processor.Handler{
-		Secrets: e.secrets(), Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: tableClient{e.w, e},
+		Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: tableClient{e.w, e},
 		Queue: e.queue(documentQueue), DeadLetters: e.queue(deadLetterQueue),
 		MaxTries: e.w.plan().maxTries, GiveUpAfter: e.w.plan().giveUpAfter, Now: time.Now, Log: e.log(),
 		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },
@@ -170,7 +172,7 @@ func (e *environment) processor() *processor.Handler {
 
 func (e *environment) reconciler() *reconciler.Handler {
 	return &reconciler.Handler{
-		Secrets: e.secrets(), Veryfi: e.client(2), Table: tableClient{e.w, e}, Queue: e.queue(documentQueue),
+		Veryfi: e.client(2), Table: tableClient{e.w, e}, Queue: e.queue(documentQueue),
 		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: e.log(),
 	}
 }

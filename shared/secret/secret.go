@@ -103,6 +103,14 @@ func (s *Secret) HasKeysOf(other *Secret) bool {
 	return slices.EqualFunc(s.Keys, other.Keys, (*signature.Key).Equal)
 }
 
+// A Provider hands out a secret: a [Source], or what stands in for one.
+type Provider interface {
+	// Get returns what is known. The error says why nothing is.
+	Get(context.Context) (*Secret, error)
+	// Reload reads the secret again, but not at the pace of whoever asks.
+	Reload(context.Context) (*Secret, error)
+}
+
 // Client is the part of [secretsmanager.Client] that is used here.
 type Client interface {
 	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)

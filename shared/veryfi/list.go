@@ -10,7 +10,6 @@ import (
 
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/jsonscan"
-	"veryfi-intake/shared/secret"
 )
 
 const (
@@ -41,35 +40,35 @@ type Page struct {
 
 // List returns one page of the documents that Veryfi created from since until
 // before until, both to the second; the first page is 1. They come in the order of
-// their creation. The errors are those of [Client.Get].
+// their creation. Answers and errors are those of [Client.Get].
 //
 // Veryfi writes times without a zone; they are taken as UTC.
-func (c *Client) List(ctx context.Context, credentials secret.Credentials, since, until time.Time, page int) (Page, error) {
-	return c.list(ctx, credentials, url.Values{
+func (c *Client) List(ctx context.Context, since, until time.Time, page int) (Page, []Answer, error) {
+	return c.list(ctx, url.Values{
 		"created__gte": {since.UTC().Format(time.DateTime)},
 		"created__lt":  {until.UTC().Format(time.DateTime)},
 		"order_by":     {"created"},
 	}, page)
 }
 
-func (c *Client) list(ctx context.Context, credentials secret.Credentials, query url.Values, page int) (Page, error) {
+func (c *Client) list(ctx context.Context, query url.Values, page int) (Page, []Answer, error) {
 	query.Set("page", strconv.Itoa(page))
 	query.Set("page_size", strconv.Itoa(PageSize))
 	list := c.base.JoinPath(root, string(Documents))
 	list.RawQuery = query.Encode()
 	var body []byte
-	err := c.ask(ctx, credentials, list, maxPage, func(answer io.Reader, _ int64) (err error) {
+	answers, err := c.ask(ctx, list, maxPage, func(answer io.Reader, _ int64) (err error) {
 		body, err = io.ReadAll(answer)
 		return err
 	})
 	if err != nil {
-		return Page{}, err
+		return Page{}, answers, err
 	}
 	read, ok := readPage(body, page)
 	if !ok {
-		return Page{}, &Error{Class: failure.Unexpected, Status: http.StatusOK, detail: "it is not a list"}
+		return Page{}, answers, &Error{Class: failure.Unexpected, Status: http.StatusOK, detail: "it is not a list"}
 	}
-	return read, nil
+	return read, answers, nil
 }
 
 // readPage reads a page of that number. Of the documents it looks at three members

@@ -23,7 +23,7 @@ func TestListAsksForAPageOfAWindow(t *testing.T) {
 		fmt.Fprint(w, `{"documents": [{"id": 7, "created": "2026-01-02 03:04:05", "status": "processed"}], "meta": {"total_pages": 4}}`)
 	})
 	zone := time.FixedZone("", 2*60*60)
-	page, err := newClient(t, base).List(t.Context(), older, time.Date(2026, 1, 2, 3, 0, 0, 0, zone), time.Date(2026, 1, 2, 4, 0, 0, 999, zone), 3)
+	page, _, err := newClient(t, base).List(t.Context(), time.Date(2026, 1, 2, 3, 0, 0, 0, zone), time.Date(2026, 1, 2, 4, 0, 0, 999, zone), 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestWhatIsNoListIsUnexpected(t *testing.T) {
 		`{"documents": ` + strings.Repeat("[", 100_000),
 	} {
 		base := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
-		_, err := newClient(t, base).List(t.Context(), older, time.Now(), time.Now(), 1)
+		_, _, err := newClient(t, base).List(t.Context(), time.Now(), time.Now(), 1)
 		if got := answerOf(t, err); got.Class != failure.Unexpected {
 			t.Errorf("%.40q: %v", body, err)
 		}
@@ -79,7 +79,7 @@ func TestListTellsWhatIsWrong(t *testing.T) {
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
-	_, err := newClient(t, base).List(t.Context(), older, time.Now(), time.Now(), 1)
+	_, _, err := newClient(t, base).List(t.Context(), time.Now(), time.Now(), 1)
 	if got := answerOf(t, err); got.Class != failure.Throttled || got.RetryAfter != 7*time.Second {
 		t.Errorf("got %+v", got)
 	}

@@ -12,7 +12,6 @@ import (
 	"strconv"
 
 	"veryfi-intake/shared/jsonscan"
-	"veryfi-intake/shared/secret"
 )
 
 // Veryfi's limits for a file, in bytes.
@@ -37,9 +36,13 @@ type Submission struct {
 // Submit sends a document to Veryfi, once, and returns its id. Other than of the
 // client's other requests, the error holds what Veryfi says is wrong: it is for the
 // person who submits.
-func (c *Client) Submit(ctx context.Context, credentials secret.Credentials, s Submission) (id int64, err error) {
+func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error) {
 	s.Async = true
 	body, err := json.Marshal(s)
+	if err != nil {
+		return 0, err
+	}
+	known, err := credentials(c.secrets.Get(ctx))
 	if err != nil {
 		return 0, err
 	}
@@ -54,7 +57,7 @@ func (c *Client) Submit(ctx context.Context, credentials secret.Credentials, s S
 	}
 	req.GetBody = nil // net/http would send it a second time by itself
 	req.Header.Set("Content-Type", "application/json")
-	authorize(req, credentials)
+	authorize(req, known)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return 0, broken(ctx, submitTimeout, 0, err)
@@ -88,8 +91,8 @@ func (c *Client) Submit(ctx context.Context, credentials secret.Credentials, s S
 // FindByExternalID returns the ids of the documents that were submitted with an
 // external_id, newest first, at most [PageSize] of them. Those that Veryfi has
 // deleted are not among them.
-func (c *Client) FindByExternalID(ctx context.Context, credentials secret.Credentials, externalID string) ([]int64, error) {
-	page, err := c.list(ctx, credentials, url.Values{"external_id": {externalID}, "order_by": {"-created"}}, 1)
+func (c *Client) FindByExternalID(ctx context.Context, externalID string) ([]int64, error) {
+	page, _, err := c.list(ctx, url.Values{"external_id": {externalID}, "order_by": {"-created"}}, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/secret"
 )
 
 func TestSubmissionIsSentOnce(t *testing.T) {
@@ -27,7 +28,7 @@ func TestSubmissionIsSentOnce(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"id": 9007199254740993}`)
 	})
-	id, err := newClient(t, base).Submit(t.Context(), newer, Submission{FileName: "a.jpg", FileData: []byte("abc"), ExternalID: "x", Tags: []string{"t"}})
+	id, err := newClientOf(t, base, secret.Fixed(newer)).Submit(t.Context(), Submission{FileName: "a.jpg", FileData: []byte("abc"), ExternalID: "x", Tags: []string{"t"}})
 	if err != nil || id != 9007199254740993 {
 		t.Errorf("%d, %v", id, err)
 	}
@@ -60,7 +61,7 @@ func TestSubmissionThatIsRefusedSaysWhy(t *testing.T) {
 				w.WriteHeader(test.status)
 				fmt.Fprint(w, test.body)
 			})
-			_, err := newClient(t, base).Submit(t.Context(), older, Submission{FileURL: "https://example.com/a.jpg"})
+			_, err := newClient(t, base).Submit(t.Context(), Submission{FileURL: "https://example.com/a.jpg"})
 			if err == nil || failure.ClassOf(err) != test.class || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v", err)
 			}
@@ -79,7 +80,7 @@ func TestDocumentsAreFoundByExternalID(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"documents": [{"id": 8}, {"id": 7}], "meta": {"total_pages": 1}}`)
 	})
-	ids, err := newClient(t, base).FindByExternalID(t.Context(), older, "a&b")
+	ids, err := newClient(t, base).FindByExternalID(t.Context(), "a&b")
 	if err != nil {
 		t.Fatal(err)
 	}

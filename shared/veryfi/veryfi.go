@@ -47,17 +47,6 @@ const (
 	BankStatements Resource = "bank-statements"
 )
 
-// authorize shows the credentials.
-func authorize(req *http.Request, c secret.Credentials) {
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Client-Id", c.ClientID)
-	if c.IsBearer() {
-		req.Header.Set("Authorization", "Bearer "+c.APIKey)
-	} else {
-		req.Header.Set("Authorization", "apikey "+c.Username+":"+c.APIKey)
-	}
-}
-
 // An Error is an unsuccessful request. Its text has nothing of what Veryfi sent:
 // that may quote the request or the document.
 type Error struct {
@@ -95,7 +84,8 @@ var hints = map[failure.Class]string{
 
 // A Client sends requests to Veryfi. It is safe for concurrent use.
 type Client struct {
-	base *url.URL
+	base    *url.URL
+	secrets secret.Provider
 	// transport and not an http.Client, which follows redirects: one would take the
 	// credentials to another place.
 	transport http.RoundTripper
@@ -103,26 +93,37 @@ type Client struct {
 	now       func() time.Time
 }
 
-// NewClient returns a client of the API at baseURL that sends at most
-// requestsPerSecond, which may be a fraction: evenly spaced, with no burst, and
-// the first one an interval from now. A process that takes another one's place
-// so does not add to what that has just sent.
+// A Config says how a client reaches Veryfi.
+type Config struct {
+	BaseURL string // such as [DefaultBaseURL]
+	// RequestsPerSecond is this client's share of what Veryfi allows the account. It may
+	// be a fraction.
+	RequestsPerSecond float64
+	Secrets           secret.Provider
+	Transport         http.RoundTripper // as [NewTransport] returns it
+	Now               func() time.Time
+}
+
+// NewClient returns a client that spaces its requests evenly, with no burst, and sends
+// the first one an interval from now: a process that replaces another one must not add
+// to what that has just sent.
 //
 // A 429 stops all requests of the client for as long as it says. Failures in a
 // row slow it down to one request in 5 seconds, until one succeeds.
-func NewClient(baseURL string, requestsPerSecond float64, now func() time.Time, transport http.RoundTripper) (*Client, error) {
-	base, err := url.Parse(baseURL)
+func NewClient(cfg Config) (*Client, error) {
+	base, err := url.Parse(cfg.BaseURL)
 	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
 		return nil, fmt.Errorf("VERYFI_BASE_URL must be a URL such as %s", DefaultBaseURL)
 	}
-	if !(requestsPerSecond >= 0.001 && requestsPerSecond <= maxRequestsPerSecond) {
+	if !(cfg.RequestsPerSecond >= 0.001 && cfg.RequestsPerSecond <= maxRequestsPerSecond) {
 		return nil, fmt.Errorf("VERYFI_REQUESTS_PER_SECOND must be a number from 0.001 to %d: this environment's share of what Veryfi allows the account, 60 as a rule", maxRequestsPerSecond)
 	}
 	return &Client{
 		base:      base,
-		pacer:     newPacer(time.Duration(float64(time.Second)/requestsPerSecond), now),
-		now:       now,
-		transport: transport,
+		secrets:   cfg.Secrets,
+		pacer:     newPacer(time.Duration(float64(time.Second)/cfg.RequestsPerSecond), cfg.Now),
+		now:       cfg.Now,
+		transport: cfg.Transport,
 	}, nil
 }
 
@@ -138,12 +139,22 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// Get retrieves a document, as Veryfi sends it, with one request. After it has
-// returned a document, Veryfi may have deleted it. The error is an [*Error],
-// [ErrNoTime], or the context's when that has ended.
-func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resource Resource, id int64) ([]byte, error) {
+// An Answer is how a request ended.
+type Answer struct {
+	Status int           // 0 when there was no answer
+	Took   time.Duration // with its body, without the wait for its turn
+}
+
+// Get retrieves a document, as Veryfi sends it, with one request; with a second one only
+// if Veryfi refuses the credentials and the secret has others by then. After it has
+// returned a document, Veryfi may have deleted it.
+//
+// It returns what Veryfi answered to each request, also with an error. The error is an
+// [*Error], [ErrNoTime], one of the class [failure.NoCredentials], or the context's when
+// that has ended.
+func (c *Client) Get(ctx context.Context, resource Resource, id int64) ([]byte, []Answer, error) {
 	var body bytes.Buffer
-	err := c.ask(ctx, credentials, c.base.JoinPath(root, string(resource), strconv.FormatInt(id, 10), "/"), document.MaxJSON, func(answer io.Reader, length int64) error {
+	answers, err := c.ask(ctx, c.base.JoinPath(root, string(resource), strconv.FormatInt(id, 10), "/"), document.MaxJSON, func(answer io.Reader, length int64) error {
 		if 0 < length && length <= document.MaxJSON {
 			body.Grow(int(length) + bytes.MinRead) // so much ReadFrom wants to see free
 		}
@@ -151,34 +162,58 @@ func (c *Client) Get(ctx context.Context, credentials secret.Credentials, resour
 		return err
 	})
 	if err != nil {
-		return nil, err // and not a part of a document
+		return nil, answers, err // and not a part of a document
 	}
-	return body.Bytes(), nil
+	return body.Bytes(), answers, nil
 }
 
-// ask sends one request when it is its turn, and has the answer read if it is a
-// 200, up to limit bytes of it; its length is -1 when it is not known. It tells the
-// pacer how it went. The error is one of those of [Client.Get].
-func (c *Client) ask(ctx context.Context, credentials secret.Credentials, url *url.URL, limit int64, read func(answer io.Reader, length int64) error) error {
-	if err := c.pacer.wait(ctx); err != nil {
+// ask sends a request, and has the answer read if it is a 200, up to limit bytes of it;
+// its length is -1 when it is not known. Credentials that Veryfi refuses may have been
+// replaced: the secret is read again, and new ones are tried immediately, once.
+func (c *Client) ask(ctx context.Context, url *url.URL, limit int64, read func(answer io.Reader, length int64) error) (answers []Answer, err error) {
+	try := func(credentials secret.Credentials) error {
+		if err := c.pacer.wait(ctx); err != nil {
+			return err
+		}
+		start := c.now()
+		err := c.send(ctx, credentials, url, limit, read)
+		c.pacer.note(err)
+		answers = append(answers, Answer{statusOf(err), c.now().Sub(start)})
 		return err
 	}
-	start := c.now()
-	err := c.send(ctx, credentials, url, limit, read)
-	c.pacer.note(err)
-	if observe, ok := ctx.Value(observerKey{}).(func(int, time.Duration)); ok {
-		observe(statusOf(err), c.now().Sub(start))
+	known, err := credentials(c.secrets.Get(ctx))
+	if err != nil {
+		return nil, err
 	}
-	return err
+	err = try(known)
+	if failure.ClassOf(err) == failure.CredentialsRefused {
+		if fresh, reloadErr := credentials(c.secrets.Reload(ctx)); reloadErr == nil && fresh != known {
+			err = try(fresh)
+		}
+	}
+	return answers, err
 }
 
-type observerKey struct{}
+// credentials returns those of a secret, or why Veryfi cannot be asked with them.
+func credentials(known *secret.Secret, err error) (secret.Credentials, error) {
+	if err != nil {
+		return secret.Credentials{}, failure.NoCredentials.Of(fmt.Errorf("cannot read the secret: %w", err))
+	}
+	if err := known.Retrieves(); err != nil {
+		return secret.Credentials{}, failure.NoCredentials.Of(err)
+	}
+	return known.Credentials, nil
+}
 
-// WithObserver returns a context for requests of which observe is told, each when it
-// has ended: the answer's status, 0 when there was none, and how long it took with
-// its body, the wait for its turn not counted in.
-func WithObserver(ctx context.Context, observe func(status int, took time.Duration)) context.Context {
-	return context.WithValue(ctx, observerKey{}, observe)
+// authorize shows the credentials.
+func authorize(req *http.Request, c secret.Credentials) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Client-Id", c.ClientID)
+	if c.IsBearer() {
+		req.Header.Set("Authorization", "Bearer "+c.APIKey)
+	} else {
+		req.Header.Set("Authorization", "apikey "+c.Username+":"+c.APIKey)
+	}
 }
 
 func statusOf(err error) int {

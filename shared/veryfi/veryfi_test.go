@@ -36,7 +36,12 @@ var (
 // newClient returns a client that sends without waiting for its turn.
 func newClient(t *testing.T, baseURL string) *Client {
 	t.Helper()
-	c, err := NewClient(baseURL, 60, time.Now, NewTransport())
+	return newClientOf(t, baseURL, secret.Fixed(older))
+}
+
+func newClientOf(t *testing.T, baseURL string, secrets secret.Provider) *Client {
+	t.Helper()
+	c, err := NewClient(Config{baseURL, 60, secrets, NewTransport(), time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +59,8 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 
 func get(t *testing.T, c *Client) ([]byte, error) {
 	t.Helper()
-	return c.Get(t.Context(), older, Documents, 123456789)
+	body, _, err := c.Get(t.Context(), Documents, 123456789)
+	return body, err
 }
 
 // answerOf returns the error of a request, and sees that it tells no secrets.
@@ -104,7 +110,7 @@ func TestRequestIsWhatVeryfiExpects(t *testing.T) {
 			got = r
 			io.WriteString(w, `{"id": 123456789}`)
 		})
-		body, err := newClient(t, base+test.base).Get(t.Context(), test.credentials, test.resource, 123456789)
+		body, _, err := newClientOf(t, base+test.base, secret.Fixed(test.credentials)).Get(t.Context(), test.resource, 123456789)
 		if err != nil || string(body) != `{"id": 123456789}` {
 			t.Fatalf("%q, %v", body, err)
 		}
@@ -148,7 +154,7 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 		io.WriteString(w, `{"status": "fail", "error": "hush the0api0key"}`)
 	}))
 	for _, status := range slices.Sorted(maps.Keys(want)) {
-		body, err := c.Get(t.Context(), older, Documents, int64(status))
+		body, _, err := c.Get(t.Context(), Documents, int64(status))
 		if e := answerOf(t, err); body != nil || e.Status != status || e.Class != want[status] || e.RetryAfter != 0 {
 			t.Errorf("%d: %+v", status, e)
 		}
@@ -344,11 +350,11 @@ func TestCertificateThatIsNotTrustedIsUnavailable(t *testing.T) {
 
 func TestCredentialsThatAreNoHeaderAreNotShown(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, serve(t, func(http.ResponseWriter, *http.Request) {}))
+	base := serve(t, func(http.ResponseWriter, *http.Request) {})
 	for _, credentials := range []secret.Credentials{
-		{ClientID: "the-client-id\nx", Username: "the.user", APIKey: "the0api0key"}, {ClientID: "c", Username: "the.user\x00", APIKey: "the0api0key"}, {ClientID: "c", APIKey: "vrfk_the0api0key\r\n"},
+		{ClientID: "the-client-id\nx", Username: "the.user", APIKey: "the0api0key"}, {ClientID: "c", Username: "the.user\x00", APIKey: "the0api0key"}, {ClientID: "c", APIKey: "vrfk_the0api0key\r\nx"},
 	} {
-		_, err := c.Get(t.Context(), credentials, Documents, 1)
+		_, err := get(t, newClientOf(t, base, secret.Fixed(credentials)))
 		if err == nil {
 			t.Error("no error")
 		}
@@ -363,12 +369,12 @@ func TestBaseURLAndRateAreChecked(t *testing.T) {
 		"": false, "api.veryfi.com": false, "api.veryfi.com:443": false, "//api.veryfi.com": false, "https://": false, "https:///a": false, "https:api.veryfi.com": false,
 		"ftp://api.veryfi.com": false, "file:///etc": false, "http://[::1": false, "https://api.veryfi.com:port": false, " https://api.veryfi.com": false, "https://a b": false, "%": false, "https://\x00": false,
 	} {
-		if c, err := NewClient(base, 1, time.Now, NewTransport()); (err == nil) != want || (c != nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_BASE_URL") {
+		if c, err := NewClient(Config{base, 1, secret.Fixed(older), NewTransport(), time.Now}); (err == nil) != want || (c != nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_BASE_URL") {
 			t.Errorf("%q: %v", base, err)
 		}
 	}
 	for rate, want := range map[float64]bool{0.001: true, 0.5: true, 1: true, 7.5: true, 11: true, 60: true, 100_000: true, 0: false, -1: false, 100_001: false, math.Inf(1): false, math.NaN(): false} {
-		if _, err := NewClient(DefaultBaseURL, rate, time.Now, NewTransport()); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_REQUESTS_PER_SECOND") {
+		if _, err := NewClient(Config{DefaultBaseURL, rate, secret.Fixed(older), NewTransport(), time.Now}); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "VERYFI_REQUESTS_PER_SECOND") {
 			t.Errorf("%v: %v", rate, err)
 		}
 	}
@@ -411,7 +417,7 @@ func inBubble(t *testing.T, rate float64, handler http.HandlerFunc, test func(t 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		c, err := NewClient("http://veryfi.example", rate, time.Now, NewTransport())
+		c, err := NewClient(Config{"http://veryfi.example", rate, secret.Fixed(older), NewTransport(), time.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -519,7 +525,7 @@ func TestRequestWithTooLittleTimeIsNotSent(t *testing.T) {
 		time.Sleep(time.Minute) // its turn is now
 		for _, left := range []time.Duration{0, time.Millisecond, leastTime - time.Nanosecond} {
 			ctx, cancel := context.WithTimeout(t.Context(), left)
-			_, err := c.Get(ctx, older, Documents, 1)
+			_, _, err := c.Get(ctx, Documents, 1)
 			if !errors.Is(err, ErrNoTime) && !errors.Is(err, context.DeadlineExceeded) || failure.ClassOf(err) != failure.OutOfTime {
 				t.Errorf("%v left: %v", left, err)
 			}
@@ -531,7 +537,7 @@ func TestRequestWithTooLittleTimeIsNotSent(t *testing.T) {
 		a.at = nil
 		for _, left := range []time.Duration{time.Second, 2*time.Second + leastTime - time.Millisecond} {
 			ctx, cancel := context.WithTimeout(t.Context(), left)
-			if _, err := c.Get(ctx, older, Documents, 1); !errors.Is(err, ErrNoTime) {
+			if _, _, err := c.Get(ctx, Documents, 1); !errors.Is(err, ErrNoTime) {
 				t.Errorf("%v left: %v", left, err)
 			}
 			cancel()
@@ -542,7 +548,7 @@ func TestRequestWithTooLittleTimeIsNotSent(t *testing.T) {
 		time.Sleep(time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), leastTime)
 		defer cancel()
-		if _, err := c.Get(ctx, older, Documents, 1); err != nil || len(a.at) != 1 {
+		if _, _, err := c.Get(ctx, Documents, 1); err != nil || len(a.at) != 1 {
 			t.Errorf("with enough time: %v", err)
 		}
 	})
@@ -557,7 +563,7 @@ func TestRequestThatWouldComeTooLateKeepsNobodyWaiting(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		for range 100 {
-			if _, err := c.Get(ctx, older, Documents, 1); !errors.Is(err, ErrNoTime) {
+			if _, _, err := c.Get(ctx, Documents, 1); !errors.Is(err, ErrNoTime) {
 				t.Fatal(err)
 			}
 		}
@@ -612,7 +618,7 @@ func TestContextThatEndsInARequestIsItsError(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				start := time.Now()
-				_, err := c.Get(ctx, older, Documents, 1)
+				_, _, err := c.Get(ctx, Documents, 1)
 				if !errors.Is(err, context.DeadlineExceeded) || failure.ClassOf(err) != failure.OutOfTime || time.Since(start) != 5*time.Second {
 					t.Errorf("after %v: %v", time.Since(start), err)
 				}
@@ -621,7 +627,7 @@ func TestContextThatEndsInARequestIsItsError(t *testing.T) {
 				stopped := errors.New("stopped")
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(stopped) })
-				if _, err := c.Get(ctx, older, Documents, 1); !errors.Is(err, stopped) || failure.ClassOf(err) != failure.OutOfTime {
+				if _, _, err := c.Get(ctx, Documents, 1); !errors.Is(err, stopped) || failure.ClassOf(err) != failure.OutOfTime {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -635,7 +641,7 @@ func TestRequestThatIsSentAgainWaitsItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		c, err := NewClient("http://veryfi.example", 2, time.Now, NewTransport())
+		c, err := NewClient(Config{"http://veryfi.example", 2, secret.Fixed(older), NewTransport(), time.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -689,7 +695,7 @@ func TestRequestsShareOneConnectionOfHTTP1(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	c, err := NewClient(server.URL, 60, time.Now, NewTransport())
+	c, err := NewClient(Config{server.URL, 60, secret.Fixed(older), NewTransport(), time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -712,7 +718,7 @@ func TestRealRequestsKeepTheRate(t *testing.T) {
 	t.Parallel()
 	var a arrivals
 	base := serve(t, a.ServeHTTP)
-	c, err := NewClient(base, 60, time.Now, NewTransport())
+	c, err := NewClient(Config{base, 60, secret.Fixed(older), NewTransport(), time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -772,27 +778,106 @@ func TestAnswerThatIsNotHTTPIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestObserverIsToldOfEveryAnswer(t *testing.T) {
+func TestEveryAnswerIsReturned(t *testing.T) {
 	t.Parallel()
-	statuses := []int{200, 429, 503}
-	served := 0
-	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(statuses[served])
-		served++
-		fmt.Fprint(w, "{}")
-	})
-	var observed []int
-	ctx := WithObserver(t.Context(), func(status int, took time.Duration) {
-		observed = append(observed, status)
-		if took <= 0 {
-			t.Errorf("it took %v", took)
+	for _, want := range []int{200, 429, 503, 0} {
+		url := "http://127.0.0.1:1"
+		if want != 0 {
+			url = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(want)
+				fmt.Fprint(w, "{}")
+			})
 		}
-	})
-	for range statuses { // each by a client of its own, since a 429 stops one
-		_, _ = newClient(t, url).Get(ctx, older, Documents, 1)
+		_, answers, _ := newClient(t, url).Get(t.Context(), Documents, 1)
+		if len(answers) != 1 || answers[0].Status != want || answers[0].Took <= 0 {
+			t.Errorf("%d: %+v", want, answers)
+		}
 	}
-	_, _ = newClient(t, "http://127.0.0.1:1").Get(ctx, older, Documents, 1)
-	if diff := cmp.Diff(append(statuses, 0), observed); diff != "" {
-		t.Error(diff)
+}
+
+// replaced is a secret with other credentials, or none, once it is read again.
+type replaced struct {
+	known, fresh secret.Credentials
+	err          error
+	reloads      *int
+}
+
+func (r replaced) Get(ctx context.Context) (*secret.Secret, error) {
+	if *r.reloads == 0 {
+		return secret.Fixed(r.known).Get(ctx)
+	}
+	known, _ := secret.Fixed(r.fresh).Get(ctx)
+	return known, r.err
+}
+
+func (r replaced) Reload(ctx context.Context) (*secret.Secret, error) {
+	*r.reloads++
+	return r.Get(ctx)
+}
+
+func TestRefusedCredentialsAreReadAgainOnce(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fresh  secret.Credentials
+		err    error
+		status int // what the older ones get, and the newer ones on a bad day
+		want   []int
+	}{
+		"and are new":              {newer, nil, 401, []int{401, 200}},
+		"and are new after 403":    {newer, nil, 403, []int{403, 200}},
+		"and are the same":         {older, nil, 401, []int{401}},
+		"and are not filled":       {secret.Credentials{}, nil, 401, []int{401}},
+		"and cannot be read":       {newer, errors.New("down"), 401, []int{401}},
+		"and are refused, too":     {secret.Credentials{ClientID: "x", APIKey: "vrfk_x"}, nil, 401, []int{401, 401}},
+		"and not for other errors": {newer, nil, 404, []int{404}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") != "Bearer "+newer.APIKey {
+					w.WriteHeader(test.status)
+				}
+				fmt.Fprint(w, `{"documents": []}`)
+			})
+			reloads := 0
+			c := newClientOf(t, base, replaced{older, test.fresh, test.err, &reloads})
+			_, answers, err := c.Get(t.Context(), Documents, 1)
+			var statuses []int
+			for _, answer := range answers {
+				statuses = append(statuses, answer.Status)
+			}
+			if diff := cmp.Diff(test.want, statuses); diff != "" {
+				t.Error(diff)
+			}
+			last := test.want[len(test.want)-1]
+			if class := failure.ClassOf(err); last == 200 && err != nil || last != 200 && class != classOf(last) {
+				t.Errorf("the error is %v", err)
+			}
+			if refused := test.status != 404; reloads > 1 || refused != (reloads == 1) {
+				t.Errorf("%d reloads", reloads)
+			}
+		})
+	}
+}
+
+func TestNoRequestWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	down := errors.New("down")
+	for want, secrets := range map[error]secret.Provider{
+		secret.ErrNotFilled: secret.Fixed(secret.Credentials{ClientID: "c", APIKey: "unset"}),
+		down:                replaced{err: down, reloads: &[]int{1}[0]},
+	} {
+		c := newClientOf(t, serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") }), secrets)
+		_, answers, err := c.Get(t.Context(), Documents, 1)
+		_, listed, listErr := c.List(t.Context(), time.Now(), time.Now(), 1)
+		_, submitErr := c.Submit(t.Context(), Submission{})
+		for _, err := range []error{err, listErr, submitErr} {
+			if !errors.Is(err, want) || failure.ClassOf(err) != failure.NoCredentials {
+				t.Errorf("%v: got %v", want, err)
+			}
+		}
+		if len(answers)+len(listed) != 0 {
+			t.Errorf("answers %v, %v", answers, listed)
+		}
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"veryfi-intake/local/aws/cloudwatch"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 )
 
@@ -132,7 +131,7 @@ func TestMessageThatBringsNoDocumentGivesUpNoOther(t *testing.T) {
 func TestTriesThatAreStoredMeanwhileAreNoFailures(t *testing.T) {
 	for _, class := range []failure.Class{failure.Unavailable, failure.NotFound, failure.Refused, failure.Internal} {
 		f := newFixture()
-		f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
+		f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
 			f.table.rows["7"] = store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created, UpdatedAt: time.Now().Add(time.Second)}
 			return nil, class.New("x")
 		}
@@ -152,7 +151,7 @@ func TestNoFailureErasesThatTheQueueHasTheDocument(t *testing.T) {
 	for _, class := range []failure.Class{failure.Unavailable, failure.NotFound, failure.Refused} {
 		f := newFixture()
 		rescued := store.Row{ID: "7", Status: store.Retrying, Error: "rescued: x", Created: ready(7).Created, Attempts: 1, UpdatedAt: time.Now().Add(time.Second)}
-		f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
+		f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
 			f.table.rows["7"] = rescued
 			return nil, class.New("x")
 		}

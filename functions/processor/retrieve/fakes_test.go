@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,7 +21,6 @@ import (
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -109,18 +109,31 @@ func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) 
 type memoryVeryfi struct {
 	mu sync.Mutex
 	// answer says what a request gets; it is nil where every id has a document.
-	answer   func(ctx context.Context, c secret.Credentials, id int64) ([]byte, error)
+	answer   func(ctx context.Context, id int64) ([]byte, error)
 	requests []string
 	// get refuses a request, when it is set.
 	get func(veryfi.Resource, int64) error
 }
 
-func (v *memoryVeryfi) Get(ctx context.Context, c secret.Credentials, resource veryfi.Resource, id int64) ([]byte, error) {
+// Get answers a request in 5 ms, by the clock that is told.
+func (v *memoryVeryfi) Get(ctx context.Context, resource veryfi.Resource, id int64) ([]byte, []veryfi.Answer, error) {
 	v.mu.Lock()
 	v.requests = append(v.requests, fmt.Sprintf("%s/%d", resource, id))
 	v.mu.Unlock()
+	body, err := v.serve(ctx, resource, id)
+	answer := veryfi.Answer{Status: http.StatusOK, Took: 5 * time.Millisecond}
+	if err != nil {
+		answer.Status = 0
+	}
+	if e, ok := errors.AsType[*veryfi.Error](err); ok {
+		answer.Status = e.Status
+	}
+	return body, []veryfi.Answer{answer}, err
+}
+
+func (v *memoryVeryfi) serve(ctx context.Context, resource veryfi.Resource, id int64) ([]byte, error) {
 	if v.answer != nil {
-		return v.answer(ctx, c, id)
+		return v.answer(ctx, id)
 	}
 	if v.get != nil {
 		if err := v.get(resource, id); err != nil {
@@ -195,35 +208,9 @@ func (d *memoryDeadLetters) Send(ctx context.Context, bodies ...string) error {
 	return nil
 }
 
-// memorySecrets hands out one secret, and another one once it is read again.
-type memorySecrets struct {
-	mu              sync.Mutex
-	known, reloaded secret.Credentials
-	err             error
-	reloads         int
-}
-
-func (s *memorySecrets) Get(ctx context.Context) (*secret.Secret, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return nil, s.err
-	}
-	return secret.Fixed(s.known).Get(ctx)
-}
-
-func (s *memorySecrets) Reload(ctx context.Context) (*secret.Secret, error) {
-	s.mu.Lock()
-	s.reloads++
-	s.known = s.reloaded
-	s.mu.Unlock()
-	return s.Get(ctx)
-}
-
 // fixture is a handler with all it needs in memory.
 type fixture struct {
 	*Handler
-	secrets     *memorySecrets
 	veryfi      *memoryVeryfi
 	table       *memoryTable
 	queue       *memoryQueue
@@ -234,9 +221,7 @@ type fixture struct {
 const maxTries = 60
 
 func newFixture() *fixture {
-	credentials := secret.Credentials{ClientID: "client", Username: "user", APIKey: "the api key"}
 	f := &fixture{
-		secrets:     &memorySecrets{known: credentials, reloaded: credentials},
 		veryfi:      &memoryVeryfi{},
 		table:       &memoryTable{rows: map[string]store.Row{}},
 		queue:       &memoryQueue{delays: map[string]time.Duration{}},
@@ -244,7 +229,7 @@ func newFixture() *fixture {
 		logs:        &bytes.Buffer{},
 	}
 	f.Handler = &Handler{
-		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue, DeadLetters: f.deadLetters,
+		Veryfi: f.veryfi, Table: f.table, Queue: f.queue, DeadLetters: f.deadLetters,
 		MaxTries: maxTries,
 		Metrics:  metrics.New("test", time.Now),
 		Now:      time.Now,

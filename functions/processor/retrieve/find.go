@@ -2,7 +2,6 @@ package retrieve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -96,10 +94,17 @@ func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f 
 	}
 	working, cancel := h.reserve(ctx, storeReserve)
 	defer cancel()
-	working = veryfi.WithObserver(working, func(status int, took time.Duration) {
-		f.values = append(f.values, metrics.OfStatus(status).One(), metrics.VeryfiLatency.Took(took))
-	})
-	f.document, err = h.retrieve(working, m)
+	resource := veryfi.Documents
+	if m.Task() == event.RetrieveBankStatement {
+		resource = veryfi.BankStatements
+	}
+	json, answers, err := h.Veryfi.Get(working, resource, m.ID)
+	for _, answer := range answers {
+		f.values = append(f.values, metrics.OfStatus(answer.Status).One(), metrics.VeryfiLatency.Took(answer.Took))
+	}
+	if err == nil {
+		f.document, err = document.Read(json, m.ID)
+	}
 	f.retrievedAt = h.Now()
 	switch {
 	case err == nil:
@@ -114,42 +119,6 @@ func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f 
 // queue.
 func isKept(row store.State) bool {
 	return row.Status == store.Processed || row.Status == store.Retrying && row.Class == failure.Rescued
-}
-
-// retrieve gets the document from Veryfi. Credentials that are refused may have
-// been replaced: then the new ones are tried at once.
-func (h *Handler) retrieve(ctx context.Context, m event.Message) (*document.Document, error) {
-	resource := veryfi.Documents
-	if m.Task() == event.RetrieveBankStatement {
-		resource = veryfi.BankStatements
-	}
-	known, err := h.credentials(ctx, h.Secrets.Get)
-	if err != nil {
-		return nil, err
-	}
-	json, err := h.Veryfi.Get(ctx, known, resource, m.ID)
-	if failure.ClassOf(err) == failure.CredentialsRefused {
-		if fresh, reloadErr := h.credentials(ctx, h.Secrets.Reload); reloadErr == nil && fresh != known {
-			json, err = h.Veryfi.Get(ctx, fresh, resource, m.ID)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return document.Read(json, m.ID)
-}
-
-var errNoSecret = errors.New("cannot read the secret")
-
-func (h *Handler) credentials(ctx context.Context, secrets func(context.Context) (*secret.Secret, error)) (secret.Credentials, error) {
-	known, err := secrets(ctx)
-	if err != nil {
-		return secret.Credentials{}, failure.NoCredentials.Of(fmt.Errorf("%w: %w", errNoSecret, err))
-	}
-	if err := known.Retrieves(); err != nil {
-		return secret.Credentials{}, failure.NoCredentials.Of(err)
-	}
-	return known.Credentials, nil
 }
 
 func unsupportedError(m event.Message) string {

@@ -20,7 +20,6 @@ import (
 
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -36,19 +35,11 @@ const (
 // SDK. While one of them hangs, there is time left for the other.
 const callTimeout = 5 * time.Second
 
-// Secrets hands out the credentials of the Veryfi profile.
-type Secrets interface {
-	// Get returns what is known.
-	Get(context.Context) (*secret.Secret, error)
-	// Reload reads it again, but not at the pace of whoever asks.
-	Reload(context.Context) (*secret.Secret, error)
-}
-
 // Veryfi has the documents.
 type Veryfi interface {
-	// Get retrieves a document with one request, within the limit of requests a
-	// second.
-	Get(context.Context, secret.Credentials, veryfi.Resource, int64) ([]byte, error)
+	// Get retrieves a document, within the limit of requests a second. The answers are
+	// those to the requests that it took.
+	Get(context.Context, veryfi.Resource, int64) ([]byte, []veryfi.Answer, error)
 }
 
 // Table keeps the rows.
@@ -76,7 +67,6 @@ type DeadLetters interface {
 
 // A Handler processes batches of messages.
 type Handler struct {
-	Secrets     Secrets
 	Veryfi      Veryfi
 	Table       Table
 	Queue       Queue

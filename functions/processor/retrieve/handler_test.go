@@ -21,11 +21,11 @@ import (
 )
 
 // answering returns an answer that is the same for all.
-func answering(body string, err error) func(context.Context, secret.Credentials, int64) ([]byte, error) {
-	return func(context.Context, secret.Credentials, int64) ([]byte, error) { return []byte(body), err }
+func answering(body string, err error) func(context.Context, int64) ([]byte, error) {
+	return func(context.Context, int64) ([]byte, error) { return []byte(body), err }
 }
 
-func refusing(class failure.Class, status int) func(context.Context, secret.Credentials, int64) ([]byte, error) {
+func refusing(class failure.Class, status int) func(context.Context, int64) ([]byte, error) {
 	return answering("", &veryfi.Error{Class: class, Status: status})
 }
 
@@ -158,7 +158,7 @@ func TestProcessedOverwritesFailed(t *testing.T) {
 func TestNoErrorOverwritesProcessed(t *testing.T) {
 	for _, class := range []failure.Class{failure.Unavailable, failure.NotFound, failure.Refused} {
 		f := newFixture()
-		f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
+		f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
 			f.veryfi.answer = nil
 			f.deliver(t, 1, ready(7))
 			return nil, &veryfi.Error{Class: class, Status: 400}
@@ -197,7 +197,7 @@ func TestParallelUpdatesKeepTheLatest(t *testing.T) {
 	f.deliver(t, 1, ready(7))
 	second := message(event.DocumentCreated, 7, "2026-02-01 00:00:00")
 	third := message(event.DocumentCreated, 7, "2026-03-01 00:00:00")
-	f.veryfi.answer = func(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+	f.veryfi.answer = func(_ context.Context, id int64) ([]byte, error) {
 		f.veryfi.answer = nil
 		f.deliver(t, 1, third) // overtakes the second
 		return documentJSON(id), nil
@@ -213,7 +213,7 @@ func TestParallelUpdatesKeepTheLatest(t *testing.T) {
 func TestErrorsThatMayGetBetterAreRetried(t *testing.T) {
 	tests := []struct {
 		name   string
-		answer func(context.Context, secret.Credentials, int64) ([]byte, error)
+		answer func(context.Context, int64) ([]byte, error)
 		error  string
 	}{
 		{"503", refusing(failure.Unavailable, 503), "unavailable: Veryfi answered 503"},
@@ -227,7 +227,7 @@ func TestErrorsThatMayGetBetterAreRetried(t *testing.T) {
 		{"no id", answering(`{"status": "fail"}`, nil), "unexpected answer: the answer is not the document that was asked for"},
 		{"in progress", answering(`{"id": 7, "status": "in_progress"}`, nil), "in progress: the document is still in progress"},
 		{"no time", answering("", veryfi.ErrNoTime), "out of time: "},
-		{"panic", func(context.Context, secret.Credentials, int64) ([]byte, error) { panic("confidential") }, "internal error: "},
+		{"panic", func(context.Context, int64) ([]byte, error) { panic("confidential") }, "internal error: "},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -533,57 +533,24 @@ func TestAttemptsUnderEarlierMessagesCount(t *testing.T) {
 	}
 }
 
-func TestRefusedCredentialsAreReadAgainOnce(t *testing.T) {
-	byKey := func(_ context.Context, c secret.Credentials, id int64) ([]byte, error) {
-		if c.APIKey != "the new key" {
-			return nil, &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
-		}
-		return documentJSON(id), nil
-	}
-	t.Run("and are new", func(t *testing.T) {
-		f := newFixture()
-		f.veryfi.answer = byKey
-		f.secrets.reloaded.APIKey = "the new key"
-		if done := f.deliver(t, 1, ready(7)); !done[0] || f.secrets.reloads != 1 || len(f.veryfi.requests) != 2 {
-			t.Errorf("done %v, %d reloads, requests %v", done, f.secrets.reloads, f.veryfi.requests)
-		}
-	})
-	t.Run("and are the same", func(t *testing.T) {
-		f := newFixture()
-		f.veryfi.answer = byKey
-		if done := f.deliver(t, 1, ready(7)); done[0] || f.secrets.reloads != 1 || len(f.veryfi.requests) != 1 {
-			t.Errorf("done %v, %d reloads, requests %v", done, f.secrets.reloads, f.veryfi.requests)
-		}
-		if first := f.delay(ready(7)); first < time.Minute {
-			t.Errorf("waits %v", first)
-		}
-	})
-	t.Run("and are never permanent before the last try", func(t *testing.T) {
-		f := newFixture()
-		f.veryfi.answer = byKey
-		for try := 1; try < maxTries; try++ {
-			if done := f.deliver(t, try, ready(7)); done[0] || f.table.rows["7"].Status != store.Retrying {
-				t.Fatalf("try %d: done %v, row %+v", try, done, f.table.rows["7"])
-			}
-		}
-	})
-}
-
-func TestNoRequestWithoutCredentials(t *testing.T) {
+func TestCredentialsAreWaitedFor(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(*memorySecrets)
-		wait   time.Duration
+		err  error
+		wait time.Duration
 	}{
-		"down":       {func(s *memorySecrets) { s.err = errDown }, FirstWait},
-		"not filled": {func(s *memorySecrets) { s.known.APIKey = "unset" }, credentialsWait},
+		"no credentials: down":       {failure.NoCredentials.Of(errDown), FirstWait},
+		"no credentials: not filled": {failure.NoCredentials.Of(fmt.Errorf("not filled: %w", secret.ErrNotFilled)), credentialsWait},
+		"credentials refused: ":      {&veryfi.Error{Class: failure.CredentialsRefused, Status: 401}, credentialsWait},
 	} {
 		f := newFixture()
-		test.change(f.secrets)
-		if done := f.deliver(t, 1, ready(7)); done[0] || len(f.veryfi.requests) != 0 || f.delay(ready(7)) != test.wait {
-			t.Errorf("%s: done %v, requests %v, waits %v", name, done, f.veryfi.requests, f.delay(ready(7)))
-		}
-		if row := f.table.rows["7"]; row.Status != store.Retrying || !strings.HasPrefix(row.Error, "no credentials: ") {
-			t.Errorf("%s: row %+v", name, row)
+		f.veryfi.answer = answering("", test.err)
+		for try := 1; try < maxTries; try++ { // never permanent before the last one
+			if done := f.deliver(t, try, ready(7)); done[0] || f.table.rows["7"].Status != store.Retrying || !strings.HasPrefix(f.table.rows["7"].Error, name) {
+				t.Fatalf("%s: try %d: done %v, row %+v", name, try, done, f.table.rows["7"])
+			}
+			if waits := f.delay(ready(7)); try == 1 && waits != test.wait || waits > MaxWait {
+				t.Errorf("%s: waits %v", name, waits)
+			}
 		}
 	}
 }
@@ -642,7 +609,7 @@ func TestMessagesThatAreNone(t *testing.T) {
 func TestRecordsAreProcessedSideBySideAndOnTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		f.veryfi.answer = func(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+		f.veryfi.answer = func(_ context.Context, id int64) ([]byte, error) {
 			time.Sleep(100 * time.Millisecond)
 			switch id {
 			case 2:
@@ -669,7 +636,7 @@ func TestAnswerComesBeforeTheTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		deaf := make(chan struct{})
-		f.veryfi.answer = func(ctx context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+		f.veryfi.answer = func(ctx context.Context, id int64) ([]byte, error) {
 			switch id {
 			case 2:
 				<-ctx.Done()
@@ -737,7 +704,7 @@ func TestMessageComesAgainWhenItCannotBeDelayed(t *testing.T) {
 
 func TestLogHoldsNoCredentialsAndNoDocument(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = func(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+	f.veryfi.answer = func(_ context.Context, id int64) ([]byte, error) {
 		switch id {
 		case 1:
 			return []byte(`{"id": 1, "vendor": "confidential"}`), nil

@@ -13,7 +13,6 @@ import (
 
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -25,7 +24,7 @@ type death struct {
 	died atomic.Bool
 }
 
-func (d *death) answer(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+func (d *death) answer(_ context.Context, id int64) ([]byte, error) {
 	if id == d.of {
 		d.died.Store(true)
 	}

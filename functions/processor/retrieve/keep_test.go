@@ -17,15 +17,14 @@ import (
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/queue"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
 
 // deleting answers a document once, and then that there is none: auto_delete.
-func deleting() func(context.Context, secret.Credentials, int64) ([]byte, error) {
+func deleting() func(context.Context, int64) ([]byte, error) {
 	gone := map[int64]bool{}
-	return func(_ context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+	return func(_ context.Context, id int64) ([]byte, error) {
 		if gone[id] {
 			return nil, &veryfi.Error{Class: failure.NotFound, Status: 404}
 		}
@@ -216,7 +215,7 @@ func TestRequestLeavesTimeToKeepTheDocument(t *testing.T) {
 		f := newFixture()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		f.veryfi.answer = func(asked context.Context, _ secret.Credentials, id int64) ([]byte, error) {
+		f.veryfi.answer = func(asked context.Context, id int64) ([]byte, error) {
 			end, _ := asked.Deadline()
 			if until, _ := ctx.Deadline(); until.Sub(end) < storeReserve {
 				t.Errorf("a request may end %v before the time-out", until.Sub(end))
@@ -381,7 +380,7 @@ func TestDocumentInAMessageIsStoredOverAllButADocument(t *testing.T) {
 func TestMissingDocumentThatWasStoredMeanwhileIsNoError(t *testing.T) {
 	f := newFixture()
 	later := message(event.DocumentCreated, 7, "2026-02-02 03:04:05")
-	f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
+	f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
 		f.table.rows["7"] = store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created}
 		return nil, &veryfi.Error{Class: failure.NotFound, Status: 404}
 	}

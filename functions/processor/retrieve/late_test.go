@@ -11,7 +11,6 @@ import (
 
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 )
 
@@ -274,7 +273,7 @@ func TestPanicsDoNotReachLambda(t *testing.T) {
 		}
 		return nil
 	}
-	f.veryfi.answer = func(context.Context, secret.Credentials, int64) ([]byte, error) {
+	f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
 		f.table.rows["7"] = store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created, UpdatedAt: time.Now().Add(time.Second)}
 		return documentJSON(7), nil
 	}

@@ -26,26 +26,26 @@ func TestEveryTryIsCountedOnce(t *testing.T) {
 		change  func(*fixture)
 		want    map[string]float64
 	}{
-		"stored": {event.DocumentCreated, 1, nil, map[string]float64{"Retrieved": 1, "Stored": 1, "TimeToRow": 30_000}},
+		"stored": {event.DocumentCreated, 1, nil, map[string]float64{"Veryfi2xx": 1, "VeryfiLatency": 5, "Retrieved": 1, "Stored": 1, "TimeToRow": 30_000}},
 		"failed": {event.DocumentFailed, 1, nil, map[string]float64{"Recorded failed": 1}},
 		"not ready": {
 			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.Unavailable, 503) },
-			map[string]float64{"Retried unavailable": 1, "RetryAge": 30},
+			map[string]float64{"Veryfi5xx": 1, "VeryfiLatency": 5, "Retried unavailable": 1, "RetryAge": 30},
 		},
 		"credentials": {
 			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.CredentialsRefused, 401) },
-			map[string]float64{"Retried credentials refused": 1, "RetryAge": 30, "CredentialsRefused": 1},
+			map[string]float64{"Veryfi4xx": 1, "VeryfiLatency": 5, "Retried credentials refused": 1, "RetryAge": 30, "CredentialsRefused": 1},
 		},
 		"refused for ever": {
 			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.Refused, 400) },
-			map[string]float64{"GivenUp refused": 1},
+			map[string]float64{"Veryfi4xx": 1, "VeryfiLatency": 5, "GivenUp refused": 1},
 		},
 		"last try": {
 			event.DocumentCreated, maxTries, func(f *fixture) { f.veryfi.answer = refusing(failure.Unavailable, 503) },
-			map[string]float64{"GivenUp unavailable": 1},
+			map[string]float64{"Veryfi5xx": 1, "VeryfiLatency": 5, "GivenUp unavailable": 1},
 		},
 		"table refuses the document": {
-			event.DocumentCreated, 1, refused, map[string]float64{"Retrieved": 1, "Rescued": 1, "TableFailures": 1},
+			event.DocumentCreated, 1, refused, map[string]float64{"Veryfi2xx": 1, "VeryfiLatency": 5, "Retrieved": 1, "Rescued": 1, "TableFailures": 1},
 		},
 		"table cannot be read": {
 			event.DocumentCreated, 1, func(f *fixture) { f.table.get = func(context.Context) error { return errors.New("denied") } },
@@ -85,7 +85,7 @@ func TestARedrivenDocumentIsNoOldOne(t *testing.T) {
 		if _, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{redriven}}); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(map[string]float64{"Retried unavailable": 1, "RetryAge": 10}, cloudwatch.Counted(f.logs.String())); diff != "" {
+		if diff := cmp.Diff(map[string]float64{"Veryfi5xx": 1, "VeryfiLatency": 5, "Retried unavailable": 1, "RetryAge": 10}, cloudwatch.Counted(f.logs.String())); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -98,7 +98,7 @@ func TestOnlyWhatIsWrittenIsCounted(t *testing.T) {
 		event string
 		want  map[string]float64
 	}{
-		"a document": {event.DocumentCreated, map[string]float64{"Retrieved": 1}},
+		"a document": {event.DocumentCreated, map[string]float64{"Veryfi2xx": 1, "VeryfiLatency": 5, "Retrieved": 1}},
 		"a failure":  {event.DocumentFailed, map[string]float64{}},
 	} {
 		t.Run(name, func(t *testing.T) {

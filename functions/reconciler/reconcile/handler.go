@@ -23,7 +23,6 @@ import (
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -49,19 +48,11 @@ const (
 	askAgainAfter = 24 * time.Hour
 )
 
-// Secrets hands out the credentials of the Veryfi profile.
-type Secrets interface {
-	// Get returns what is known.
-	Get(context.Context) (*secret.Secret, error)
-	// Reload reads it again, but not at the pace of whoever asks.
-	Reload(context.Context) (*secret.Secret, error)
-}
-
 // Veryfi has the list of documents.
 type Veryfi interface {
 	// List returns a page of the documents created from since until before until,
-	// the oldest first.
-	List(ctx context.Context, c secret.Credentials, since, until time.Time, page int) (veryfi.Page, error)
+	// the oldest first. The answers are those to the requests that it took.
+	List(ctx context.Context, since, until time.Time, page int) (veryfi.Page, []veryfi.Answer, error)
 }
 
 // Table has the rows.
@@ -80,10 +71,9 @@ type Queue interface {
 
 // A Handler looks for what is missing.
 type Handler struct {
-	Secrets Secrets
-	Veryfi  Veryfi
-	Table   Table
-	Queue   Queue
+	Veryfi Veryfi
+	Table  Table
+	Queue  Queue
 	// Window is how far a scheduled run looks back, from the end of the grace
 	// period; Grace is the time that a webhook, and the way to the row, may take.
 	Window, Grace time.Duration
@@ -109,7 +99,6 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 		return Result{}, err
 	}
 	r := &run{Handler: h, scheduled: isScheduled(payload), reserve: reserve, seen: map[int64]bool{}, answers: map[metrics.Metric]int{}}
-	ctx = veryfi.WithObserver(ctx, func(status int, _ time.Duration) { r.answers[metrics.OfStatus(status)]++ })
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		r.requestID = lc.AwsRequestID
 	}
@@ -278,22 +267,17 @@ func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
 // list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the run's
 // time is up, and Veryfi's answer when that asks to wait for longer than the run has.
 func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
-	get, reloaded := r.Secrets.Get, false
 	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
-		credentials, err := r.credentials(ctx, get)
-		if err != nil {
-			return veryfi.Page{}, err
+		list, answers, err := r.Veryfi.List(ctx, since, until, page)
+		for _, answer := range answers {
+			r.answers[metrics.OfStatus(answer.Status)]++
 		}
-		list, err := r.Veryfi.List(ctx, credentials, since, until, page)
 		var answer *veryfi.Error
 		switch {
 		case ctx.Err() != nil:
 			return veryfi.Page{}, veryfi.ErrNoTime
 		case !errors.As(err, &answer):
 			return list, err
-		case answer.Class == failure.CredentialsRefused && !reloaded:
-			get, reloaded = r.Secrets.Reload, true
-			continue
 		case try >= listTries, answer.Class != failure.Unavailable && answer.Class != failure.Throttled && answer.Class != failure.Unexpected:
 			return veryfi.Page{}, err
 		}
@@ -307,14 +291,6 @@ func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryf
 			return veryfi.Page{}, veryfi.ErrNoTime
 		}
 	}
-}
-
-func (r *run) credentials(ctx context.Context, secrets func(context.Context) (*secret.Secret, error)) (secret.Credentials, error) {
-	known, err := secrets(ctx)
-	if err != nil {
-		return secret.Credentials{}, err
-	}
-	return known.Credentials, known.Retrieves()
 }
 
 // lookUp finds what has no row. What Veryfi still works on comes again in a later

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,6 @@ import (
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -34,22 +34,24 @@ type memoryVeryfi struct {
 	// leaves is true when a document leaves the list once it was on a page.
 	leaves bool
 	// answer is asked first, when it is set.
-	answer  func(secret.Credentials) error
+	answer  func() error
 	windows []string // of each request, with its page
 }
 
-func (v *memoryVeryfi) List(ctx context.Context, c secret.Credentials, since, until time.Time, page int) (veryfi.Page, error) {
+func (v *memoryVeryfi) List(ctx context.Context, since, until time.Time, page int) (veryfi.Page, []veryfi.Answer, error) {
 	select {
 	case <-time.After(v.takes):
 	case <-ctx.Done():
-		return veryfi.Page{}, ctx.Err()
+		return veryfi.Page{}, nil, ctx.Err()
 	}
 	v.windows = append(v.windows, fmt.Sprintf("%s %s %d", since.Format(time.DateTime), until.Format(time.DateTime), page))
 	if v.answer != nil {
-		if err := v.answer(c); err != nil {
-			return veryfi.Page{}, err
+		if err := v.answer(); err != nil {
+			answer, _ := errors.AsType[*veryfi.Error](err)
+			return veryfi.Page{}, []veryfi.Answer{{Status: answer.Status}}, err
 		}
 	}
+	answered := []veryfi.Answer{{Status: http.StatusOK}}
 	var inside []veryfi.Listed
 	for _, d := range v.documents {
 		if created, _ := event.CreatedTime(d.Created); !created.Before(since) && created.Before(until) {
@@ -59,12 +61,12 @@ func (v *memoryVeryfi) List(ctx context.Context, c secret.Credentials, since, un
 	slices.SortStableFunc(inside, func(a, b veryfi.Listed) int { return strings.Compare(a.Created, b.Created) })
 	pages := slices.Collect(slices.Chunk(inside, v.pageSize))
 	if page > len(pages) {
-		return veryfi.Page{IsLast: true}, nil
+		return veryfi.Page{IsLast: true}, answered, nil
 	}
 	if v.leaves {
 		v.documents = slices.DeleteFunc(v.documents, func(d veryfi.Listed) bool { return slices.Contains(pages[page-1], d) })
 	}
-	return veryfi.Page{Documents: pages[page-1], IsLast: page == len(pages)}, nil
+	return veryfi.Page{Documents: pages[page-1], IsLast: page == len(pages)}, answered, nil
 }
 
 // memoryTable has statuses and stale rows in memory.
@@ -107,36 +109,23 @@ func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
 	return nil
 }
 
-type memorySecrets struct{ known, reloaded secret.Credentials }
-
-func (s *memorySecrets) Get(ctx context.Context) (*secret.Secret, error) {
-	return secret.Fixed(s.known).Get(ctx)
-}
-
-func (s *memorySecrets) Reload(ctx context.Context) (*secret.Secret, error) {
-	return secret.Fixed(s.reloaded).Get(ctx)
-}
-
 type fixture struct {
 	*Handler
-	veryfi  *memoryVeryfi
-	table   *memoryTable
-	queue   *memoryQueue
-	secrets *memorySecrets
-	logs    *bytes.Buffer
+	veryfi *memoryVeryfi
+	table  *memoryTable
+	queue  *memoryQueue
+	logs   *bytes.Buffer
 }
 
 func newFixture() *fixture {
-	credentials := secret.Credentials{ClientID: "client", Username: "user", APIKey: "the api key"}
 	f := &fixture{
-		veryfi:  &memoryVeryfi{pageSize: 3},
-		table:   &memoryTable{states: map[string]store.State{}},
-		queue:   &memoryQueue{},
-		secrets: &memorySecrets{credentials, credentials},
-		logs:    &bytes.Buffer{},
+		veryfi: &memoryVeryfi{pageSize: 3},
+		table:  &memoryTable{states: map[string]store.State{}},
+		queue:  &memoryQueue{},
+		logs:   &bytes.Buffer{},
 	}
 	f.Handler = &Handler{
-		Secrets: f.secrets, Veryfi: f.veryfi, Table: f.table, Queue: f.queue,
+		Veryfi: f.veryfi, Table: f.table, Queue: f.queue,
 		Window: 12 * time.Hour, Grace: time.Hour, Metrics: metrics.New("test", time.Now), Now: time.Now, Log: slog.New(slog.NewJSONHandler(f.logs, nil)),
 	}
 	return f
@@ -278,8 +267,8 @@ func TestListThatIsInNoOrderIsReadPageByPage(t *testing.T) {
 
 type listing func(since time.Time, page int) veryfi.Page
 
-func (l listing) List(_ context.Context, _ secret.Credentials, since, _ time.Time, page int) (veryfi.Page, error) {
-	return l(since, page), nil
+func (l listing) List(_ context.Context, since, _ time.Time, page int) (veryfi.Page, []veryfi.Answer, error) {
+	return l(since, page), nil, nil
 }
 
 func TestByHand(t *testing.T) {
@@ -432,7 +421,7 @@ func TestVeryfiThatFailsForAWhileIsAskedAgain(t *testing.T) {
 				f := newFixture()
 				f.created(7, 90*time.Minute)
 				failures := 2
-				f.veryfi.answer = func(secret.Credentials) error {
+				f.veryfi.answer = func() error {
 					if failures--; failures >= 0 {
 						return err
 					}
@@ -454,7 +443,7 @@ func TestVeryfiThatFailsForAWhileIsAskedAgain(t *testing.T) {
 func TestThrottledForLongerThanTheRunIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		f.veryfi.answer = func(secret.Credentials) error {
+		f.veryfi.answer = func() error {
 			return &veryfi.Error{Class: failure.Throttled, Status: 429, RetryAfter: time.Hour}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
@@ -521,7 +510,7 @@ func TestErrorSaysWhereItStopped(t *testing.T) {
 					f.created(id+1, 20*time.Hour-time.Duration(id)*time.Hour)
 				}
 				pages := 0
-				f.veryfi.answer = func(secret.Credentials) error {
+				f.veryfi.answer = func() error {
 					if pages++; pages > 2 {
 						return err
 					}
@@ -533,9 +522,6 @@ func TestErrorSaysWhereItStopped(t *testing.T) {
 				}
 				if ids := f.enqueued(t); len(ids) != 5 {
 					t.Errorf("enqueued %v", ids)
-				}
-				if strings.Contains(f.logs.String()+got.Error(), "the api key") {
-					t.Error("the API key is told")
 				}
 			})
 		})
@@ -557,40 +543,6 @@ func TestErrorOfTableOrQueueEndsTheRun(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestCredentialsThatWereReplacedAreReadAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		f.created(7, 90*time.Minute)
-		f.secrets.reloaded.APIKey = "the new one"
-		f.veryfi.answer = func(c secret.Credentials) error {
-			if c.APIKey != "the new one" {
-				return &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
-			}
-			return nil
-		}
-		if f.run(t, `{"since": "1999-12-31"}`); len(f.queue.bodies) != 1 {
-			t.Error("not enqueued")
-		}
-		tries := 0
-		f.veryfi.answer = func(c secret.Credentials) error {
-			if tries++; tries < listTries {
-				return &veryfi.Error{Class: failure.Unavailable, Status: 503}
-			}
-			if c.APIKey != "the new one" {
-				return &veryfi.Error{Class: failure.CredentialsRefused, Status: 401}
-			}
-			return nil
-		}
-		if f.run(t, `{"since": "1999-12-31"}`); len(f.queue.bodies) != 2 {
-			t.Error("not enqueued when Veryfi was down before")
-		}
-		f.secrets.known = secret.Credentials{}
-		if _, err := f.Handle(t.Context(), nil); !errors.Is(err, secret.ErrNotFilled) {
-			t.Error(err)
-		}
-	})
 }
 
 func TestRowsThatWaitForNothingAreEnqueuedAsTheyCame(t *testing.T) {

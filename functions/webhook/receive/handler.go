@@ -33,14 +33,6 @@ const (
 	signatureHeader = "x-veryfi-signature"
 )
 
-// Secrets hands out the credentials of the Veryfi profile.
-type Secrets interface {
-	// Get returns what is known.
-	Get(context.Context) (*secret.Secret, error)
-	// Reload reads it again, but not at the pace of whoever asks.
-	Reload(context.Context) (*secret.Secret, error)
-}
-
 // Queue takes messages for the processor.
 type Queue interface {
 	// Send returns nil only after every message is in the queue.
@@ -49,7 +41,7 @@ type Queue interface {
 
 // A Handler answers requests to the webhook's URL.
 type Handler struct {
-	Secrets Secrets
+	Secrets secret.Provider
 	Queue   Queue
 	Metrics metrics.Recorder
 	Now     func() time.Time
