@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"veryfi-intake/local/standin"
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/secret"
@@ -92,9 +92,8 @@ func (d doctor) webhookRefuses() ([]finding, error) {
 	defer cancel()
 	forged := make([]byte, 32)
 	_, _ = rand.Read(forged) // it never fails
-	answer := standin.NewSender(time.Second).Post(ctx, d.outputs[webhookURL], standin.Webhook{
-		Event: event.Probe, Data: `{"id": 1}`, Signature: base64.StdEncoding.EncodeToString(forged),
-	})
+	probe := webhook.Webhook{Event: event.Probe, Data: `{"id": 1}`, Signature: base64.StdEncoding.EncodeToString(forged)}
+	answer := webhook.NewSender(time.Now).Post(ctx, d.outputs[webhookURL], probe)
 	switch {
 	case answer.Err != nil:
 		return wrong("the webhook does not answer: %v", answer.Err), nil

@@ -12,7 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"veryfi-intake/local/standin"
+	"veryfi-intake/deployment/webhook"
 )
 
 type replayCommand struct {
@@ -27,7 +27,7 @@ func (replayCommand) Help() string {
 
 // Run sends the webhook once.
 func (c replayCommand) Run(a *app) error {
-	webhook, err := c.read(a)
+	call, err := c.read(a)
 	if err != nil {
 		return err
 	}
@@ -42,20 +42,20 @@ func (c replayCommand) Run(a *app) error {
 	if err != nil {
 		return notFilled(err)
 	}
-	if webhook, err = standin.Sign(webhook.Event, webhook.Data, known.ClientSecret); err != nil {
+	if call, err = webhook.Sign(call.Event, call.Data, known.ClientSecret); err != nil {
 		return err
 	}
 	if c.URL == "" {
 		c.URL = d.outputs[webhookURL]
 	}
-	answer := standin.NewSender(time.Second).Post(a, c.URL, webhook)
+	answer := webhook.NewSender(time.Now).Post(a, c.URL, call)
 	if answer.Err != nil {
 		return fmt.Errorf("%s does not answer: %w", c.URL, answer.Err)
 	}
 	if a.JSON {
-		err = a.printJSON(map[string]any{"event": webhook.Event, "status": answer.Status, "took_ms": answer.Took.Milliseconds()})
+		err = a.printJSON(map[string]any{"event": call.Event, "status": answer.Status, "took_ms": answer.Took.Milliseconds()})
 	} else {
-		a.say("%s was answered with %d after %d ms.", webhook.Event, answer.Status, answer.Took.Milliseconds())
+		a.say("%s was answered with %d after %d ms.", call.Event, answer.Status, answer.Took.Milliseconds())
 	}
 	if err == nil && answer.Status != http.StatusOK {
 		return fmt.Errorf("the webhook did not take it: `intake doctor` looks for the reason")
@@ -64,7 +64,7 @@ func (c replayCommand) Run(a *app) error {
 }
 
 // read reads a body, or the body of API Gateway's event.
-func (c replayCommand) read(a *app) (standin.Webhook, error) {
+func (c replayCommand) read(a *app) (webhook.Webhook, error) {
 	path := c.File
 	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if path == "-" {
@@ -72,14 +72,14 @@ func (c replayCommand) read(a *app) (standin.Webhook, error) {
 		text, err = io.ReadAll(io.LimitReader(a.in, 1<<20))
 	}
 	if err != nil {
-		return standin.Webhook{}, err
+		return webhook.Webhook{}, err
 	}
 	var gateway events.APIGatewayV2HTTPRequest
 	if json.Unmarshal(text, &gateway) == nil && gateway.Body != "" {
 		text = []byte(gateway.Body)
 		if gateway.IsBase64Encoded {
 			if text, err = base64.StdEncoding.DecodeString(gateway.Body); err != nil {
-				return standin.Webhook{}, fmt.Errorf("the body in %s is not base64, as it is said to be", path)
+				return webhook.Webhook{}, fmt.Errorf("the body in %s is not base64, as it is said to be", path)
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func (c replayCommand) read(a *app) (standin.Webhook, error) {
 		Data  json.RawMessage `json:"data"`
 	}
 	if json.Unmarshal(text, &body) != nil || body.Event == "" || body.Data == nil || string(body.Data) == "null" {
-		return standin.Webhook{}, errors.New(path + ` is no webhook: it needs {"event": "document.created", "data": {…}}`)
+		return webhook.Webhook{}, errors.New(path + ` is no webhook: it needs {"event": "document.created", "data": {…}}`)
 	}
-	return standin.Webhook{Event: body.Event, Data: string(body.Data)}, nil
+	return webhook.Webhook{Event: body.Event, Data: string(body.Data)}, nil
 }
