@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"veryfi-intake/deployment/console"
+	"veryfi-intake/local/machine"
 	"veryfi-intake/local/stack"
 )
 
@@ -39,7 +40,7 @@ func main() {
 	context.AfterFunc(ctx, restore)
 	out := console.Standard(os.Getenv)
 	command := kong.Parse(&commands{}, kong.Name("local"), kong.Description("Runs veryfi-intake on this machine."))
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err == nil {
 		err = command.Run(&app{ctx, root, os.Getenv, out})
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"veryfi-intake/deployment/console"
-	"veryfi-intake/local/stack"
+	"veryfi-intake/local/machine"
 )
 
 type commands struct {
@@ -37,7 +37,7 @@ func main() {
 	context.AfterFunc(ctx, restore)
 	out := console.Standard(os.Getenv)
 	command := kong.Parse(&commands{}, kong.Name("proof"), kong.Description("Shows that veryfi-intake does what it promises."))
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err == nil {
 		err = command.Run(&app{ctx, root, out})
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"veryfi-intake/deployment/template"
-	"veryfi-intake/local/machine/emulator"
+	"veryfi-intake/local/machine"
 )
 
 // The resources of template.yaml. Locally a resource's name is its logical id.
@@ -66,14 +66,14 @@ func (s *Stack) references() template.References {
 	return references
 }
 
-func (s *Stack) queues() ([]emulator.Queue, error) {
-	var queues []emulator.Queue
+func (s *Stack) queues() ([]machine.Queue, error) {
+	var queues []machine.Queue
 	for _, id := range []string{documentQueue, deadLetterQueue} {
 		settings, err := s.template.Queue(id)
 		if err != nil {
 			return nil, err
 		}
-		queues = append(queues, emulator.Queue{
+		queues = append(queues, machine.Queue{
 			Name:              id,
 			VisibilityTimeout: settings.VisibilityTimeout,
 			DeadLetterQueue:   settings.DeadLetterQueue,

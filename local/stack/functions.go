@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"path/filepath"
 	"time"
 
 	"veryfi-intake/deployment/template"
@@ -16,7 +17,7 @@ import (
 
 // startFunctions puts the functions behind the HTTP API and the queue, and the
 // reconciler beside them.
-func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string) error {
+func (s *Stack) startFunctions(front net.Listener, binaries string) error {
 	webhook, err := s.template.Function(webhookFunction, s.references())
 	if err != nil {
 		return err
@@ -35,9 +36,9 @@ func (s *Stack) startFunctions(front net.Listener, bootstraps map[string]string)
 	if err != nil {
 		return err
 	}
-	s.Reconciler = s.newFunction(reconcilerFunction, reconciler, bootstraps, accountConcurrency)
-	s.Webhook = s.newFunction(webhookFunction, webhook, bootstraps, accountConcurrency)
-	s.Processor = s.newFunction(processorFunction, processor, bootstraps, processor.Source.MaximumConcurrency)
+	s.Reconciler = s.newFunction(reconcilerFunction, reconciler, binaries, accountConcurrency)
+	s.Webhook = s.newFunction(webhookFunction, webhook, binaries, accountConcurrency)
+	s.Processor = s.newFunction(processorFunction, processor, binaries, processor.Source.MaximumConcurrency)
 
 	s.source = s.newSource(*processor.Source)
 	s.StartPoller()
@@ -55,7 +56,7 @@ const veryfiBaseURL = "VERYFI_BASE_URL"
 // veryfi returns where the functions find Veryfi.
 func (s *Stack) veryfi() string { return cmp.Or(s.options.FrontOfVeryfi, s.VeryfiURL) }
 
-func (s *Stack) newFunction(id string, settings template.Function, bootstraps map[string]string, concurrency int) *lambda.Function {
+func (s *Stack) newFunction(id string, settings template.Function, binaries string, concurrency int) *lambda.Function {
 	variables := settings.Environment
 	variables["AWS_ENDPOINT_URL"] = s.AWSURL
 	if s.options.FrontOfAWS != "" {
@@ -68,7 +69,7 @@ func (s *Stack) newFunction(id string, settings template.Function, bootstraps ma
 	maps.Copy(variables, s.options.Environment)
 	function := lambda.New(lambda.Config{
 		Name:           id,
-		Bootstrap:      bootstraps[id],
+		Bootstrap:      filepath.Join(binaries, id),
 		Timeout:        settings.Timeout,
 		MemorySize:     settings.MemorySize,
 		Environment:    variables,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -19,8 +20,7 @@ import (
 	"veryfi-intake/local/aws/cloudwatch"
 	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/aws/secrets"
-	"veryfi-intake/local/machine/binaries"
-	"veryfi-intake/local/machine/emulator"
+	"veryfi-intake/local/machine"
 	"veryfi-intake/local/standin"
 )
 
@@ -60,7 +60,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.createTable(ctx); err != nil {
 		return err
 	}
-	if err := s.startFunctions(front, started.bootstraps); err != nil { //nolint:contextcheck // the poller ends with Stop
+	if err := s.startFunctions(front, started.binaries); err != nil { //nolint:contextcheck // the poller ends with Stop
 		return err
 	}
 	s.watchQueues() //nolint:contextcheck // ends with Stop
@@ -69,8 +69,8 @@ func (s *Stack) start(ctx context.Context) error {
 
 // parts is what takes time to start.
 type parts struct {
-	dynamodb, elasticmq *emulator.Emulator
-	bootstraps          map[string]string // by function
+	dynamodb, elasticmq *machine.Emulator
+	binaries            string // the folder of the functions' binaries
 }
 
 // startParts builds the functions and starts the emulators, side by side.
@@ -81,13 +81,13 @@ func (s *Stack) startParts(ctx context.Context) (parts, error) {
 	if err != nil {
 		return parts{}, err
 	}
-	options := emulator.Options{Directory: filepath.Join(s.options.Root, ".tools", "emulators"), Progress: s.options.Progress}
+	options := machine.Options{Directory: filepath.Join(s.options.Root, ".tools", "emulators"), Progress: s.options.Progress}
 	var p parts
 	var group sync.WaitGroup
 	// The first failure ends the others, and is the one that is told.
 	group.Go(func() {
 		var err error
-		if p.dynamodb, err = emulator.StartDynamoDB(ctx, options); err != nil {
+		if p.dynamodb, err = machine.StartDynamoDB(ctx, options); err != nil {
 			cancel(err)
 			return
 		}
@@ -95,20 +95,19 @@ func (s *Stack) startParts(ctx context.Context) (parts, error) {
 	})
 	group.Go(func() {
 		var err error
-		if p.elasticmq, err = emulator.StartElasticMQ(ctx, queues, options); err != nil {
+		if p.elasticmq, err = machine.StartElasticMQ(ctx, queues, options); err != nil {
 			cancel(err)
 			return
 		}
 		s.onStop(p.elasticmq.Stop)
 	})
 	group.Go(func() {
-		built, err := binaries.Functions(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction)
-		if err != nil {
+		var err error
+		if p.binaries, err = machine.Build(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction); err != nil {
 			cancel(err)
 			return
 		}
-		p.bootstraps = built.Bootstraps
-		s.onStop(built.Remove)
+		s.onStop(func() { os.RemoveAll(p.binaries) })
 	})
 	group.Wait()
 	return p, context.Cause(ctx)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"veryfi-intake/local/machine/binaries"
+	"veryfi-intake/local/machine"
 )
 
 var functions = map[string]struct {
@@ -32,7 +32,7 @@ func TestBinariesKeepTheirBudget(t *testing.T) {
 		}
 		for name, function := range functions {
 			artifacts := filepath.Join(folder, name)
-			if err := binaries.Make(t.Context(), root, "build-"+function.id, "ARTIFACTS_DIR="+artifacts, "ARCH="+aws); err != nil {
+			if err := machine.Make(t.Context(), root, "build-"+function.id, "ARTIFACTS_DIR="+artifacts, "ARCH="+aws); err != nil {
 				t.Fatal(err)
 			}
 			ratio := float64(size(t, filepath.Join(artifacts, "bootstrap"))) / float64(size(t, empty))

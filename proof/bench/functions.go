@@ -18,7 +18,7 @@ import (
 
 	"veryfi-intake/deployment/template"
 	"veryfi-intake/local/aws/lambda"
-	"veryfi-intake/local/machine/binaries"
+	"veryfi-intake/local/machine"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
 )
@@ -100,7 +100,7 @@ func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
 			return err
 		}
 		artifacts := filepath.Join(s.folder, id)
-		if err := binaries.Make(ctx, root, "build-"+id, "ARTIFACTS_DIR="+artifacts, "ARCH="+binaries.Architecture()); err != nil {
+		if err := machine.Make(ctx, root, "build-"+id, "ARTIFACTS_DIR="+artifacts, "ARCH="+machine.Architecture()); err != nil {
 			return err
 		}
 		// A stand-in has no limit.

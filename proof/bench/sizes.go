@@ -10,7 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"veryfi-intake/local/machine/binaries"
+	"veryfi-intake/local/machine"
 )
 
 // sizes compares the binaries and the zip files that are deployed with an empty
@@ -33,7 +33,7 @@ func (b *bench) sizes(ctx context.Context) (comparison, error) {
 			target float64
 		}{{"WebhookFunction", 1.25}, {"ProcessorFunction", 1.45}, {"ReconcilerFunction", 0}} {
 			artifacts := filepath.Join(folder, architecture.aws, function.id)
-			if err := binaries.Make(ctx, b.Root, "build-"+function.id, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture.aws); err != nil {
+			if err := machine.Make(ctx, b.Root, "build-"+function.id, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture.aws); err != nil {
 				return table, err
 			}
 			ours := filepath.Join(artifacts, "bootstrap")

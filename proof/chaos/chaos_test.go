@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"veryfi-intake/local/stack"
+	"veryfi-intake/local/machine"
 )
 
 var seed = flag.Uint64("seed", 0, "of TestNothingIsLostAmidFaults; 0 draws one")
@@ -16,7 +16,7 @@ func TestNothingIsLostAmidFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("no stack with -short")
 	}
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}

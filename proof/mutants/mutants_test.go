@@ -7,12 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"veryfi-intake/local/stack"
+	"veryfi-intake/local/machine"
 )
 
 // TestEveryTwinApplies keeps the patches in step with the code.
 func TestEveryTwinApplies(t *testing.T) {
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}

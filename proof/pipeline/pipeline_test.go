@@ -28,6 +28,7 @@ import (
 
 	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/demo"
+	"veryfi-intake/local/machine"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/proof/rowcheck"
@@ -71,7 +72,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err == nil {
 		pipeline, err = stack.Start(context.Background(), stack.Options{
 			Root: root, Credentials: credentials, Log: written.Add,
@@ -317,7 +318,7 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 		id := newID()
 		add(standin.Documents, "", id, newDocument(id))
 	}
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"veryfi-intake/local/machine"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/secret"
@@ -32,7 +33,7 @@ func startStack(t *testing.T) *stack.Stack {
 	if testing.Short() {
 		t.Skip("no emulators with -short")
 	}
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"veryfi-intake/deployment/template"
-	"veryfi-intake/local/stack"
+	"veryfi-intake/local/machine"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/store"
 )
@@ -103,7 +103,7 @@ func announce(w *World, id int64) {
 // goes well.
 func readTemplate(t *testing.T) plan {
 	t.Helper()
-	root, err := stack.FindRoot()
+	root, err := machine.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"veryfi-intake/local/machine/process"
+	"veryfi-intake/local/machine"
 )
 
 // initTimeout is Lambda's limit for the time from the start to the first
@@ -46,8 +46,8 @@ func (i *invocation) finish(o outcome) {
 type environment struct {
 	config  Config
 	server  *http.Server
-	process *process.Process
-	output  *process.Lines
+	process *machine.Process
+	output  *machine.Lines
 
 	next       chan *invocation // handed over when the process asks for it
 	ready      chan struct{}    // closed when it asks the first time
@@ -66,7 +66,7 @@ func newEnvironment(config Config) (*environment, error) {
 	}
 	e := &environment{
 		config:     config,
-		output:     process.NewLines(config.Log),
+		output:     machine.NewLines(config.Log),
 		next:       make(chan *invocation),
 		ready:      make(chan struct{}),
 		initFailed: make(chan *Error, 1),
@@ -77,7 +77,7 @@ func newEnvironment(config Config) (*environment, error) {
 	command := exec.Command(config.Bootstrap)
 	command.Env = config.environ(listener.Addr().String())
 	command.Stdout, command.Stderr = e.output, e.output
-	if e.process, err = process.Start(command); err != nil {
+	if e.process, err = machine.Start(command); err != nil {
 		e.server.Close()
 		return nil, &Error{Kind: Crashed, Type: "Runtime.InvalidEntrypoint", Message: err.Error()}
 	}
@@ -136,11 +136,7 @@ func timedOut(what string, after time.Duration) *Error {
 }
 
 func (e *environment) exitError() *Error {
-	reason := "exit status 0"
-	if err := e.process.Err(); err != nil {
-		reason = err.Error()
-	}
-	return &Error{Kind: Crashed, Type: "Runtime.ExitError", Message: "Runtime exited with error: " + reason}
+	return &Error{Kind: Crashed, Type: "Runtime.ExitError", Message: "Runtime exited with error: " + e.process.Ending()}
 }
 
 // stop ends the process. It may be called more than once.

@@ -1,4 +1,4 @@
-package emulator
+package machine
 
 import (
 	"context"
@@ -9,10 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-
-	"veryfi-intake/local/machine/filelock"
-	"veryfi-intake/local/machine/process"
 )
 
 // The pom.xml files pin the versions, and the repository has a checksum of each file.
@@ -20,9 +16,8 @@ import (
 //go:embed */pom.xml
 var poms embed.FS
 
-// library returns the folder with the emulator's jars, below directory, and
-// fetches them the first time. Processes that want the same one at once wait
-// for each other.
+// library returns the folder with the emulator's jars, below directory. It fetches
+// them the first time; processes that do so at the same time wait for each other.
 func library(ctx context.Context, directory, name string, progress func(string)) (string, error) {
 	pom, err := poms.ReadFile(name + "/pom.xml")
 	if err != nil {
@@ -38,11 +33,11 @@ func library(ctx context.Context, directory, name string, progress func(string))
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	release, err := filelock.Acquire(ctx, folder+".lock")
+	unlock, err := lock(ctx, folder+".lock")
 	if err != nil {
 		return "", err
 	}
-	defer release()
+	defer unlock()
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
@@ -66,7 +61,8 @@ func fetch(ctx context.Context, pom []byte, folder string) error {
 		return err
 	}
 	lib := filepath.Join(temporary, "lib")
-	output, err := runMaven(ctx, "-f", pomFile, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+lib)
+	output, err := run(ctx, exec.Command("mvn", "-q", "-B", "--strict-checksums", "-f", pomFile,
+		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+lib))
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return errors.New("Maven is missing: install it (Debian: apt install maven; macOS: brew install maven) and run this again")
@@ -76,22 +72,4 @@ func fetch(ctx context.Context, pom []byte, folder string) error {
 		return fmt.Errorf("mvn failed (%w): check the network and Maven's settings.xml, then run this again; it said:\n%s", err, output)
 	}
 	return os.Rename(lib, folder)
-}
-
-func runMaven(ctx context.Context, arguments ...string) (output string, err error) {
-	var tail tail
-	lines := process.NewLines(tail.add)
-	mvn := exec.Command("mvn", append([]string{"-q", "-B", "--strict-checksums"}, arguments...)...)
-	mvn.Stdout, mvn.Stderr = lines, lines
-	child, err := process.Start(mvn)
-	if err != nil {
-		return "", err
-	}
-	select {
-	case <-child.Exited():
-	case <-ctx.Done():
-		child.Kill()
-	}
-	lines.Flush()
-	return strings.TrimSpace(tail.String()), child.Err()
 }

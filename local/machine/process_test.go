@@ -1,6 +1,7 @@
-package process
+package machine
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 	"slices"
@@ -48,15 +49,34 @@ func isAlive(pid int) bool {
 	return err == nil && !strings.HasPrefix(strings.TrimSpace(string(state)), "Z")
 }
 
-func TestErrTellsTheExitStatus(t *testing.T) {
+func TestEndingIsHowTheChildEnded(t *testing.T) {
 	t.Parallel()
-	child, err := Start(exec.Command("sh", "-c", "exit 3"))
-	if err != nil {
-		t.Fatal(err)
+	for script, want := range map[string]string{"exit 0": "exit status 0", "exit 3": "exit status 3", "kill -9 $$": "signal: killed"} {
+		child, err := Start(exec.Command("sh", "-c", script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := child.Ending(); got != want {
+			t.Errorf("%s: got %q", script, got)
+		}
 	}
+}
+
+// What is there is the end of it, as an error shows it.
+func TestRunReturnsTheEndOfTheOutput(t *testing.T) {
+	t.Parallel()
+	output, err := run(t.Context(), exec.Command("sh", "-c", "yes line | head -n 5000; echo last 1>&2; exit 3"))
 	var exit *exec.ExitError
-	if err := child.Err(); !errors.As(err, &exit) || exit.ExitCode() != 3 {
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
 		t.Errorf("got %v", err)
+	}
+	if !strings.HasSuffix(output, "\n  line\n  last") || len(output) > 2*tailSize {
+		t.Errorf("%d bytes: …%q", len(output), output[max(0, len(output)-20):])
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := run(ctx, exec.Command("sleep", "60")); !errors.Is(err, context.Canceled) {
+		t.Errorf("a command that is cancelled gave %v", err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package emulator
+package machine
 
 import (
 	"context"
@@ -80,8 +80,8 @@ func TestEmulatorsStartSideBySide(t *testing.T) {
 	group.Wait()
 }
 
-// program fakes: `java` is a shell script of the test's own.
-func TestWhatJavaSaysBecomesTheMend(t *testing.T) {
+// In place of Java runs a shell script of the test's own.
+func TestWhatJavaSaysBecomesAnError(t *testing.T) {
 	for name, test := range map[string]struct {
 		script string
 		want   string
@@ -96,8 +96,7 @@ func TestWhatJavaSaysBecomesTheMend(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("PATH", path+":"+os.Getenv("PATH"))
-			p := program{name: "test", commandLine: func(string, string, int) ([]string, error) { return nil, nil }}
-			_, err := p.run(t.Context(), "")
+			_, err := runEmulator(t.Context(), "test", "", func(string, string, int) ([]string, error) { return nil, nil })
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
