@@ -26,10 +26,9 @@ import (
 
 	intake "veryfi-intake"
 	"veryfi-intake/deployment/template"
-	"veryfi-intake/local/aws/cloudformation"
 	"veryfi-intake/local/aws/cloudwatch"
+	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/aws/secrets"
-	"veryfi-intake/local/aws/sns"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/metrics"
 )
@@ -39,7 +38,7 @@ import (
 // would have written, the test puts there.
 type cloud struct {
 	t       *testing.T
-	stack   cloudformation.Stack
+	stack   endpoint.Stack
 	alarms  cloudwatch.Server
 	logs    cloudwatch.Logs
 	secrets *secrets.Server
@@ -121,7 +120,7 @@ func newCloud(t *testing.T) *cloud {
 	for name := range c.queues {
 		references[name], references[name+".Arn"], references[name+".QueueName"] = server.URL+"/0/"+name, "arn:"+name, name
 	}
-	c.stack = cloudformation.Stack{Name: localName, Parameters: deployed.Parameters(), Created: time.Now().Add(-24 * time.Hour)}
+	c.stack = endpoint.Stack{Name: localName, Parameters: deployed.Parameters(), Created: time.Now().Add(-24 * time.Hour)}
 	c.stack.Outputs, err = deployed.Outputs(references)
 	c.check(err)
 	c.stack.Outputs[webhookURL] = webhook.URL
@@ -278,7 +277,7 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 	case "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage":
 		c.secrets.ServeHTTP(w, r)
 	case "GetTopicAttributes":
-		sns.Topic{ARN: c.stack.Outputs[alarmTopic]}.ServeHTTP(w, r)
+		endpoint.Topic{ARN: c.stack.Outputs[alarmTopic]}.ServeHTTP(w, r)
 	case "ListEventSourceMappings":
 		return map[string]any{"EventSourceMappings": []any{c.mapping}}
 	case "Invoke":

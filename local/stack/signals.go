@@ -11,33 +11,32 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"veryfi-intake/deployment/template"
-	"veryfi-intake/local/aws/cloudformation"
-	"veryfi-intake/local/aws/sns"
+	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/standin"
 )
 
 // What AWS itself would tell of the stack: that it is there, and its metrics.
 
 // described returns what CloudFormation tells of the stack, and its alarms.
-func (s *Stack) described() (cloudformation.Stack, []template.Alarm, error) {
+func (s *Stack) described() (endpoint.Stack, []template.Alarm, error) {
 	// CloudWatch knows queues by their names.
 	references := s.references()
 	outputs, err := s.template.Outputs(references)
 	if err != nil {
-		return cloudformation.Stack{}, nil, err
+		return endpoint.Stack{}, nil, err
 	}
 	outputs["WebhookUrl"] = s.WebhookURL // no API Gateway makes one
 	var alarms []template.Alarm
 	for _, id := range s.template.Alarms() {
 		alarm, err := s.template.Alarm(id, references)
 		if err != nil {
-			return cloudformation.Stack{}, nil, err
+			return endpoint.Stack{}, nil, err
 		}
 		alarms = append(alarms, alarm)
 	}
 	parameters := s.template.Parameters()
 	parameters["VeryfiBaseUrl"] = s.veryfi()
-	return cloudformation.Stack{Name: Name, Outputs: outputs, Parameters: parameters, Created: time.Now()}, alarms, nil
+	return endpoint.Stack{Name: Name, Outputs: outputs, Parameters: parameters, Created: time.Now()}, alarms, nil
 }
 
 // mapping returns what Lambda tells of the event source mapping.
@@ -59,8 +58,8 @@ func (s *Stack) mapping() map[string]any {
 }
 
 // topic returns what SNS tells of the alarms' topic.
-func (s *Stack) topic() sns.Topic {
-	topic := sns.Topic{ARN: "AlarmTopic"}
+func (s *Stack) topic() endpoint.Topic {
+	topic := endpoint.Topic{ARN: "AlarmTopic"}
 	if s.template.Has("AlarmSubscription") {
 		topic.Pending = 1
 	}

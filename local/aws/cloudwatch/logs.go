@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"veryfi-intake/local/aws/endpoint"
 )
 
 const (
@@ -58,11 +60,11 @@ func (l *Logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Limit              int
 	}
 	if target := r.Header.Get("X-Amz-Target"); target != "Logs_20140328.FilterLogEvents" {
-		fail(w, "UnknownOperationException", "the stand-in knows FilterLogEvents only, not "+target)
+		endpoint.Fail(w, http.StatusBadRequest, "UnknownOperationException", "the stand-in knows FilterLogEvents only, not "+target)
 		return
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&input); err != nil {
-		fail(w, "SerializationException", err.Error())
+		endpoint.Fail(w, http.StatusBadRequest, "SerializationException", err.Error())
 		return
 	}
 	type event struct {
@@ -98,10 +100,4 @@ func (l *Logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		output.Events = append(output.Events, event{line.id, "local", at, at, line.text})
 	}
 	_ = json.NewEncoder(w).Encode(output)
-}
-
-func fail(w http.ResponseWriter, kind, message string) {
-	w.Header().Set("X-Amzn-Errortype", kind)
-	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": kind, "message": message})
 }

@@ -1,8 +1,10 @@
-// Package endpoint makes one AWS endpoint of several: it passes each request on
-// to the service that the request's X-Amz-Target names, or else its signature.
+// Package endpoint is the one AWS endpoint of a local stack: it passes each request on
+// to the service that the request's X-Amz-Target names, or else its signature. It also
+// holds the two smallest services, see [Stack] and [Topic].
 package endpoint
 
 import (
+	"encoding/json"
 	"io"
 	"log"
 	"net/http"
@@ -68,7 +70,7 @@ func Proxy(server, authorization string) (http.Handler, error) {
 				r.Out.Header.Set("Authorization", authorization)
 			}
 		},
-		ErrorLog: log.New(io.Discard, "", 0), // the client is told, with a 502
+		ErrorLog: log.New(io.Discard, "", 0), // the client gets a 502
 	}, nil
 }
 
@@ -92,22 +94,22 @@ func Throttle(service Service, w http.ResponseWriter) {
 	if kind == "" {
 		kind = "ThrottlingException"
 	}
-	fail(w, http.StatusBadRequest, kind, "the rate is exceeded")
+	Fail(w, http.StatusBadRequest, kind, "the rate is exceeded")
 }
 
 // ServeHTTP answers 400 to a target that no service has.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
-	service := serviceOf(target, r.Header.Get("Authorization"))
+	service := e.serviceOf(target, r.Header.Get("Authorization"))
 	e.mu.Lock()
 	down, intercept := e.down[service], e.intercept
 	e.mu.Unlock()
 	handler, ok := e.handlers[service]
 	switch {
 	case !ok:
-		fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
+		Fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
 	case down:
-		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in was told to be down")
+		Fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in was told to be down")
 	case intercept != nil:
 		intercept(service, handler, w, r)
 	default:
@@ -115,15 +117,11 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func serviceOf(target, authorization string) Service {
-	for _, service := range []Service{DynamoDB, SQS, SecretsManager, Logs} {
-		if strings.HasPrefix(target, string(service)) {
-			return service
-		}
-	}
-	for _, service := range []Service{CloudFormation, CloudWatch, Lambda, SNS} {
+func (e *Endpoint) serviceOf(target, authorization string) Service {
+	for service := range e.handlers {
 		// A credential's scope ends in the service and this.
-		if target == "" && strings.Contains(authorization, "/"+string(service)+"/aws4_request") {
+		signedFor := strings.Contains(authorization, "/"+string(service)+"/aws4_request")
+		if strings.HasPrefix(target, string(service)) || target == "" && signedFor {
 			return service
 		}
 	}
@@ -133,9 +131,10 @@ func serviceOf(target, authorization string) Service {
 	return ""
 }
 
-func fail(w http.ResponseWriter, status int, kind, message string) {
+// Fail answers with an error of AWS's JSON protocols.
+func Fail(w http.ResponseWriter, status int, kind, message string) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.Header().Set("X-Amzn-Errortype", kind)
 	w.WriteHeader(status)
-	io.WriteString(w, `{"__type":"`+kind+`","message":"`+strings.ReplaceAll(message, `"`, "'")+`"}`)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": kind, "message": message})
 }
