@@ -1,13 +1,11 @@
 package standin
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 )
 
 // A Behaviour answers one request in its own way. The document is nil when
@@ -39,22 +37,6 @@ func Body(code int, contentType, body string) Behaviour {
 // NotJSON answers 200 and a gateway's HTML page.
 func NotJSON() Behaviour {
 	return Body(http.StatusOK, "text/html", "<html><body>upstream unavailable</body></html>")
-}
-
-// Delay answers the document, after a while.
-func Delay(d time.Duration) Behaviour {
-	return func(w http.ResponseWriter, r *http.Request, document []byte) {
-		select {
-		case <-time.After(d):
-			writeDocument(w, document)
-		case <-r.Context().Done():
-		}
-	}
-}
-
-// Hang never answers; it ends when the client leaves.
-func Hang() Behaviour {
-	return func(_ http.ResponseWriter, r *http.Request, _ []byte) { <-r.Context().Done() }
 }
 
 // Reset ends the connection with a TCP reset and no answer.
@@ -99,20 +81,6 @@ func InProgress() Behaviour {
 // Redirect answers 302 to another URL.
 func Redirect(url string) Behaviour {
 	return func(w http.ResponseWriter, r *http.Request, _ []byte) { http.Redirect(w, r, url, http.StatusFound) }
-}
-
-// Huge answers a JSON object of so many bytes.
-func Huge(size int) Behaviour {
-	return func(w http.ResponseWriter, _ *http.Request, _ []byte) {
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"filler":"`)
-		for chunk := bytes.Repeat([]byte("x"), 64<<10); size > 0; size -= len(chunk) {
-			if _, err := w.Write(chunk); err != nil {
-				return
-			}
-		}
-		fmt.Fprint(w, `"}`)
-	}
 }
 
 func writeDocument(w http.ResponseWriter, document []byte) {

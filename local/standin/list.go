@@ -1,8 +1,10 @@
 package standin
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,14 +16,6 @@ const maxPageSize = 50
 
 // listPath is where the documents are listed.
 const listPath = "/api/v8/partner/documents"
-
-// PutCreated is Put of a document that Veryfi created at that time, which the
-// list shows. One of [Server.Put] was created when it was put.
-func (s *Server) PutCreated(id int64, created time.Time, body []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.documents[key{Documents, id}] = document{body: body, created: created.UTC()}
-}
 
 // ListRequests returns when the list was asked for, oldest first.
 func (s *Server) ListRequests() []time.Time {
@@ -58,7 +52,9 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request) {
 	pages := slices.Collect(slices.Chunk(listed, size))
 	page := []json.RawMessage{}
 	if number <= len(pages) {
-		page = pages[number-1]
+		for _, e := range pages[number-1] {
+			page = append(page, e.asListed())
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{
@@ -78,73 +74,65 @@ func (s *Server) takeList() (b Behaviour) {
 	return s.always
 }
 
-// list returns the documents that pass the filters created__gt, gte, lt and lte,
-// in the order that is asked for.
-func (s *Server) list(query map[string][]string) ([]json.RawMessage, error) {
-	passes := func(time.Time) bool { return true }
-	var externalID string
-	for name, values := range query {
-		if name == "external_id" {
-			externalID = values[0]
+// An entry is a document in the list.
+type entry struct {
+	id int64
+	Document
+}
+
+// list returns the documents that pass the filters external_id and created__gt, gte, lt
+// and lte, in the order that is asked for.
+func (s *Server) list(query url.Values) (entries []entry, err error) {
+	bounds := map[string]time.Time{}
+	for name := range query {
+		if comparison, ok := strings.CutPrefix(name, "created__"); ok {
+			if bounds[comparison], err = time.Parse(time.DateTime, query.Get(name)); err != nil {
+				return nil, err
+			}
 		}
-		comparison, ok := strings.CutPrefix(name, "created__")
-		if !ok {
-			continue
+	}
+	passes := func(e entry) bool {
+		for comparison, bound := range bounds {
+			c := e.Created.Compare(bound)
+			if c == 0 && !strings.HasSuffix(comparison, "e") || c < 0 && comparison[0] == 'g' || c > 0 && comparison[0] == 'l' {
+				return false
+			}
 		}
-		bound, err := time.Parse(time.DateTime, values[0])
-		if err != nil {
-			return nil, err
-		}
-		before := passes
-		passes = func(t time.Time) bool {
-			c := t.Compare(bound)
-			return before(t) && (c < 0 && comparison[0] == 'l' || c > 0 && comparison[0] == 'g' || c == 0 && strings.HasSuffix(comparison, "te"))
-		}
+		return query.Get("external_id") == "" || e.externalID() == query.Get("external_id")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	type entry struct {
-		id       int64
-		document document
-	}
-	var entries []entry
 	for key, d := range s.documents {
-		d.created = d.created.Truncate(time.Second)
-		if key.kind == Documents && d.body != nil && passes(d.created) && (externalID == "" || hasExternalID(d, externalID)) {
-			entries = append(entries, entry{key.id, d})
+		d.Created = d.Created.Truncate(time.Second)
+		if e := (entry{key.id, d}); key.kind == Documents && d.Body != nil && passes(e) {
+			entries = append(entries, e)
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
-		if c := a.document.created.Compare(b.document.created); c != 0 {
-			return c
-		}
-		return int(a.id - b.id)
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.id, b.id))
 	})
-	if order := query["order_by"]; order != nil && order[0] == "-created" {
+	if query.Get("order_by") == "-created" {
 		slices.Reverse(entries)
 	}
-	listed := make([]json.RawMessage, 0, len(entries))
-	for _, e := range entries {
-		listed = append(listed, withCreated(e.document))
-	}
-	return listed, nil
+	return entries, nil
 }
 
-func hasExternalID(d document, id string) bool {
+func (e entry) externalID() string {
 	var members struct {
 		ExternalID string `json:"external_id"`
 	}
-	return json.Unmarshal(d.body, &members) == nil && members.ExternalID == id
+	_ = json.Unmarshal(e.Body, &members) // a body that is no JSON has none
+	return members.ExternalID
 }
 
-// withCreated returns a document as the list shows it: with the time that the
-// filters go by. Veryfi's own has it, a test's may not.
-func withCreated(d document) json.RawMessage {
+// asListed returns a document with the time that the filters go by. Veryfi's own has it,
+// a test's may not.
+func (e entry) asListed() json.RawMessage {
 	var members map[string]json.RawMessage
-	if json.Unmarshal(d.body, &members) != nil {
+	if json.Unmarshal(e.Body, &members) != nil {
 		return []byte("null")
 	}
-	members["created"] = json.RawMessage(strconv.Quote(d.created.Format(time.DateTime)))
+	members["created"] = json.RawMessage(strconv.Quote(e.Created.Format(time.DateTime)))
 	text, err := json.Marshal(members)
 	if err != nil {
 		return []byte("null")

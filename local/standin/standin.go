@@ -6,7 +6,9 @@ package standin
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,7 +40,7 @@ type Request struct {
 type Server struct {
 	mu          sync.Mutex
 	credentials secret.Credentials
-	documents   map[key]document
+	documents   map[key]Document
 	synthesize  bool
 	always      Behaviour
 	queue       []Behaviour
@@ -55,15 +57,16 @@ type key struct {
 	id   int64
 }
 
-type document struct {
-	body       []byte
-	created    time.Time
-	autoDelete bool
+// A Document is what Veryfi has of one.
+type Document struct {
+	Body       []byte    // served byte for byte
+	Created    time.Time // of a document; zero for now
+	AutoDelete bool      // the first answer with status 200 deletes it
 }
 
 // New returns a server without documents.
 func New(credentials secret.Credentials) *Server {
-	return &Server{credentials: credentials, documents: map[key]document{}, queues: map[int64][]Behaviour{}}
+	return &Server{credentials: credentials, documents: map[key]Document{}, queues: map[int64][]Behaviour{}}
 }
 
 // SetCredentials changes what a request must show.
@@ -73,19 +76,28 @@ func (s *Server) SetCredentials(credentials secret.Credentials) {
 	s.credentials = credentials
 }
 
-// Put serves body, byte for byte, as the document of that id.
-func (s *Server) Put(kind Kind, id int64, body []byte) {
+// Add makes a document known, or changes it.
+func (s *Server) Add(kind Kind, id int64, d Document) {
+	if d.Created.IsZero() {
+		d.Created = time.Now()
+	}
+	d.Created = d.Created.UTC()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.documents[key{kind, id}] = document{body: body, created: time.Now().UTC()}
+	s.documents[key{kind, id}] = d
 }
 
-// PutAutoDelete is Put of a document that the first answer with status 200
-// deletes.
+// Put is Add of a document that stays.
+func (s *Server) Put(kind Kind, id int64, body []byte) { s.Add(kind, id, Document{Body: body}) }
+
+// PutAutoDelete is Add of one that is deleted when it is retrieved.
 func (s *Server) PutAutoDelete(kind Kind, id int64, body []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.documents[key{kind, id}] = document{body: body, created: time.Now().UTC(), autoDelete: true}
+	s.Add(kind, id, Document{Body: body, AutoDelete: true})
+}
+
+// PutCreated is Add of a document that Veryfi created at that time.
+func (s *Server) PutCreated(id int64, created time.Time, body []byte) {
+	s.Add(Documents, id, Document{Body: body, Created: created})
 }
 
 // Synthesize makes the server serve a sample for every id that was not Put.
@@ -154,14 +166,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if problem := s.take(kind, id); problem != nil {
-		problem(w, r, s.body(kind, id))
+		problem(w, r, s.find(kind, id, false))
 		return
 	}
 	if !s.authorized(r.Header) {
 		fail(w, http.StatusUnauthorized, "Not Authorized")
 		return
 	}
-	body := s.serve(kind, id)
+	body := s.find(kind, id, true)
 	if body == nil {
 		fail(w, http.StatusNotFound, "Document Not Found")
 		return
@@ -204,33 +216,33 @@ func (s *Server) authorized(header http.Header) bool {
 	return header.Get("Client-Id") == s.credentials.ClientID && header.Get("Authorization") == want
 }
 
-// body returns the document, or nil.
-func (s *Server) body(kind Kind, id int64) []byte {
+// find returns the document, and deletes what is deleted by being served.
+func (s *Server) find(kind Kind, id int64, isServed bool) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.find(kind, id).body
-}
-
-// serve is body, and deletes what is to be deleted by a GET.
-func (s *Server) serve(kind Kind, id int64) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	document := s.find(kind, id)
-	if document.autoDelete {
-		s.documents[key{kind, id}] = deleted
-	}
-	return document.body
-}
-
-// deleted stands for a document that was there: no sample takes its place.
-var deleted = document{}
-
-func (s *Server) find(kind Kind, id int64) document {
 	d, ok := s.documents[key{kind, id}]
-	if !ok && s.synthesize {
-		d.body = sample(kind, id)
+	switch {
+	case !ok && s.synthesize:
+		return sample(kind, id)
+	case isServed && d.AutoDelete:
+		s.documents[key{kind, id}] = Document{} // no sample takes its place
 	}
-	return d
+	return d.Body
+}
+
+// RoundTrip answers a request in this process, as [http.RoundTripper] does. An answer that
+// is broken off is an error.
+func (s *Server) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if reason := recover(); reason == http.ErrAbortHandler { //nolint:errorlint // it is panicked as it is
+			resp, err = nil, io.ErrUnexpectedEOF
+		} else if reason != nil {
+			panic(reason)
+		}
+	}()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 // fail answers an error in Veryfi's form.

@@ -54,7 +54,7 @@ func (s *Server) serveSubmission(w http.ResponseWriter, r *http.Request) {
 	if !fails {
 		quoted, _ := json.Marshal(submission.ExternalID) // a string
 		body := bytes.Replace(Receipt(id), []byte(`"external_id":"tablet-07-000193"`), append([]byte(`"external_id":`), quoted...), 1)
-		s.documents[key{Documents, id}] = document{body: body, created: created, autoDelete: submission.AutoDelete}
+		s.documents[key{Documents, id}] = Document{Body: body, Created: created, AutoDelete: submission.AutoDelete}
 	}
 	s.mu.Unlock()
 	if onReady != nil {

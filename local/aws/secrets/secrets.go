@@ -1,32 +1,34 @@
-// Package secrets stands in for AWS Secrets Manager: one secret with its
-// current and its previous value, and the calls that are made for it.
+// Package secrets is AWS Secrets Manager in memory: one secret with its versions and
+// their stages, and the calls that are made for it.
 package secrets
 
 import (
-	"encoding/json"
-	"io"
+	"context"
+	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"veryfi-intake/local/aws/protocol"
 )
 
-// Stages of a secret's values.
+// Stages of a secret's versions.
 const (
 	Current  = "AWSCURRENT"
 	Previous = "AWSPREVIOUS"
 )
 
-// A Server answers GetSecretValue, PutSecretValue and UpdateSecretVersionStage for
-// one secret. Its methods may be called by any number of
-// goroutines.
+// A Server holds one secret. It is safe for concurrent use.
 type Server struct {
 	id string
 
 	mu       sync.Mutex
 	versions map[string]version // by id; AWS deletes one without a stage some time later
 	stages   map[string]string  // ids of versions, by stage
-	down     bool
 	calls    int
 }
 
@@ -35,8 +37,8 @@ type version struct {
 	created time.Time
 }
 
-// New returns a server for a secret that has a current value and, as every new
-// secret, no previous one.
+// New returns a secret that has a current value and, as every new secret, no previous
+// one.
 func New(id, value string) *Server {
 	s := &Server{id: id, versions: map[string]version{}, stages: map[string]string{}}
 	s.Put(value)
@@ -50,9 +52,8 @@ func (s *Server) Put(value string) {
 	if current, ok := s.stages[Current]; ok {
 		s.stages[Previous] = current
 	}
-	now := time.Now()
-	id := now.Format("20060102-150405.000000000-version")
-	s.versions[id] = version{value, now}
+	id := fmt.Sprintf("version-%024d", len(s.versions)+1)
+	s.versions[id] = version{value, time.Now()}
 	s.stages[Current] = id
 }
 
@@ -64,27 +65,6 @@ func (s *Server) Remove(stage string) {
 	delete(s.stages, stage)
 }
 
-// move takes a stage from a version and gives it to another, or to none. It reports
-// whether both are there, and the stage where it was said to be.
-func (s *Server) move(stage, from, to string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, known := s.versions[to]; s.stages[stage] != from || to != "" && !known {
-		return false
-	}
-	if s.stages[stage] = to; to == "" {
-		delete(s.stages, stage)
-	}
-	return true
-}
-
-// SetDown makes every call fail, or work again.
-func (s *Server) SetDown(down bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.down = down
-}
-
 // Calls returns how often the secret was asked for.
 func (s *Server) Calls() int {
 	s.mu.Lock()
@@ -92,62 +72,90 @@ func (s *Server) Calls() int {
 	return s.calls
 }
 
-// ServeHTTP speaks JSON 1.1 as Secrets Manager does.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	var input struct {
-		SecretID            string `json:"SecretId"`
-		VersionStage        string
-		SecretString        string
-		RemoveFromVersionID string `json:"RemoveFromVersionId"`
-		MoveToVersionID     string `json:"MoveToVersionId"`
-	}
-	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&input); err != nil {
-		fail(w, http.StatusBadRequest, "SerializationException", err.Error())
-		return
-	}
-	if input.VersionStage == "" {
-		input.VersionStage = Current
-	}
+// GetSecretValue is that of [secretsmanager.Client].
+func (s *Server) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
 	s.mu.Lock()
-	s.calls++
-	down := s.down
-	id, ok := s.stages[input.VersionStage]
-	version := s.versions[id]
-	s.mu.Unlock()
-	answer := map[string]any{"ARN": "arn:aws:secretsmanager:us-east-1:000000000000:secret:" + s.id, "Name": s.id}
-	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
-	switch {
-	case down:
-		fail(w, http.StatusInternalServerError, "InternalServiceError", "the stand-in was told to be down")
-		return
-	case input.SecretID != s.id:
-		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-		return
-	case operation == "GetSecretValue" && !ok:
-		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: "+input.VersionStage)
-		return
-	case operation == "GetSecretValue":
-		answer["VersionId"], answer["SecretString"] = id, version.value
-		answer["VersionStages"] = []string{input.VersionStage}
-		answer["CreatedDate"] = float64(version.created.UnixMilli()) / 1000
-	case operation == "PutSecretValue":
-		s.Put(input.SecretString)
-		answer["VersionStages"] = []string{Current}
-	case operation == "UpdateSecretVersionStage":
-		if !s.move(input.VersionStage, input.RemoveFromVersionID, input.MoveToVersionID) {
-			fail(w, http.StatusBadRequest, "InvalidParameterException", "The staging label "+input.VersionStage+" isn't attached to that version, or there is no version to move it to.")
-			return
-		}
-	default:
-		fail(w, http.StatusBadRequest, "UnknownOperationException", "the stand-in does not know "+operation)
-		return
+	defer s.mu.Unlock()
+	if err := s.call(in.SecretId); err != nil {
+		return nil, err
 	}
-	_ = json.NewEncoder(w).Encode(answer)
+	stage := Current
+	if in.VersionStage != nil {
+		stage = *in.VersionStage
+	}
+	id, ok := s.stages[stage]
+	if !ok {
+		return nil, notFound(" value for staging label: " + stage)
+	}
+	found := s.versions[id]
+	return &secretsmanager.GetSecretValueOutput{
+		ARN: s.arn(), Name: &s.id, VersionId: &id, SecretString: &found.value, VersionStages: []string{stage}, CreatedDate: &found.created,
+	}, nil
 }
 
-func fail(w http.ResponseWriter, status int, kind, message string) {
-	w.Header().Set("X-Amzn-Errortype", kind)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": kind, "Message": message})
+// PutSecretValue is that of [secretsmanager.Client].
+func (s *Server) PutSecretValue(_ context.Context, in *secretsmanager.PutSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {
+	s.mu.Lock()
+	err := s.call(in.SecretId)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	s.Put(aws.ToString(in.SecretString))
+	return &secretsmanager.PutSecretValueOutput{ARN: s.arn(), Name: &s.id, VersionStages: []string{Current}}, nil
+}
+
+// UpdateSecretVersionStage is that of [secretsmanager.Client]: it takes a stage from a
+// version and gives it to another, or to none.
+func (s *Server) UpdateSecretVersionStage(_ context.Context, in *secretsmanager.UpdateSecretVersionStageInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.call(in.SecretId); err != nil {
+		return nil, err
+	}
+	stage, from, to := aws.ToString(in.VersionStage), aws.ToString(in.RemoveFromVersionId), aws.ToString(in.MoveToVersionId)
+	if _, known := s.versions[to]; s.stages[stage] != from || to != "" && !known {
+		return nil, &types.InvalidParameterException{Message: aws.String("The staging label " + stage + " isn't attached to that version, or there is no version to move it to.")}
+	}
+	if s.stages[stage] = to; to == "" {
+		delete(s.stages, stage)
+	}
+	return &secretsmanager.UpdateSecretVersionStageOutput{ARN: s.arn(), Name: &s.id}, nil
+}
+
+// ServeHTTP makes these calls over HTTP.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	get := protocol.Of(s.GetSecretValue)
+	protocol.Operations{
+		"GetSecretValue": func(ctx context.Context, body []byte) (any, error) {
+			output, err := get(ctx, body)
+			if err != nil {
+				return nil, err
+			}
+			found := output.(*secretsmanager.GetSecretValueOutput) //nolint:errcheck // what get returns
+			return struct {
+				*secretsmanager.GetSecretValueOutput
+				CreatedDate float64 // in the protocol's form
+			}{found, float64(found.CreatedDate.UnixMilli()) / 1000}, nil
+		},
+		"PutSecretValue":           protocol.Of(s.PutSecretValue),
+		"UpdateSecretVersionStage": protocol.Of(s.UpdateSecretVersionStage),
+	}.ServeHTTP(w, r)
+}
+
+// call counts a call, which must be for this secret.
+func (s *Server) call(id *string) error {
+	s.calls++
+	if aws.ToString(id) != s.id {
+		return notFound(".")
+	}
+	return nil
+}
+
+func (s *Server) arn() *string {
+	return aws.String("arn:aws:secretsmanager:us-east-1:000000000000:secret:" + s.id)
+}
+
+func notFound(what string) error {
+	return &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret" + what)}
 }

@@ -69,17 +69,6 @@ func TestOtherSecretIsNotFound(t *testing.T) {
 	}
 }
 
-func TestDownIsAServerErrorUntilItIsUp(t *testing.T) {
-	t.Parallel()
-	s := New("VeryfiSecret", "one")
-	s.SetDown(true)
-	if _, err := get(t, s, "VeryfiSecret", ""); err == nil {
-		t.Error("a server that is down answered")
-	}
-	s.SetDown(false)
-	want(t, s, "", "one")
-}
-
 // versionOf returns the id of the version with a stage.
 func versionOf(t *testing.T, c *secretsmanager.Client, stage string) *string {
 	t.Helper()
