@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"veryfi-intake/shared/signature"
+	"veryfi-intake/shared/startup"
 )
 
 const clientSecret = "the client secret"
@@ -24,14 +25,18 @@ func TestMissingSettingIsNamed(t *testing.T) {
 		"QUEUE_URL": "http://127.0.0.1:1/q", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
 		"VERYFI_CLIENT_SECRET": clientSecret,
 	}
-	for missing := range complete {
-		getenv := func(name string) string {
+	begin := func(missing string) error {
+		f := startup.New(func(name string) string {
 			if name == missing {
 				return ""
 			}
 			return complete[name]
-		}
-		_, err := newHandler(getenv, slog.New(slog.DiscardHandler))
+		}, time.Now, slog.New(slog.DiscardHandler))
+		newHandler(f)
+		return f.Err()
+	}
+	for missing := range complete {
+		err := begin(missing)
 		if err == nil || !strings.Contains(err.Error(), missing) && missing != "VERYFI_CLIENT_SECRET" {
 			t.Errorf("without %s: %v", missing, err)
 		}
@@ -39,7 +44,7 @@ func TestMissingSettingIsNamed(t *testing.T) {
 			t.Errorf("the error holds the secret: %v", err)
 		}
 	}
-	if _, err := newHandler(func(name string) string { return complete[name] }, slog.New(slog.DiscardHandler)); err != nil {
+	if err := begin(""); err != nil {
 		t.Errorf("complete: %v", err)
 	}
 }
@@ -68,10 +73,7 @@ func TestEverySettingReachesTheHandler(t *testing.T) {
 		"AWS_ENDPOINT_URL": aws.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
 	}
 	var logs bytes.Buffer
-	h, err := newHandler(func(name string) string { return settings[name] }, slog.New(slog.NewJSONHandler(&logs, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	h, _ := newHandler(startup.New(func(name string) string { return settings[name] }, time.Now, slog.New(slog.NewJSONHandler(&logs, nil))))
 	const data = `{"id": 7}`
 	signed, err := signature.Sign([]byte(data), clientSecret)
 	if err != nil {

@@ -6,6 +6,9 @@ const (
 	ListsPerSecond    = 5
 )
 
+// LeastRequestsPerSecond is the slowest that a client can be.
+const LeastRequestsPerSecond = 0.001
+
 // What the reconciler makes of that: two runs at once, a scheduled one and one by hand.
 const (
 	Reconcilers                 = 2

@@ -31,9 +31,6 @@ const (
 	// maxRetryAfter is the most that Retry-After is taken for. A message cannot wait
 	// longer anyway.
 	maxRetryAfter = 24 * time.Hour
-	// maxRequestsPerSecond is far beyond what Veryfi allows any account: benchmarks
-	// against a stand-in need it. template.yaml keeps to Veryfi's limit.
-	maxRequestsPerSecond = 100_000
 
 	root = "api/v8/partner" // of all paths
 )
@@ -96,8 +93,8 @@ type Client struct {
 // A Config says how a client reaches Veryfi.
 type Config struct {
 	BaseURL string // such as [DefaultBaseURL]
-	// RequestsPerSecond is this client's share of what Veryfi allows the account. It may
-	// be a fraction.
+	// RequestsPerSecond is this client's share of what Veryfi allows the account, not
+	// less than [LeastRequestsPerSecond].
 	RequestsPerSecond float64
 	Secrets           secret.Provider
 	Transport         http.RoundTripper // as [NewTransport] returns it
@@ -109,14 +106,12 @@ type Config struct {
 // to what that has just sent.
 //
 // A 429 stops all requests of the client for as long as it says. Failures in a
-// row slow it down to one request in 5 seconds, until one succeeds.
+// row slow it down to one request in 5 seconds, until one succeeds. The error is about
+// the base URL.
 func NewClient(cfg Config) (*Client, error) {
 	base, err := url.Parse(cfg.BaseURL)
 	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
 		return nil, fmt.Errorf("VERYFI_BASE_URL must be a URL such as %s", DefaultBaseURL)
-	}
-	if !(cfg.RequestsPerSecond >= 0.001 && cfg.RequestsPerSecond <= maxRequestsPerSecond) {
-		return nil, fmt.Errorf("VERYFI_REQUESTS_PER_SECOND must be a number from 0.001 to %d: this environment's share of what Veryfi allows the account, 60 as a rule", maxRequestsPerSecond)
 	}
 	return &Client{
 		base:      base,

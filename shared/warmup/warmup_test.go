@@ -2,6 +2,7 @@ package warmup_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
-	"veryfi-intake/shared/awsconfig"
 	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/startup"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/warmup"
 )
@@ -73,16 +74,11 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-func (s *server) config(t *testing.T) aws.Config {
-	t.Helper()
+func (s *server) config() aws.Config {
 	variables := map[string]string{
 		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": s.URL,
 	}
-	config, err := awsconfig.FromEnvironment(func(name string) string { return variables[name] })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return config
+	return startup.New(func(name string) string { return variables[name] }, time.Now, slog.New(slog.DiscardHandler)).AWS
 }
 
 func TestFirstCallFindsTheConnectionOpen(t *testing.T) {
@@ -106,7 +102,7 @@ func TestFirstCallFindsTheConnectionOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t)
-			config := s.config(t)
+			config := s.config()
 			warmup.Run(test.connect(config))
 			if diff := cmp.Diff([]string{http.MethodHead}, s.methods); diff != "" {
 				t.Fatalf("the warm-up sent something (-want +got):\n%s", diff)
@@ -127,7 +123,7 @@ func TestConnectingIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	config := s.config(t)
+	config := s.config()
 	for name, connect := range map[string]func(context.Context){
 		"queue": queue.New(sqs.NewFromConfig(config), "q").Connect,
 		"table": store.New(dynamodb.NewFromConfig(config), "t").Connect,

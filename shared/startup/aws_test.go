@@ -1,4 +1,4 @@
-package awsconfig
+package startup
 
 import (
 	"context"
@@ -33,22 +33,28 @@ func inLambda(more map[string]string) func(string) string {
 	return func(name string) string { return environment[name] }
 }
 
+// fromEnvironment returns a function's configuration, and what is wrong with it.
+func fromEnvironment(getenv func(string) string) (aws.Config, error) {
+	s := Settings{getenv: getenv}
+	return s.awsConfig(), s.Err()
+}
+
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
-		_, err := FromEnvironment(inLambda(map[string]string{name: ""}))
+		_, err := fromEnvironment(inLambda(map[string]string{name: ""}))
 		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "-key") {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}
-	if _, err := FromEnvironment(inLambda(map[string]string{"AWS_SESSION_TOKEN": ""})); err != nil {
+	if _, err := fromEnvironment(inLambda(map[string]string{"AWS_SESSION_TOKEN": ""})); err != nil {
 		t.Errorf("without a session: %v", err)
 	}
 }
 
 func TestRegionAndCredentialsAreThoseOfTheEnvironment(t *testing.T) {
 	t.Parallel()
-	cfg, err := FromEnvironment(inLambda(nil))
+	cfg, err := fromEnvironment(inLambda(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +134,7 @@ func TestEveryClientGoesToTheEndpointForAll(t *testing.T) {
 		t.Run(service, func(t *testing.T) {
 			e, url := serve(t)
 			setenv(t, map[string]string{"AWS_ENDPOINT_URL": url})
-			cfg, err := FromEnvironment(os.Getenv)
+			cfg, err := fromEnvironment(os.Getenv)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +163,7 @@ func TestClientGoesToItsOwnEndpoint(t *testing.T) {
 					more["AWS_ENDPOINT_URL"] = allURL
 				}
 				setenv(t, more)
-				cfg, err := FromEnvironment(os.Getenv)
+				cfg, err := fromEnvironment(os.Getenv)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -173,7 +179,7 @@ func TestEndpointOfOneServiceIsNoneForAnother(t *testing.T) {
 	other, url := serve(t)
 	all, allURL := serve(t)
 	setenv(t, map[string]string{"AWS_ENDPOINT_URL_SQS": url, "AWS_ENDPOINT_URL": allURL})
-	cfg, err := FromEnvironment(os.Getenv)
+	cfg, err := fromEnvironment(os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +194,7 @@ func TestEndpointsCanBeIgnored(t *testing.T) {
 		setenv(t, map[string]string{
 			"AWS_ENDPOINT_URL": "http://all.invalid", "AWS_ENDPOINT_URL_SQS": "http://sqs.invalid", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": value,
 		})
-		cfg, err := FromEnvironment(os.Getenv)
+		cfg, err := fromEnvironment(os.Getenv)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +213,7 @@ func TestEndpointsCanBeIgnored(t *testing.T) {
 // elsewhere.
 func TestConfigurationReadsNothingButItsEnvironment(t *testing.T) {
 	setenv(t, map[string]string{"AWS_REGION": "us-west-2", "AWS_ACCESS_KEY_ID": "another", "AWS_CA_BUNDLE": "/no/such/file"})
-	cfg, err := FromEnvironment(inLambda(nil))
+	cfg, err := fromEnvironment(inLambda(nil))
 	if err != nil || cfg.Region != "eu-central-1" {
 		t.Errorf("region %s, %v", cfg.Region, err)
 	}
@@ -230,7 +236,7 @@ func TestCABundleThatIsNoneIsAnError(t *testing.T) {
 		"missing": missing, "a folder": t.TempDir(), "empty": write(t, nil), "no PEM": write(t, []byte("hello")), "a key": write(t, key),
 		"no certificate in it": write(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("none")})),
 	} {
-		_, err := FromEnvironment(inLambda(map[string]string{"AWS_CA_BUNDLE": file}))
+		_, err := fromEnvironment(inLambda(map[string]string{"AWS_CA_BUNDLE": file}))
 		if err == nil || !strings.Contains(err.Error(), "AWS_CA_BUNDLE") || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -253,7 +259,7 @@ func TestCABundleIsWhatClientsTrust(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			setenv(t, map[string]string{"AWS_ENDPOINT_URL": server.URL, "AWS_CA_BUNDLE": test.bundle})
-			cfg, err := FromEnvironment(os.Getenv)
+			cfg, err := fromEnvironment(os.Getenv)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +275,7 @@ func TestCABundleIsWhatClientsTrust(t *testing.T) {
 
 func TestConnectionsAreAsTheyWereMeasured(t *testing.T) {
 	t.Parallel()
-	cfg, err := FromEnvironment(inLambda(nil))
+	cfg, err := fromEnvironment(inLambda(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,8 @@
-// Package awsconfig configures the AWS SDK from the environment that Lambda gives
-// a function. The SDK's own config package also reads files, profiles and the
-// instance's metadata, none of which a function has, and makes a function about
-// 2 MB larger and slower to start.
-package awsconfig
+package startup
 
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,50 +14,43 @@ import (
 )
 
 // answerTimeout is how long an AWS service may take to begin an answer. The SDK
-// then tries again; by itself it would wait for ever.
+// then tries again; by itself it would wait forever.
 const answerTimeout = 4 * time.Second
 
 // writeBuffer holds most requests, so that one takes few system calls. In bytes;
 // net/http's own has 4 KB.
 const writeBuffer = 64 << 10
 
-// FromEnvironment returns the configuration for all AWS clients of a function. It
-// reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-// AWS_SESSION_TOKEN, which Lambda sets, and what points an SDK elsewhere:
-// AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>,
+// awsConfig returns the configuration for all AWS clients of a function. It reads
+// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which Lambda
+// sets, and what points an SDK elsewhere: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>,
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS and AWS_CA_BUNDLE.
-func FromEnvironment(getenv func(string) string) (aws.Config, error) {
-	region := getenv("AWS_REGION")
-	if region == "" {
-		return aws.Config{}, errors.New("AWS_REGION is not set: Lambda sets it, elsewhere set it to the stack's region")
-	}
+//
+// The SDK's own config package also reads files, profiles and the instance's metadata, none
+// of which a function has, and makes a function about 2 MB larger and slower to start.
+func (s *Settings) awsConfig() aws.Config {
 	credentials := aws.Credentials{
-		AccessKeyID:     getenv("AWS_ACCESS_KEY_ID"),
-		SecretAccessKey: getenv("AWS_SECRET_ACCESS_KEY"),
-		SessionToken:    getenv("AWS_SESSION_TOKEN"),
+		AccessKeyID:     s.Text("AWS_ACCESS_KEY_ID"),
+		SecretAccessKey: s.Text("AWS_SECRET_ACCESS_KEY"),
+		SessionToken:    s.getenv("AWS_SESSION_TOKEN"),
 		Source:          "environment",
 	}
-	if !credentials.HasKeys() {
-		return aws.Config{}, errors.New("AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set: Lambda sets them, elsewhere set both")
-	}
-	client, err := httpClient(getenv("AWS_CA_BUNDLE"))
-	if err != nil {
-		return aws.Config{}, err
-	}
+	client, err := httpClient(s.getenv("AWS_CA_BUNDLE"))
+	s.Check(err)
 	cfg := aws.Config{
-		Region: region,
+		Region: s.Text("AWS_REGION"),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return credentials, nil
 		}),
 		HTTPClient: client,
 	}
-	if !strings.EqualFold(getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
-		if url := getenv("AWS_ENDPOINT_URL"); url != "" {
+	if !strings.EqualFold(s.getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
+		if url := s.getenv("AWS_ENDPOINT_URL"); url != "" {
 			cfg.BaseEndpoint = &url
 		}
-		cfg.ConfigSources = []any{endpoints(getenv)}
+		cfg.ConfigSources = []any{endpoints(s.getenv)}
 	}
-	return cfg, nil
+	return cfg
 }
 
 func httpClient(caBundle string) (*awshttp.BuildableClient, error) {
@@ -75,11 +63,11 @@ func httpClient(caBundle string) (*awshttp.BuildableClient, error) {
 	}
 	pem, err := os.ReadFile(caBundle) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, fmt.Errorf("AWS_CA_BUNDLE cannot be read: %w", err)
+		return client, fmt.Errorf("AWS_CA_BUNDLE cannot be read: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("AWS_CA_BUNDLE names %s, which holds no PEM certificate", caBundle)
+		return client, fmt.Errorf("AWS_CA_BUNDLE names %s, which holds no PEM certificate", caBundle)
 	}
 	return client.WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.RootCAs = roots
