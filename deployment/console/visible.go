@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"veryfi-intake/shared/jsonscan"
@@ -69,7 +70,7 @@ func visibleJSON(text []byte) []byte {
 		switch {
 		case r == jsonscan.Invalid:
 			out = append(out, `\ufffd`...)
-		case acts(r), jsonscan.IsSurrogate(r):
+		case acts(r), utf16.IsSurrogate(r):
 			out = fmt.Appendf(out, `\u%04x`, r)
 		default:
 			out = append(out, text[:size]...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"veryfi-intake/shared/jsonscan"
@@ -105,29 +106,27 @@ func (c *converter) enter(depth int) bool {
 
 // Containers count 3 bytes, and 1 for each element.
 
-func (c *converter) array(depth int) bool {
+func (c *converter) array(depth int) (ok bool) {
 	if !c.enter(depth) {
 		return false
 	}
 	c.write(3, `{"L":[`)
-	for c.scan.Take('['); !c.scan.Take(']'); {
+	for more := c.scan.Open(']'); more; {
 		if !c.value(depth) {
 			return false
 		}
-		if c.scan.Take(',') {
-			if c.scan.Next() == ']' {
-				return false
-			}
-			c.write(1, ",")
-		} else if c.scan.Next() != ']' {
+		if more, ok = c.scan.More(']'); !ok {
 			return false
+		}
+		if more {
+			c.write(1, ",")
 		}
 	}
 	c.write(1, "]}")
 	return true
 }
 
-func (c *converter) object(depth int) bool {
+func (c *converter) object(depth int) (ok bool) {
 	if !c.enter(depth) {
 		return false
 	}
@@ -137,23 +136,16 @@ func (c *converter) object(depth int) bool {
 	}
 	first := len(c.keys)
 	ascending := true
-	for c.scan.Take('{'); !c.scan.Take('}'); {
-		c.scan.Next()
-		key, plain, ok := c.scan.String()
-		if !ok || !c.scan.Take(':') {
+	for more := c.scan.Open('}'); more; {
+		name, value, ok := c.member(depth)
+		if !ok {
 			return false
 		}
-		name := c.name(key, plain)
 		if n := len(c.keys); n > first && bytes.Compare(c.keys[n-1], name) >= 0 {
 			ascending = false
 		}
 		c.keys = append(c.keys, name)
-		c.scan.Next()
-		start := c.scan.Pos()
-		if !c.value(depth) {
-			return false
-		}
-		switch value := c.json[start:c.scan.Pos()]; {
+		switch {
 		case depth == 1 && value[0] == '{':
 			c.lift(name, c.detail)
 		case depth == 1:
@@ -161,13 +153,11 @@ func (c *converter) object(depth int) bool {
 		case depth == 2 && string(name) == "value":
 			c.detail = value
 		}
-		if c.scan.Take(',') {
-			if c.scan.Next() != '"' {
-				return false
-			}
-			c.write(1, ",")
-		} else if c.scan.Next() != '}' {
+		if more, ok = c.scan.More('}'); !ok {
 			return false
+		}
+		if more {
+			c.write(1, ",")
 		}
 	}
 	// A map holds a key once. Keys in ascending order, as most of Veryfi's are, need
@@ -178,6 +168,20 @@ func (c *converter) object(depth int) bool {
 	c.keys = c.keys[:first]
 	c.write(1, "}}")
 	return true
+}
+
+// member writes a member of an object. It returns the name, decoded, and the JSON of the
+// value.
+func (c *converter) member(depth int) (name, value []byte, ok bool) {
+	token, plain, ok := c.scan.Name()
+	if !ok {
+		return nil, nil, false
+	}
+	name = c.name(token, plain)
+	c.scan.Next()
+	start := c.scan.Pos()
+	ok = c.value(depth)
+	return name, c.json[start:c.scan.Pos()], ok
 }
 
 // name writes the name of an attribute and returns it decoded.
@@ -196,21 +200,8 @@ func (c *converter) name(token []byte, plain bool) []byte {
 	return name
 }
 
-// fewKeys are so many that comparing each with each beats sorting.
-const fewKeys = 16
-
-// hasRepeated reports whether a key stands twice among keys, which it may sort.
+// hasRepeated reports whether a key stands twice among keys, which it sorts.
 func hasRepeated(keys [][]byte) bool {
-	if len(keys) <= fewKeys {
-		for i, key := range keys {
-			for _, earlier := range keys[:i] {
-				if bytes.Equal(key, earlier) {
-					return true
-				}
-			}
-		}
-		return false
-	}
 	slices.SortFunc(keys, bytes.Compare)
 	for i := 1; i < len(keys); i++ {
 		if bytes.Equal(keys[i-1], keys[i]) {
@@ -255,7 +246,7 @@ func (c *converter) checkUnicode(token []byte) (size int) {
 			continue
 		}
 		r, n := jsonscan.Rune(token)
-		if r == jsonscan.Invalid || jsonscan.IsSurrogate(r) {
+		if r == jsonscan.Invalid || utf16.IsSurrogate(r) {
 			c.native = false
 		} else {
 			size += utf8.RuneLen(r)
@@ -267,61 +258,42 @@ func (c *converter) checkUnicode(token []byte) (size int) {
 
 func (c *converter) number(token []byte) {
 	mantissa, power := token, []byte(nil)
-	if i := slices.IndexFunc(token, func(c byte) bool { return c == 'e' || c == 'E' }); i >= 0 {
+	if i := bytes.IndexAny(token, "eE"); i >= 0 {
 		mantissa, power = token[:i], token[i:]
 	}
-	d := readDecimal(mantissa)
-	if d.digits == 0 {
+	if bytes.IndexByte(mantissa, '.') >= 0 {
+		// DynamoDB does not keep these zeros (DynamoDB Local does, inside maps).
+		mantissa = bytes.TrimSuffix(bytes.TrimRight(mantissa, "0"), []byte("."))
+	}
+	digits, exponent := magnitude(mantissa)
+	if digits == 0 {
 		c.write(1, `{"N":"0"}`)
 		return
 	}
 	if len(power) > 0 {
 		// Of what is out of range, this is the nearest in range: far enough beyond.
 		n, _ := strconv.ParseInt(string(power[1:]), 10, 32)
-		d.exponent += int(n)
+		exponent += int(n)
 	}
-	if d.digits > maxDigits || d.exponent > maxExponent || d.exponent < -maxExponent {
+	if digits > maxDigits || exponent > maxExponent || exponent < -maxExponent {
 		c.native = false
 	}
-	if c.count(d.digits/2 + 3) {
-		c.out = append(append(append(append(c.out, `{"N":"`...), mantissa[:d.needed]...), power...), `"}`...)
+	if c.count(digits/2 + 3) {
+		c.out = append(append(append(append(c.out, `{"N":"`...), mantissa...), power...), `"}`...)
 	}
 }
 
-// A decimal is the mantissa of a JSON number as DynamoDB's limits see it.
-type decimal struct {
-	digits   int // significant ones, 0 for zero
-	exponent int // the power of ten of the first of them
-	// needed is the length without the zeros at the end of the fraction: DynamoDB
-	// does not keep them (DynamoDB Local does, inside maps).
-	needed int
-}
-
-func readDecimal(mantissa []byte) (d decimal) {
-	places, whole := 0, -1 // digits so far, zeros too; those before the point
-	first, last := -1, -1  // places of digits that are not zero
-	for i, c := range mantissa {
-		switch {
-		case c == '-':
-			continue
-		case c == '.':
-			whole = places
-			continue
-		case c != '0' && first < 0:
-			first, last = places, places
-		case c != '0':
-			last = places
-		}
-		if c != '0' || whole < 0 {
-			d.needed = i + 1
-		}
-		places++
+// magnitude counts the significant digits of a decimal, none for zero, and returns the
+// power of ten of the first of them. A fraction must not end in zeros.
+func magnitude(mantissa []byte) (digits, exponent int) {
+	whole, fraction, _ := bytes.Cut(bytes.TrimPrefix(mantissa, []byte("-")), []byte("."))
+	switch {
+	case whole[0] == '0':
+		rest := bytes.TrimLeft(fraction, "0")
+		return len(rest), len(rest) - len(fraction) - 1
+	case len(fraction) == 0:
+		return len(bytes.TrimRight(whole, "0")), len(whole) - 1
+	default:
+		return len(whole) + len(fraction), len(whole) - 1
 	}
-	if whole < 0 {
-		whole = places
-	}
-	if first >= 0 {
-		d.digits, d.exponent = last-first+1, whole-1-first
-	}
-	return d
 }

@@ -91,18 +91,14 @@ func ReadGzip(gzipped []byte, id int64) (*Document, error) {
 // scalar returns the string or the integer that a JSON value is, and nothing for
 // another value.
 func scalar(value []byte) string {
-	if len(value) == 0 {
-		return ""
-	}
-	if value[0] == '"' {
-		return string(jsonscan.Bytes(value[1 : len(value)-1]))
+	if text, ok := jsonscan.Text(value); ok {
+		return string(text)
 	}
 	scan := jsonscan.New(value)
-	number, isInt, ok := scan.Number()
-	if !ok || !isInt {
-		return ""
+	if number, isInt, _ := scan.Number(); isInt {
+		return string(number)
 	}
-	return string(number)
+	return ""
 }
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}

@@ -9,7 +9,9 @@
 package jsonscan
 
 import (
+	"encoding/hex"
 	"slices"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -52,6 +54,31 @@ func (s *Scanner) Take(c byte) bool {
 	}
 	s.pos++
 	return true
+}
+
+// Open consumes the bracket that is next, and reports whether something stands in the
+// array or object. An empty one is consumed to its end.
+func (s *Scanner) Open(closing byte) bool {
+	s.Next()
+	s.pos++
+	return !s.Take(closing)
+}
+
+// Name consumes the name of an object's member and the colon after it. Its results are
+// those of [Scanner.String].
+func (s *Scanner) Name() (token []byte, isPlain, ok bool) {
+	s.Next()
+	token, isPlain, ok = s.String()
+	return token, isPlain, ok && s.Take(':')
+}
+
+// More consumes what follows a value in an array or object: a comma, so that there are
+// more, or the closing bracket. ok is false when neither is next.
+func (s *Scanner) More(closing byte) (more, ok bool) {
+	if s.Take(',') {
+		return true, true
+	}
+	return false, s.Take(closing)
 }
 
 // Literal consumes the word if it is next and reports whether it was. White
@@ -219,67 +246,51 @@ func escaped(token []byte) (r rune, size int) {
 	case 't':
 		return '\t', 2
 	case 'u':
-		high, _ := hex4(token[2:])
-		if IsHighSurrogate(high) && len(token) >= 12 && token[6] == '\\' && token[7] == 'u' {
-			if low, _ := hex4(token[8:]); isLowSurrogate(low) {
-				return 0x10000 + (high-0xd800)<<10 + (low - 0xdc00), 12
+		r, _ = hex4(token[2:])
+		if utf16.IsSurrogate(r) && len(token) >= 12 && token[6] == '\\' && token[7] == 'u' {
+			low, _ := hex4(token[8:])
+			if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+				return pair, 12
 			}
 		}
-		return high, 6
+		return r, 6
 	default:
 		return rune(c), 2
 	}
 }
 
-// IsSurrogate reports whether r is half of a surrogate pair, and so no
-// character of its own.
-func IsSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdfff }
-
-// IsHighSurrogate reports whether r is the first half of a surrogate pair.
-func IsHighSurrogate(r rune) bool { return 0xd800 <= r && r <= 0xdbff }
-
-func isLowSurrogate(r rune) bool { return 0xdc00 <= r && r <= 0xdfff }
-
 func hex4(b []byte) (r rune, ok bool) {
+	var unit [2]byte
 	if len(b) < 4 {
 		return 0, false
 	}
-	for _, c := range b[:4] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
+	_, err := hex.Decode(unit[:], b[:4])
+	return rune(unit[0])<<8 | rune(unit[1]), err == nil
 }
 
-// AppendString appends the string that a token stands for, as UTF-8. Each
-// lone surrogate and each byte that is not UTF-8 becomes U+FFFD.
-func AppendString(dst, token []byte) []byte {
+// Bytes returns the string that a token stands for, as UTF-8. Each lone surrogate and
+// each byte that is not UTF-8 becomes U+FFFD. It is the token itself where that has no
+// escapes and is ASCII.
+func Bytes(token []byte) []byte {
+	if !slices.ContainsFunc(token, func(c byte) bool { return c == '\\' || c >= utf8.RuneSelf }) {
+		return token
+	}
+	text := make([]byte, 0, len(token))
 	for len(token) > 0 {
 		r, size := Rune(token)
-		dst = utf8.AppendRune(dst, r) // writes U+FFFD for what is no rune
+		text = utf8.AppendRune(text, r) // writes U+FFFD for what is no rune
 		token = token[size:]
 	}
-	return dst
+	return text
 }
 
-// Bytes returns the string that a token stands for, as [AppendString] does. It is
-// the token itself where that has no escapes and is ASCII.
-func Bytes(token []byte) []byte {
-	for _, c := range token {
-		if c == '\\' || c >= utf8.RuneSelf {
-			return AppendString(nil, token)
-		}
+// Text returns the string that a JSON value is, as [Bytes] does. ok is false for any other
+// value, and for none.
+func Text(value []byte) (text []byte, ok bool) {
+	if len(value) == 0 || value[0] != '"' {
+		return nil, false
 	}
-	return token
+	return Bytes(value[1 : len(value)-1]), true
 }
 
 // maxValueDepth bounds the recursion of [Scanner.Value]; CPython refuses a little less.
@@ -310,33 +321,26 @@ func (s *Scanner) skip(depth int) bool {
 	return slices.ContainsFunc([]string{"true", "false", "null", "NaN", "Infinity", "-Infinity"}, s.Literal)
 }
 
-// container consumes an object or an array. For each value in it, value is called
-// with the member's name as it stands between its quotes, nil in an array; it must
-// consume the value.
-func (s *Scanner) container(value func(name []byte) bool) bool {
-	closing := byte('}')
-	if s.Take('[') {
-		closing = ']'
-	} else if !s.Take('{') {
+// container consumes an array or an object. For each value in it, value is called with
+// the member's name as it stands between its quotes, nil in an array; it must consume the
+// value.
+func (s *Scanner) container(value func(name []byte) bool) (ok bool) {
+	first := s.Next()
+	if first != '{' && first != '[' {
 		return false
 	}
-	for more := !s.Take(closing); more; more = !s.Take(closing) {
+	closing := first + 2 // in ASCII
+	for more := s.Open(closing); more; {
 		var name []byte
 		if closing == '}' {
-			var ok bool
-			s.Next()
-			if name, _, ok = s.String(); !ok || !s.Take(':') {
+			if name, _, ok = s.Name(); !ok {
 				return false
 			}
 		}
 		if !value(name) {
 			return false
 		}
-		if s.Take(',') {
-			if s.Next() == closing {
-				return false
-			}
-		} else if s.Next() != closing {
+		if more, ok = s.More(closing); !ok {
 			return false
 		}
 	}

@@ -26,17 +26,21 @@ type walker struct {
 
 func (w *walker) text() bool { return w.value(0) && w.AtEnd() }
 
-func (w *walker) value(depth int) bool {
-	if depth > maxDepth {
-		return false
-	}
-	switch w.Next() {
-	case '{':
-		return w.members(depth, '{', '}', func() bool { return w.string() && w.Take(':') })
-	case '[':
-		return w.members(depth, '[', ']', func() bool { return true })
+func (w *walker) value(depth int) (ok bool) {
+	switch first := w.Next(); first {
+	case '{', '[':
+		closing := first + 2
+		for more := w.Open(closing); more; {
+			if first == '{' && !w.string(w.Name()) || !w.value(depth+1) {
+				return false
+			}
+			if more, ok = w.More(closing); !ok {
+				return false
+			}
+		}
+		return depth < maxDepth
 	case '"':
-		return w.string()
+		return w.string(w.String())
 	}
 	if _, _, ok := w.Number(); ok {
 		return true
@@ -53,22 +57,7 @@ func (w *walker) value(depth int) bool {
 	return false
 }
 
-func (w *walker) members(depth int, first, last byte, key func() bool) bool {
-	if w.Take(first); w.Take(last) {
-		return depth < maxDepth
-	}
-	for {
-		if w.Next(); !key() || !w.value(depth+1) {
-			return false
-		}
-		if !w.Take(',') {
-			return w.Take(last)
-		}
-	}
-}
-
-func (w *walker) string() bool {
-	token, _, ok := w.String()
+func (w *walker) string(token []byte, _, ok bool) bool {
 	if ok {
 		w.tokens = append(w.tokens, token)
 	}
@@ -123,59 +112,44 @@ func TestTokensAreReadWhereTheyStand(t *testing.T) {
 	t.Parallel()
 	text := []byte(` { "key" : [ "pl ain/", "\u0041", "é", "` + "\x7f" + `", -12, 0, 1.50, 2e5, true ] } `)
 	s := New(text)
-	take := func(c byte) {
-		t.Helper()
-		if !s.Take(c) {
-			t.Fatalf("%q is not at %d", c, s.Pos())
-		}
+	if s.Next() != '{' || !s.Open('}') {
+		t.Fatal("no object")
 	}
-	str := func(token string, plain bool) {
-		t.Helper()
-		got, gotPlain, ok := s.String()
-		if !ok || string(got) != token || gotPlain != plain {
-			t.Fatalf("got %q, %v, %v, want %q", got, gotPlain, ok, token)
+	if name, plain, ok := s.Name(); string(name) != "key" || !plain || !ok || s.Next() != '[' || !s.Open(']') {
+		t.Fatalf("%q: %v, %v", name, plain, ok)
+	}
+	for _, want := range []struct {
+		token string
+		flag  bool // plain, or an integer
+	}{
+		{"pl ain/", true}, {`\u0041`, false}, {"é", false}, {"\x7f", false}, {"-12", true}, {"0", true}, {"1.50", false}, {"2e5", false},
+	} {
+		read := s.Number
+		if s.Next() == '"' {
+			read = s.String
 		}
-		if at := s.Pos() - 1 - len(got); len(got) > 0 && &got[0] != &text[at] {
+		got, flag, ok := read()
+		if !ok || string(got) != want.token || flag != want.flag {
+			t.Fatalf("got %q, %v, %v, want %+v", got, flag, ok, want)
+		}
+		if at := bytes.LastIndex(text[:s.Pos()], got); &got[0] != &text[at] {
 			t.Errorf("%q was copied", got)
 		}
-	}
-	number := func(token string, isInt bool) {
-		t.Helper()
-		if got, gotInt, ok := s.Number(); !ok || string(got) != token || gotInt != isInt {
-			t.Fatalf("got %q, %v, %v, want %q", got, gotInt, ok, token)
+		if more, ok := s.More(']'); !more || !ok {
+			t.Fatalf("nothing after %q", got)
 		}
 	}
-	next := func() { take(','); s.Next() }
-	take('{')
-	s.Next()
-	str("key", true)
-	take(':')
-	take('[')
-	s.Next()
-	str("pl ain/", true)
-	next()
-	str(`\u0041`, false)
-	next()
-	str("é", false)
-	next()
-	str("\x7f", false)
-	next()
-	number("-12", true)
-	next()
-	number("0", true)
-	next()
-	number("1.50", false)
-	next()
-	number("2e5", false)
-	next()
-	if !s.Literal("true") {
-		t.Fatal("true is not read")
-	}
-	if s.Next() != ']' || s.Take('}') || s.AtEnd() {
+	if s.Next(); !s.Literal("true") || s.Next() != ']' || s.Take('}') || s.AtEnd() {
 		t.Error("the array is at its end, the text is not")
 	}
-	take(']')
-	take('}')
+	if more, ok := s.More('}'); more || ok {
+		t.Error("an array does not end as an object")
+	}
+	for _, closing := range []byte("]}") {
+		if more, ok := s.More(closing); more || !ok {
+			t.Errorf("%c: more is %v, %v", closing, more, ok)
+		}
+	}
 	if !s.AtEnd() || s.Pos() != len(text) || s.Next() != 0 || s.Take('}') || s.Literal("x") {
 		t.Error("the text is at its end")
 	}
@@ -279,18 +253,6 @@ func TestRune(t *testing.T) {
 	}
 }
 
-func TestEverySurrogateIsHalfOfAPair(t *testing.T) {
-	t.Parallel()
-	for r := rune(-1); r <= utf8.MaxRune; r++ {
-		if got, want := IsSurrogate(r), utf16.IsSurrogate(r); got != want {
-			t.Fatalf("%U: surrogate %v", r, got)
-		}
-		if got, want := IsHighSurrogate(r), utf16.DecodeRune(r, 0xdc00) != utf8.RuneError; got != want {
-			t.Fatalf("%U: high surrogate %v", r, got)
-		}
-	}
-}
-
 // TestEveryCharacterIsReadAsItself takes every character of the basic plane, and
 // some of each other plane, as escapes and as bytes.
 func TestEveryCharacterIsReadAsItself(t *testing.T) {
@@ -308,7 +270,7 @@ func TestEveryCharacterIsReadAsItself(t *testing.T) {
 		if got, size := Rune(token); got != r || size != len(token) {
 			t.Fatalf("%s: got %U, %d", token, got, size)
 		}
-		if token = utf8.AppendRune(token[:0], r); r != '\\' && !IsSurrogate(r) {
+		if token = utf8.AppendRune(token[:0], r); r != '\\' && !utf16.IsSurrogate(r) {
 			if got, size := Rune(token); got != r || size != len(token) {
 				t.Fatalf("% x: got %U, %d", token, got, size)
 			}
@@ -316,7 +278,7 @@ func TestEveryCharacterIsReadAsItself(t *testing.T) {
 	}
 }
 
-func TestAppendStringDecodesWhatWasEncoded(t *testing.T) {
+func TestTextIsWhatWasEncoded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.String().Draw(t, "string")
@@ -332,13 +294,18 @@ func TestAppendStringDecodesWhatWasEncoded(t *testing.T) {
 		if plain && string(token) != want {
 			t.Fatalf("%q is not plain", token)
 		}
-		if got := AppendString([]byte("before "), token); string(got) != "before "+want {
-			t.Fatalf("%s: got %q", quoted, got)
+		if got, ok := Text(quoted); string(got) != want || !ok {
+			t.Fatalf("%s: got %q, %v", quoted, got, ok)
 		}
 	})
+	for _, other := range []string{"", "null", "1", `["a"]`} {
+		if text, ok := Text([]byte(other)); ok {
+			t.Errorf("%s is the string %q", other, text)
+		}
+	}
 }
 
-func TestAppendStringWritesUnicodeOnly(t *testing.T) {
+func TestBytesAreUnicode(t *testing.T) {
 	t.Parallel()
 	for token, want := range map[string]string{
 		``:                           "",
@@ -346,12 +313,17 @@ func TestAppendStringWritesUnicodeOnly(t *testing.T) {
 		`a\udc00\ud800b`:             "a\ufffd\ufffdb",
 		"a\xed\xa0\x80b":             "a\ufffdb",
 		"\xff\xc3":                   "\ufffd\ufffd",
+		"\x80":                       "\ufffd",
 		`\ufffd\u0000`:               "\ufffd\x00",
 		`\ud83d\ude00 \u00e9\t\/\\n`: "😀 é\t/\\n",
 	} {
-		if got := AppendString(nil, []byte(token)); string(got) != want {
+		if got := Bytes([]byte(token)); string(got) != want {
 			t.Errorf("%q: got %q, want %q", token, got, want)
 		}
+	}
+	token := []byte("a\x7f")
+	if got := Bytes(token); &got[0] != &token[0] {
+		t.Errorf("%q was copied", token)
 	}
 }
 
@@ -383,7 +355,7 @@ func checkToken(t *testing.T, token []byte) {
 	t.Helper()
 	for rest := token; len(rest) > 0; {
 		r, size := Rune(rest)
-		if size < 1 || size > len(rest) || r != Invalid && !IsSurrogate(r) && !utf8.ValidRune(r) {
+		if size < 1 || size > len(rest) || r != Invalid && !utf16.IsSurrogate(r) && !utf8.ValidRune(r) {
 			t.Fatalf("%q: got %U, %d", rest, r, size)
 		}
 		rest = rest[size:]
@@ -393,7 +365,7 @@ func checkToken(t *testing.T, token []byte) {
 	if err := json.Unmarshal(quoted, &want); err != nil {
 		t.Fatalf("%q: %v", quoted, err)
 	}
-	if got := AppendString(nil, token); string(got) != want {
+	if got := Bytes(token); string(got) != want {
 		t.Fatalf("%q: got %q, want %q", token, got, want)
 	}
 }
@@ -428,31 +400,14 @@ func TestEachValueOfAContainer(t *testing.T) {
 	}
 }
 
-func TestValueIsTakenWhole(t *testing.T) {
-	s := New([]byte(`  {"a": [1, 2]} , 3`))
-	if text, ok := s.Value(); !ok || string(text) != `{"a": [1, 2]}` || !s.Take(',') {
-		t.Errorf("%s, %v", text, ok)
-	}
-}
-
 func TestValueIsAtMostAThousandDeep(t *testing.T) {
 	t.Parallel()
-	for depth, want := range map[int]bool{maxValueDepth + 1: true, maxValueDepth + 2: false} {
-		s := New([]byte(strings.Repeat("[", depth) + strings.Repeat("]", depth)))
-		if _, ok := s.Value(); ok != want {
+	for depth, want := range map[int]bool{1: true, maxValueDepth + 1: true, maxValueDepth + 2: false} {
+		value := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		s := New([]byte(" " + value + ","))
+		if text, ok := s.Value(); ok != want || ok && (string(text) != value || !s.Take(',')) {
 			t.Errorf("%d arrays in each other: %t", depth, ok)
 		}
-	}
-}
-
-func TestBytesAreTheTokenWhereItIsASCII(t *testing.T) {
-	t.Parallel()
-	token := []byte("a\x7f")
-	if got := Bytes(token); &got[0] != &token[0] {
-		t.Errorf("%q was copied", token)
-	}
-	if got := string(Bytes([]byte{0x80})); got != "\uFFFD" {
-		t.Errorf("80 is %q", got)
 	}
 }
 

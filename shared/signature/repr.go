@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"veryfi-intake/shared/jsonscan"
@@ -16,6 +17,8 @@ const (
 	maxDepth = 994
 	// maxDigits is CPython's default sys.get_int_max_str_digits().
 	maxDigits = 4300
+	// dataDepth is the depth of data's own members: the body is the first container.
+	dataDepth = 2
 )
 
 // A span is a part of a text, from start to before end.
@@ -59,31 +62,18 @@ type printer struct {
 	work int
 }
 
-// kind says what a JSON value is, as far as callers care.
-type kind uint8
-
-const (
-	invalid kind = iota
-	object
-	text
-	other
-)
-
-// value prints repr() of the next value and returns its kind and where it
-// stands in the JSON text. keepMembers leaves the members of an object on
-// p.members.
-func (p *printer) value(depth int, keepMembers bool) (k kind, raw span) {
+// value prints repr() of the next value and returns where it stands in the JSON text.
+// depth is how many containers it is in.
+func (p *printer) value(depth int) (raw span, ok bool) {
 	first := p.scan.Next()
 	raw.start = p.scan.Pos()
-	var ok bool
-	k = other
 	switch first {
 	case '{':
-		k, ok = object, p.object(depth+1, keepMembers)
+		ok = p.enter(depth) && p.object(depth+1)
 	case '[':
-		ok = p.array(depth + 1)
+		ok = p.enter(depth) && p.array(depth+1)
 	case '"':
-		k, ok = text, p.string()
+		ok = p.string()
 	case 't':
 		ok = p.literal("true", "True")
 	case 'f':
@@ -99,11 +89,8 @@ func (p *printer) value(depth int, keepMembers bool) (k kind, raw span) {
 	default:
 		ok = p.number()
 	}
-	if !ok {
-		return invalid, span{}
-	}
 	raw.end = p.scan.Pos()
-	return k, raw
+	return raw, ok
 }
 
 func (p *printer) literal(json, python string) bool {
@@ -114,80 +101,52 @@ func (p *printer) literal(json, python string) bool {
 	return true
 }
 
+// enter reports whether CPython decodes one more container in so many.
 func (p *printer) enter(depth int) bool {
-	if depth > maxDepth {
-		p.unsignable = true
-		return false
-	}
-	return true
+	p.unsignable = p.unsignable || depth == maxDepth
+	return depth < maxDepth
 }
 
-func (p *printer) array(depth int) bool {
-	if !p.enter(depth) {
-		return false
-	}
-	p.scan.Take('[')
+func (p *printer) array(depth int) (ok bool) {
 	p.text = append(p.text, '[')
-	if !p.scan.Take(']') {
-		for {
-			if k, _ := p.value(depth, false); k == invalid {
-				return false
-			}
-			if !p.scan.Take(',') {
-				break
-			}
-			p.text = append(p.text, ", "...)
-		}
-		if !p.scan.Take(']') {
+	for more := p.scan.Open(']'); more; {
+		if _, ok = p.value(depth); !ok {
 			return false
+		}
+		if more, ok = p.scan.More(']'); !ok {
+			return false
+		}
+		if more {
+			p.text = append(p.text, ", "...)
 		}
 	}
 	p.text = append(p.text, ']')
 	return true
 }
 
-func (p *printer) object(depth int, keepMembers bool) bool {
-	if !p.enter(depth) {
-		return false
-	}
-	p.scan.Take('{')
+// object leaves the members of data, which is in the body, on p.members.
+func (p *printer) object(depth int) bool {
 	start, outer, outside := len(p.text), len(p.members), len(p.dicts)
 	keys := keySet{first: outer}
 	repeated := false
 	p.text = append(p.text, '{')
-	if !p.scan.Take('}') {
-		for {
-			var m member
-			p.scan.Next()
-			m.key.start = len(p.text)
-			if !p.string() {
-				return false
-			}
-			m.key.end = len(p.text)
-			if !p.scan.Take(':') {
-				return false
-			}
-			p.text = append(p.text, ": "...)
-			m.value.start = len(p.text)
-			var k kind
-			if k, m.raw = p.value(depth, false); k == invalid {
-				return false
-			}
-			m.value.end, m.dicts = len(p.text), len(p.dicts)
-			if earlier, ok := keys.add(p, m); ok {
-				m.key = p.members[earlier].key
-				p.members[earlier] = m
-				repeated = true
-			} else {
-				p.members = append(p.members, m)
-			}
-			if !p.scan.Take(',') {
-				break
-			}
-			p.text = append(p.text, ", "...)
-		}
-		if !p.scan.Take('}') {
+	for more := p.scan.Open('}'); more; {
+		m, ok := p.member(depth)
+		if !ok {
 			return false
+		}
+		if earlier, ok := keys.add(p, m); ok {
+			m.key = p.members[earlier].key
+			p.members[earlier] = m
+			repeated = true
+		} else {
+			p.members = append(p.members, m)
+		}
+		if more, ok = p.scan.More('}'); !ok {
+			return false
+		}
+		if more {
+			p.text = append(p.text, ", "...)
 		}
 	}
 	p.text = append(p.text, '}')
@@ -196,10 +155,24 @@ func (p *printer) object(depth int, keepMembers bool) bool {
 		p.dictMembers = append(p.dictMembers, p.members[outer:]...)
 		p.dicts = append(p.dicts, dict{span{start, len(p.text)}, outside, span{first, len(p.dictMembers)}})
 	}
-	if !keepMembers {
+	if depth > dataDepth {
 		p.members = p.members[:outer]
 	}
 	return true
+}
+
+func (p *printer) member(depth int) (m member, ok bool) {
+	p.scan.Next()
+	m.key.start = len(p.text)
+	if !p.string() || !p.scan.Take(':') {
+		return m, false
+	}
+	m.key.end = len(p.text)
+	p.text = append(p.text, ": "...)
+	m.value.start = len(p.text)
+	m.raw, ok = p.value(depth)
+	m.value.end, m.dicts = len(p.text), len(p.dicts)
+	return m, ok
 }
 
 // result returns the text of the value that was printed, each dict with the members
@@ -307,10 +280,7 @@ func (p *printer) string() bool {
 	}
 	var apostrophe, quote bool
 	for i := 0; i < len(token); {
-		r, size := rune(token[i]), 1
-		if r >= utf8.RuneSelf || r == '\\' {
-			r, size = jsonscan.Rune(token[i:])
-		}
+		r, size := runeAt(token, i)
 		if r == jsonscan.Invalid {
 			return false
 		}
@@ -321,16 +291,21 @@ func (p *printer) string() bool {
 	q := quoteFor(apostrophe, quote)
 	p.text = append(slices.Grow(p.text, 4*len(token)+2), q) // a byte is printed as four at most
 	for i := 0; i < len(token); {
-		r, size := rune(token[i]), 1
-		if r >= utf8.RuneSelf || r == '\\' {
-			r, size = jsonscan.Rune(token[i:])
-		}
+		r, size := runeAt(token, i)
 		p.rune(r, q)
 		i += size
 	}
 	p.text = append(p.text, q)
 	p.work += len(p.text) - start
 	return true
+}
+
+// runeAt is [jsonscan.Rune], faster for what has one byte.
+func runeAt(token []byte, i int) (r rune, size int) {
+	if c := token[i]; c < utf8.RuneSelf && c != '\\' {
+		return rune(c), 1
+	}
+	return jsonscan.Rune(token[i:])
 }
 
 // quoteFor returns the quote that repr chooses for a string that has
@@ -407,7 +382,7 @@ func (p *printer) number() bool {
 func (p *printer) bare(quoted []byte) bool {
 	for rest := quoted[1 : len(quoted)-1]; len(rest) > 0; {
 		r, size := jsonscan.Rune(rest)
-		if jsonscan.IsSurrogate(r) {
+		if utf16.IsSurrogate(r) {
 			return false
 		}
 		p.text = utf8.AppendRune(p.text, r)

@@ -17,6 +17,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"hash"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -55,7 +56,7 @@ type Payload struct {
 	newest  []byte // the text as the newest Python prints it
 	newer   []newer
 	older   []byte // the text as another Python prints it
-	event   []byte // the token, nil when there is no event or it is not a string
+	event   []byte // the JSON of its value, nil when there is none
 	data    Data
 	hasData bool
 	// loneSurrogate is set when data is a string with one: Python can decode it,
@@ -121,49 +122,39 @@ func (p *Payload) Parse(body []byte) error {
 
 // members reads the members of the body: it prints data, keeps event, and
 // checks that the others are JSON.
-func (p *Payload) members() bool {
+func (p *Payload) members() (ok bool) {
 	pr := &p.printer
-	if !pr.scan.Take('{') {
+	if pr.scan.Next() != '{' {
 		return false
 	}
-	if pr.scan.Take('}') {
-		return pr.scan.AtEnd()
-	}
-	for {
+	for more := pr.scan.Open('}'); more; {
 		// What is printed here is cut off again, but for the text of data, which
 		// stays at the beginning.
 		mark := len(pr.text)
 		pr.scan.Next()
-		if !pr.string() {
+		if !pr.string() || !pr.scan.Take(':') {
 			return false
 		}
-		key := pr.text[mark:]
-		isData, isEvent := string(key) == "'data'", string(key) == "'event'"
-		if pr.text = pr.text[:mark]; !pr.scan.Take(':') {
-			return false
-		}
-		if isData {
-			if !p.readData() {
-				return false
-			}
+		name := string(pr.text[mark:])
+		pr.text = pr.text[:mark]
+		if name == "'data'" {
+			ok = p.readData()
 		} else {
-			k, raw := pr.value(1, false)
-			if k == invalid {
-				return false
-			}
+			var raw span
+			raw, ok = pr.value(1)
 			pr.text = pr.text[:mark]
-			if isEvent {
-				p.event = nil
-				if k == text {
-					p.event = raw.of(pr.json)
-				}
+			if name == "'event'" {
+				p.event = raw.of(pr.json)
 			}
 		}
-		if pr.scan.Take(',') {
-			continue
+		if !ok {
+			return false
 		}
-		return pr.scan.Take('}') && pr.scan.AtEnd()
+		if more, ok = pr.scan.More('}'); !ok {
+			return false
+		}
 	}
+	return pr.scan.AtEnd()
 }
 
 // readData prints the value of data. Where data is repeated, the last one counts.
@@ -171,18 +162,19 @@ func (p *Payload) readData() bool {
 	pr := &p.printer
 	pr.text, pr.members, pr.dicts, pr.dictMembers = pr.text[:0], pr.members[:0], pr.dicts[:0], pr.dictMembers[:0]
 	pr.newer, p.loneSurrogate = 0, false
-	k, raw := pr.value(1, true)
-	if k == invalid {
+	raw, ok := pr.value(1)
+	if !ok {
 		return false
 	}
-	if k == text {
+	json := raw.of(pr.json)
+	if json[0] == '"' {
 		pr.text, pr.newer = pr.text[:0], 0
-		p.loneSurrogate = !pr.bare(raw.of(pr.json))
+		p.loneSurrogate = !pr.bare(json)
 	}
 	p.newest = pr.result()
 	p.findNewer()
 	p.hasData = true
-	p.data = Data{JSON: raw.of(pr.json), Text: p.text(pythons[0]), members: pr.members, printed: pr.text, body: pr.json}
+	p.data = Data{JSON: json, Text: p.text(pythons[0]), members: pr.members, printed: pr.text, body: pr.json}
 	return true
 }
 
@@ -233,14 +225,17 @@ func (p *Payload) versions() []python {
 	if len(p.newer) == 0 {
 		return pythons[:1]
 	}
-	var differ []python
-	var printed [16]bool // whether a character is known since that version
+	var since, tried uint32 // a bit for each version
 	for _, n := range p.newer {
-		printed[n.since] = true
+		since |= 1 << n.since
 	}
+	var differ []python
 	for _, v := range pythons {
-		same := func(o python) bool { return !slices.Contains(printed[min(o, v)+1:max(o, v)+1], true) }
-		if !slices.ContainsFunc(differ, same) {
+		// What a version prints depends on the last version before it, or itself, that
+		// brought a character of these.
+		last := uint32(1) << bits.Len32(since&(2<<v-1))
+		if tried&last == 0 {
+			tried |= last
 			differ = append(differ, v)
 		}
 	}
@@ -250,10 +245,7 @@ func (p *Payload) versions() []python {
 // Event returns the event's name, which may be a part of the body. ok is false when
 // it is missing or not a string. It is not signed.
 func (p *Payload) Event() (name []byte, ok bool) {
-	if p.event == nil {
-		return nil, false
-	}
-	return jsonscan.Bytes(p.event[1 : len(p.event)-1]), true
+	return jsonscan.Text(p.event)
 }
 
 // Unverified returns the data with no look at any signature; it is empty when
