@@ -50,7 +50,7 @@ type cloud struct {
 	attributes map[string]string
 	mapping    map[string]any
 	// runs are the reconciler's answers, the last one again and again.
-	runs []reconciliation
+	runs []invocation
 	// answers are said in place of those of a stand-in, by operation.
 	answers map[string]any
 	// probed is what the webhook answers to a GET, forged to a request that is not signed.
@@ -74,7 +74,7 @@ func problemRow(id, status, reason string, updated time.Time) row {
 	}
 }
 
-type reconciliation struct {
+type invocation struct {
 	payload string
 	failed  bool
 }
@@ -144,7 +144,7 @@ func newCloud(t *testing.T) *cloud {
 		"UUID": "uuid", "State": "Enabled", "BatchSize": processor.Source.BatchSize, "MaximumBatchingWindowInSeconds": int(processor.Source.Window.Seconds()),
 		"FunctionResponseTypes": []string{"ReportBatchItemFailures"}, "ScalingConfig": map[string]int{"MaximumConcurrency": processor.Source.MaximumConcurrency},
 	}
-	c.runs = []reconciliation{{payload: `{"listed":2,"enqueued":1,"stale":0}`}}
+	c.runs = []invocation{{payload: `{"listed":2,"enqueued":1,"stale":0}`}}
 
 	t.Setenv("AWS_ENDPOINT_URL", server.URL)
 	t.Setenv("AWS_MAX_ATTEMPTS", "1")

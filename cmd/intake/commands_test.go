@@ -112,7 +112,7 @@ func TestNothingForeignReachesTheTerminal(t *testing.T) {
 	})
 	c.answers["ListMessageMoveTasks"] = map[string]any{"Results": []any{map[string]any{"Status": "FAILED", "FailureReason": hostile}}}
 	c.queues["DeadLetterQueue"].add(hostile)
-	c.runs = []reconciliation{{`{"errorMessage":` + q + `}`, true}}
+	c.runs = []invocation{{`{"errorMessage":` + q + `}`, true}}
 	c.veryfi.Always(standin.Body(http.StatusBadRequest, hostile, `{"status":"fail","error":`+q+`}`))
 	bare := strings.ReplaceAll(hostile, "\x00", "") // as an argument can be
 	webhook := c.file("event.json", `{"event":`+q+`,"data":{"id":1}}`)
@@ -326,18 +326,18 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 
 		{name: "reconcile", arguments: []string{"reconcile"}, out: "^2 documents listed, 1 of them enqueued; 0 rows"},
 		{name: "reconcile in several runs", arguments: []string{"reconcile", "--since=24h", "--json"}, change: func(c *cloud) {
-			c.runs = []reconciliation{
+			c.runs = []invocation{
 				{payload: `{"listed":50,"enqueued":2,"stale":1,"next":{"since":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z","page":2}}`},
 				{payload: `{"listed":7,"enqueued":3,"stale":4}`},
 			}
 		}, out: `"listed": 57,\s+"enqueued": 5,\s+"stale": 5`},
 		{name: "reconcile ids", arguments: []string{"reconcile", "7", "8"}, out: "^1 of 2 documents enqueued; the others are stored"},
-		{name: "the reconciler fails", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []reconciliation{{`{"errorMessage":"why"}`, true}} }, status: 1, notes: "^intake: the reconciler has failed: why"},
-		{name: "the reconciler dies", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []reconciliation{{`{}`, true}} }, status: 1, notes: "failed: `intake tail` shows why"},
+		{name: "the reconciler fails", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{"errorMessage":"why"}`, true}} }, status: 1, notes: "^intake: the reconciler has failed: why"},
+		{name: "the reconciler dies", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{}`, true}} }, status: 1, notes: "failed: `intake tail` shows why"},
 		{name: "its second run fails", arguments: []string{"reconcile", "--json"}, change: func(c *cloud) {
-			c.runs = []reconciliation{{payload: `{"listed":50,"next":{"page":2}}`}, {`{"listed":1}`, true}}
+			c.runs = []invocation{{payload: `{"listed":50,"next":{"page":2}}`}, {`{"listed":1}`, true}}
 		}, status: 1, notes: "has failed"},
-		{name: "its answer is nothing", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []reconciliation{{payload: `<`}} }, status: 1, notes: "cannot be read"},
+		{name: "its answer is nothing", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{payload: `<`}} }, status: 1, notes: "cannot be read"},
 		{name: "reconcile what is no id", arguments: []string{"reconcile", "0"}, status: 2, notes: "0 is no id"},
 
 		{name: "secret set", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.secrets.Remove("AWSPREVIOUS") }, out: "^Written.*\nWhether.*\nWebhooks that were signed"},

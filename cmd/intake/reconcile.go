@@ -12,7 +12,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"veryfi-intake/functions/reconciler/reconcile"
+	"veryfi-intake/shared/reconciliation"
 )
 
 type reconcileCommand struct {
@@ -52,7 +52,7 @@ func (c reconcileCommand) Run(a *app) error {
 	})
 	bar := a.progress(-1, "documents listed")
 	defer func() { _ = bar.Exit() }()
-	var all reconcile.Result
+	var all reconciliation.Result
 	for {
 		out, err := client.Invoke(a, &lambda.InvokeInput{FunctionName: aws.String(d.outputs[reconcilerName]), Payload: payload})
 		if err != nil {
@@ -61,7 +61,7 @@ func (c reconcileCommand) Run(a *app) error {
 		if out.FunctionError != nil {
 			return failedRun(out.Payload)
 		}
-		var run reconcile.Result
+		var run reconciliation.Result
 		if err := json.Unmarshal(out.Payload, &run); err != nil {
 			return fmt.Errorf("the reconciler's answer cannot be read: %w", err)
 		}
@@ -140,7 +140,7 @@ func readTime(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil {
 		return now.Add(-ago), nil
 	}
-	t, err := reconcile.ParseTime(text)
+	t, err := reconciliation.ParseTime(text)
 	if err != nil {
 		err = fmt.Errorf("%w: write 2026-11-01, 2026-11-01T12:00:00Z, or 36h for so long ago", err)
 	}

@@ -16,6 +16,7 @@ import (
 	reconciler "veryfi-intake/functions/reconciler/reconcile"
 	webhook "veryfi-intake/functions/webhook/receive"
 	"veryfi-intake/shared/queue"
+	"veryfi-intake/shared/reconciliation"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/veryfi"
 )
@@ -231,10 +232,10 @@ func (l *lambdaModel) post(ctx context.Context, body, signature, requestID strin
 }
 
 // reconcile runs the reconciler once. It is not ok when the run failed.
-func (l *lambdaModel) reconcile(payload string) (result reconciler.Result, ok bool) {
+func (l *lambdaModel) reconcile(payload string) (result reconciliation.Result, ok bool) {
 	e := l.w.newEnvironment(l.name("reconciler"))
 	handler := e.reconciler()
-	return invoke(e, reconcilerTimeout, func(ctx context.Context) (reconciler.Result, error) {
+	return invoke(e, reconcilerTimeout, func(ctx context.Context) (reconciliation.Result, error) {
 		return handler.Handle(ctx, json.RawMessage(payload))
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/reconciliation"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -82,21 +83,12 @@ type Handler struct {
 	Log           *slog.Logger
 }
 
-// A Result says what a run has done.
-type Result struct {
-	Listed   int `json:"listed"`   // documents that Veryfi has named
-	Enqueued int `json:"enqueued"` // of these or of the ids: had to be retrieved
-	Stale    int `json:"stale"`    // rows that were enqueued because they have been retrying for too long
-	// Next is the payload that goes on where time was up.
-	Next *Request `json:"next,omitempty"`
-}
-
-// Handle does one run. The payload is EventBridge's event or a [Request]. An error
-// says how far the run has come; what it had found until then is enqueued.
-func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, error) {
+// Handle does one run. The payload is EventBridge's event or a [reconciliation.Request].
+// An error says how far the run has come; what it had found until then is enqueued.
+func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (reconciliation.Result, error) {
 	request, err := readRequest(payload)
 	if err != nil {
-		return Result{}, err
+		return reconciliation.Result{}, err
 	}
 	r := &run{Handler: h, scheduled: isScheduled(payload), reserve: reserve, seen: map[int64]bool{}, answers: map[metrics.Metric]int{}}
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
@@ -116,10 +108,10 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (Result, 
 		err = r.named(ctx, request.IDs)
 	default:
 		if request.Until == nil {
-			request.Until = &moment{end}
+			request.Until = reconciliation.At(end)
 		}
 		if !request.Since.Before(request.Until.Time) {
-			return Result{}, fmt.Errorf("since is not before %s, when the grace period begins, and there is no until; %s", end.Format(time.RFC3339), help)
+			return reconciliation.Result{}, fmt.Errorf("since is not before %s, when the grace period begins, and there is no until; %s", end.Format(time.RFC3339), help)
 		}
 		err = r.byHand(ctx, *request)
 	}
@@ -149,7 +141,7 @@ type run struct {
 	seen      map[int64]bool  // documents of the list
 	missing   []event.Message // to be sent
 	answers   map[metrics.Metric]int
-	result    Result
+	result    reconciliation.Result
 }
 
 // count returns what the run's last log line counts.
@@ -181,13 +173,13 @@ func (r *run) window(ctx context.Context, end time.Time) error {
 		}
 		rest, err := r.walk(ctx, since, until, 1)
 		if rest != nil {
-			return r.stop(Request{Since: &moment{start}, Until: &moment{until}}, err)
+			return r.stop(reconciliation.Request{Since: reconciliation.At(start), Until: reconciliation.At(until)}, err)
 		}
 	}
 	return nil
 }
 
-func (r *run) byHand(ctx context.Context, request Request) error {
+func (r *run) byHand(ctx context.Context, request reconciliation.Request) error {
 	r.isAsked = true
 	rest, err := r.walk(ctx, request.Since.Time, request.Until.Time, max(1, request.Page))
 	if rest != nil {
@@ -197,7 +189,7 @@ func (r *run) byHand(ctx context.Context, request Request) error {
 }
 
 // stop ends the run before its work is done. That time is up is no error.
-func (r *run) stop(next Request, err error) error {
+func (r *run) stop(next reconciliation.Request, err error) error {
 	r.result.Next = &next
 	if errors.Is(err, veryfi.ErrNoTime) {
 		return nil
@@ -213,7 +205,7 @@ func (r *run) stop(next Request, err error) error {
 // by number move: a document that Veryfi deletes when it is retrieved leaves the
 // list. So what is missing of the second that the next request begins with is not
 // enqueued yet: this run at least deletes nothing from the pages to come.
-func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *Request, err error) {
+func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *reconciliation.Request, err error) {
 	for {
 		list, err := r.list(ctx, since, until, page)
 		if err == nil {
@@ -240,7 +232,7 @@ func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest 
 					err = errors.Join(err, unsent)
 				}
 			}
-			return &Request{Since: &moment{since}, Until: &moment{until}, Page: page}, err
+			return &reconciliation.Request{Since: reconciliation.At(since), Until: reconciliation.At(until), Page: page}, err
 		case list.IsLast:
 			return nil, nil //nolint:nilnil // nothing is left to do
 		case advances:
@@ -329,7 +321,7 @@ func (r *run) isMissing(row store.State) bool {
 }
 
 // named enqueues documents that are not stored.
-func (r *run) named(ctx context.Context, ids []documentID) error {
+func (r *run) named(ctx context.Context, ids []reconciliation.ID) error {
 	var named []event.Message
 	for _, id := range ids {
 		named = append(named, r.message(int64(id), ""))

@@ -20,6 +20,7 @@ import (
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/reconciliation"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -150,7 +151,7 @@ func (f *fixture) enqueued(t *testing.T) (ids []int64) {
 	return ids
 }
 
-func (f *fixture) run(t *testing.T, payload string) Result {
+func (f *fixture) run(t *testing.T, payload string) reconciliation.Result {
 	t.Helper()
 	result, err := f.Handle(t.Context(), json.RawMessage(payload))
 	if err != nil {
