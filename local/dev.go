@@ -1,12 +1,18 @@
 package main
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"veryfi-intake/deployment/console"
-	"veryfi-intake/local/aws/bridge"
+	"veryfi-intake/local/command"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/veryfi"
 )
 
@@ -18,56 +24,77 @@ type devCommand struct {
 
 // Run runs the stack until its context ends and shows what the functions log. With
 // real credentials in the environment it retrieves from the real Veryfi.
-func (c devCommand) Run(a *app) error {
-	out := a.out
-	options := stack.Options{
-		Root:        a.root,
-		WebhookPort: c.WebhookPort,
-		AWSPort:     c.AWSPort,
-		VeryfiPort:  c.VeryfiPort,
-		Log:         out.Log,
-		Progress:    func(what string) { out.Step("%s", what) },
-	}
-	credentials, isReal, err := realCredentials(a.getenv)
+func (c devCommand) Run(run *command.Run) error {
+	credentials, isReal, err := realCredentials(os.Getenv)
 	if err != nil {
 		return err
 	}
+	options := stack.Options{WebhookPort: c.WebhookPort, AWSPort: c.AWSPort, VeryfiPort: c.VeryfiPort, Log: run.Out.Log}
+	shownSecret := mask(credentials.ClientSecret)
 	if isReal {
-		if options.VeryfiBaseURL = a.getenv("VERYFI_BASE_URL"); options.VeryfiBaseURL == "" {
-			options.VeryfiBaseURL = veryfi.DefaultBaseURL
+		options.VeryfiBaseURL = cmp.Or(os.Getenv("VERYFI_BASE_URL"), veryfi.DefaultBaseURL)
+	} else {
+		if credentials, err = stack.SampleCredentials(run.Root); err != nil {
+			return err
 		}
-	} else if credentials, err = stack.SampleCredentials(a.root); err != nil {
-		return err
+		shownSecret = credentials.ClientSecret
 	}
 	options.Credentials = credentials
 
 	start := time.Now()
-	out.Step("building the functions and starting the emulators")
-	s, err := stack.Start(a, options)
+	s, err := startStack(run, options)
 	if err != nil {
 		return explain(err)
 	}
 	defer s.Stop()
-	out.Good("the stack is up after %.1f s; Ctrl-C stops it", time.Since(start).Seconds())
-	shownSecret := mask(credentials.ClientSecret)
-	if s.Veryfi != nil {
+	run.Out.Good("the stack is up after %.1f s; Ctrl-C stops it", time.Since(start).Seconds())
+	if !isReal {
 		s.Veryfi.Synthesize()
-		shownSecret = credentials.ClientSecret
+		// `sam local` uses the sample credentials; real ones stay on the loopback.
+		go serveContainers(run, s, dockerBridge)
 	}
-	if err := introduce(s, credentials.ClientSecret, shownSecret, out); err != nil {
+	if err := introduce(s, credentials.ClientSecret, shownSecret, run.Out); err != nil {
 		return err
 	}
-	if !isReal { // `sam local` uses the sample credentials; real ones stay on the loopback
-		go bridge.Relay(a, c.AWSPort, c.VeryfiPort)
-	}
-	<-a.Done()
+	<-run.Done()
 	return nil
+}
+
+// explain adds to an error what helps only here: the flag that chooses another port.
+func explain(err error) error {
+	var inUse *stack.PortInUseError
+	if !errors.As(err, &inUse) {
+		return err
+	}
+	flags := map[string]string{"webhook": "--webhook-port", "AWS endpoint": "--aws-port", "stand-in for Veryfi": "--veryfi-port"}
+	return fmt.Errorf("%w: end the program that has it (`lsof -i :%d` shows it), or choose another port with `go run ./local dev %s N`", err, inUse.Port, flags[inUse.Purpose])
+}
+
+// realCredentials returns those of the environment; ok is false when none is set.
+// When some are set and others missing, that is an error.
+func realCredentials(getenv func(string) string) (credentials secret.Credentials, ok bool, err error) {
+	credentials, missing := stack.CredentialsFrom(getenv)
+	switch {
+	case credentials == secret.Credentials{}:
+		return credentials, false, nil
+	case len(missing) > 0:
+		return credentials, false, fmt.Errorf("set %s too, or none of VERYFI_*: the real Veryfi needs all of them, the sample none", strings.Join(missing, " and "))
+	}
+	return credentials, true, nil
+}
+
+// mask shows the end of a secret only.
+func mask(secret string) string {
+	const shown = 4
+	if len(secret) <= 2*shown {
+		return "****"
+	}
+	return "****" + secret[len(secret)-shown:]
 }
 
 // introduce says how to use the stack.
 func introduce(s *stack.Stack, clientSecret, shownSecret string, out *console.Console) error {
-	const data = `{"id": 123456789, "created": "2026-02-03 09:15:27"}`
-	webhook, err := standin.Sign("document.created", data, clientSecret)
+	webhook, err := standin.Sign("document.created", `{"id": 123456789, "created": "2026-02-03 09:15:27"}`, clientSecret)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
@@ -26,7 +28,7 @@ func TestPortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
 	}
 }
 
-func TestPortInUseComesWithTheMend(t *testing.T) {
+func TestPortInUseSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	err := explain(&stack.PortInUseError{Port: 8081, Purpose: "AWS endpoint"})
 	for _, want := range []string{"port 8081 (AWS endpoint) is in use", "lsof -i :8081", "--aws-port"} {
@@ -59,6 +61,23 @@ func TestRealCredentialsAreAllOrNone(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "VERYFI_CLIENT_SECRET and VERYFI_USERNAME") {
 		t.Errorf("some: got %v", err)
 	}
+}
+
+func TestABridgeIsKnownByItsAddress(t *testing.T) {
+	t.Parallel()
+	loopback, err := net.InterfaceByIndex(1)
+	if err != nil {
+		t.Skip(err)
+	}
+	if got, ok := addressOf(loopback.Name); !ok || !got.IsLoopback() {
+		t.Errorf("%s has %v, %v", loopback.Name, got, ok)
+	}
+	if got, ok := addressOf("no such device"); ok {
+		t.Errorf("no device has %v", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	serveContainers(ctx, nil, "no such device") // ends with its context
 }
 
 func TestMaskShowsTheEndOfALongSecretOnly(t *testing.T) {

@@ -4,45 +4,47 @@ import (
 	"errors"
 	"time"
 
+	"veryfi-intake/local/command"
 	"veryfi-intake/local/demo"
 	"veryfi-intake/local/stack"
 )
 
 type runCommand struct{}
 
-// Run shows the demo on free ports. Its error says that something is wrong; what
-// it is was printed.
-func (runCommand) Run(a *app) error {
-	out := a.out
-	credentials, err := stack.SampleCredentials(a.root)
+// Run shows the demo on free ports. It prints what is wrong; its error only says that
+// something is.
+func (runCommand) Run(run *command.Run) error {
+	credentials, err := stack.SampleCredentials(run.Root)
 	if err != nil {
 		return err
 	}
 	var logs demo.Logs
 	start := time.Now()
-	out.Step("building the functions and starting the emulators")
-	s, err := stack.Start(a, stack.Options{
-		Root:        a.root,
-		Credentials: credentials,
-		Log:         logs.Add,
-		Progress:    func(what string) { out.Step("%s", what) },
-	})
+	s, err := startStack(run, stack.Options{Credentials: credentials, Log: logs.Add})
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
-	out.Good("the stack is up after %.1f s", time.Since(start).Seconds())
-	problems, err := demo.Run(a, s, credentials, &logs, out)
+	run.Out.Good("the stack is up after %.1f s", time.Since(start).Seconds())
+	problems, err := demo.Run(run, s, credentials, &logs, run.Out)
 	if err != nil {
 		return err
 	}
-	out.Line("")
+	run.Out.Line("")
 	for _, problem := range problems {
-		out.Bad("%s", problem)
+		run.Out.Bad("%s", problem)
 	}
 	if len(problems) > 0 {
 		return errors.New("not all is as it must be")
 	}
-	out.Good("all is as it must be, after %.1f s", time.Since(start).Seconds())
+	run.Out.Good("all is as it must be, after %.1f s", time.Since(start).Seconds())
 	return nil
+}
+
+// startStack starts a stack of the clone and prints what takes long.
+func startStack(run *command.Run, options stack.Options) (*stack.Stack, error) {
+	options.Root = run.Root
+	options.Progress = func(what string) { run.Out.Step("%s", what) }
+	options.Progress("building the functions and starting the emulators")
+	return stack.Start(run, options)
 }

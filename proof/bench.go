@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"veryfi-intake/local/command"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/proof/bench"
 )
@@ -13,18 +14,18 @@ type benchCommand struct {
 }
 
 // Run measures the functions and prints ratios, with the targets beside them.
-func (c benchCommand) Run(a *app) error {
-	out := a.out
+func (c benchCommand) Run(run *command.Run) error {
+	out := run.Out
 	if c.Rounds < 1 {
 		return errors.New("--rounds must be 1 or more")
 	}
-	credentials, err := stack.SampleCredentials(a.root)
+	credentials, err := stack.SampleCredentials(run.Root)
 	if err != nil {
 		return err
 	}
 	missed := 0
-	err = bench.Run(a, bench.Options{
-		Root: a.root, Credentials: credentials, Rounds: c.Rounds, Parts: c.Parts,
+	err = bench.Run(run, bench.Options{
+		Root: run.Root, Credentials: credentials, Rounds: c.Rounds, Parts: c.Parts,
 		Progress: func(what string) { out.Step("%s", what) },
 		Table: func(table bench.Table) {
 			missed += table.Missed

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"veryfi-intake/local/command"
 	"veryfi-intake/proof/chaos"
 )
 
@@ -19,16 +20,16 @@ type chaosCommand struct {
 
 // Run runs the stack amid faults, prints what was done to it and what came of
 // that, and fails when a promise was broken.
-func (c chaosCommand) Run(a *app) error {
-	out := a.out
+func (c chaosCommand) Run(run *command.Run) error {
+	out := run.Out
 	if c.Duration <= 0 {
 		return errors.New("--duration must be longer than nothing")
 	}
 	if c.Seed == 0 {
 		c.Seed = 1 + rand.Uint64()>>40
 	}
-	report, err := chaos.Run(a, chaos.Options{
-		Root: a.root, Seed: c.Seed, Duration: c.Duration, Patience: 5 * time.Minute,
+	report, err := chaos.Run(run, chaos.Options{
+		Root: run.Root, Seed: c.Seed, Duration: c.Duration, Patience: 5 * time.Minute,
 		Progress: func(what string) { out.Step("%s", what) },
 	})
 	if err != nil {

@@ -1,12 +1,15 @@
 package main
 
-import "veryfi-intake/proof/cost"
+import (
+	"veryfi-intake/local/command"
+	"veryfi-intake/proof/cost"
+)
 
 type costCommand struct{}
 
 // Run prints what a million documents a month cost.
-func (costCommand) Run(a *app) error {
-	setup, err := cost.Deployed(a.root)
+func (costCommand) Run(run *command.Run) error {
+	setup, err := cost.Deployed(run.Root)
 	if err != nil {
 		return err
 	}
@@ -21,7 +24,7 @@ func (costCommand) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		a.out.Table(table.title, headers, rows)
+		run.Out.Table(table.title, headers, rows)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -77,6 +78,7 @@ type Stack struct {
 	source   poller.Config
 	logs     *cloudwatch.Logs
 	api      *lambda.API
+	services []*http.Server // what a function needs to find
 
 	measured     sync.Mutex
 	waitingSince map[string]time.Time // by queue, those that were not empty when they were measured

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +119,40 @@ func TestWebhookBecomesARow(t *testing.T) {
 	if _, err := s.Webhook.Invoke(t.Context(), nil); !errors.As(err, &closed) {
 		t.Errorf("a function answers after Stop: %v", err)
 	}
+}
+
+// A container reaches AWS and Veryfi, at Docker's address and the same ports, when the
+// stack is told to; and never the webhook.
+func TestOtherAddressIsServedUntilTheStackStops(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has the whole of 127.0.0.0/8")
+	}
+	s := startTest(t)
+	other := netip.MustParseAddr("127.0.0.2")
+	reaches := func(url string) bool {
+		response, err := http.Get(strings.Replace(url, "127.0.0.1", other.String(), 1))
+		if err == nil {
+			response.Body.Close()
+		}
+		return err == nil
+	}
+	check := func(when string, want bool) {
+		t.Helper()
+		for name, url := range map[string]string{"AWS": s.AWSURL, "Veryfi": s.VeryfiURL} {
+			if got := reaches(url); got != want {
+				t.Errorf("%s: %s is reached: %v", when, name, got)
+			}
+		}
+		if reaches(s.WebhookURL) {
+			t.Errorf("%s: the webhook is reached", when)
+		}
+	}
+	check("at first", false)
+	s.ListenToo(other)
+	check("when it is asked to", true)
+	s.Stop()
+	check("after the end", false)
 }
 
 // DynamoDB Local listens on all interfaces, whatever the stack holds.

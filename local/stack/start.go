@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -126,10 +127,25 @@ func (s *Stack) listen(port int, purpose string) (net.Listener, error) {
 	return listener, nil
 }
 
-func (s *Stack) serve(listener net.Listener, handler http.Handler) {
-	server := &http.Server{Handler: handler}
-	go func() { _ = server.Serve(listener) }() // until the stack stops
+// serve answers requests until the stack stops.
+func (s *Stack) serve(listener net.Listener, handler http.Handler) *http.Server {
+	server := &http.Server{Addr: listener.Addr().String(), Handler: handler}
+	go func() { _ = server.Serve(listener) }()
 	s.onStop(func() { server.Close() })
+	return server
+}
+
+// ListenToo has the AWS endpoint and the stand-in for Veryfi listen at another address
+// of this machine as well, at the same ports, until the stack stops. A port that
+// something else has there is left alone.
+func (s *Stack) ListenToo(address netip.Addr) {
+	for _, server := range s.services {
+		port := netip.MustParseAddrPort(server.Addr).Port()
+		listener, err := net.Listen("tcp", netip.AddrPortFrom(address, port).String())
+		if err == nil {
+			go func() { _ = server.Serve(listener) }()
+		}
+	}
 }
 
 func (s *Stack) startVeryfi() error {
@@ -142,7 +158,7 @@ func (s *Stack) startVeryfi() error {
 	}
 	s.VeryfiURL = "http://" + listener.Addr().String()
 	s.Veryfi = standin.New(s.options.Credentials)
-	s.serve(listener, s.Veryfi)
+	s.services = append(s.services, s.serve(listener, s.Veryfi))
 	return nil
 }
 
@@ -176,6 +192,6 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 	})
 	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: keys(accessKey)})
 	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &started.dynamodb.Endpoint, Credentials: keys(started.dynamodb.AccessKey)})
-	s.serve(listener, s.AWS)
+	s.services = append(s.services, s.serve(listener, s.AWS))
 	return nil
 }
