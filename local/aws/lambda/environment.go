@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,10 +48,8 @@ type environment struct {
 	process *machine.Process
 	output  *machine.Lines
 
-	next       chan *invocation // handed over when the process asks for it
-	ready      chan struct{}    // closed when it asks the first time
-	readyOnce  sync.Once
-	initFailed chan *Error // buffered
+	next        chan *invocation // handed over when the process asks for it
+	initialized chan error       // buffered: how the init ended
 
 	mu      sync.Mutex
 	current *invocation
@@ -65,11 +62,10 @@ func newEnvironment(config Config) (*environment, error) {
 		return nil, fmt.Errorf("listen for the Runtime API of %s: %w", config.Name, err)
 	}
 	e := &environment{
-		config:     config,
-		output:     machine.NewLines(config.Log),
-		next:       make(chan *invocation),
-		ready:      make(chan struct{}),
-		initFailed: make(chan *Error, 1),
+		config:      config,
+		output:      machine.NewLines(config.Log),
+		next:        make(chan *invocation),
+		initialized: make(chan error, 1),
 	}
 	e.server = &http.Server{Handler: e.runtimeAPI()}
 	go func() { _ = e.server.Serve(listener) }() // until stop
@@ -79,7 +75,7 @@ func newEnvironment(config Config) (*environment, error) {
 	command.Stdout, command.Stderr = e.output, e.output
 	if e.process, err = machine.Start(command); err != nil {
 		e.server.Close()
-		return nil, &Error{Kind: Crashed, Type: "Runtime.InvalidEntrypoint", Message: err.Error()}
+		return nil, &Error{Type: "Runtime.InvalidEntrypoint", Message: err.Error()}
 	}
 	return e, nil
 }
@@ -89,9 +85,7 @@ func (e *environment) waitReady() error {
 	timeout := time.NewTimer(initTimeout)
 	defer timeout.Stop()
 	select {
-	case <-e.ready:
-		return nil
-	case err := <-e.initFailed:
+	case err := <-e.initialized:
 		return err
 	case <-e.process.Exited():
 		return e.exitError()
@@ -132,11 +126,11 @@ func (e *environment) invoke(event []byte) outcome {
 }
 
 func timedOut(what string, after time.Duration) *Error {
-	return &Error{Kind: TimedOut, Type: "Sandbox.Timedout", Message: fmt.Sprintf("%s timed out after %.2f seconds", what, after.Seconds())}
+	return &Error{Type: "Sandbox.Timedout", Message: fmt.Sprintf("%s timed out after %.2f seconds", what, after.Seconds())}
 }
 
 func (e *environment) exitError() *Error {
-	return &Error{Kind: Crashed, Type: "Runtime.ExitError", Message: "Runtime exited with error: " + e.process.Ending()}
+	return &Error{Type: "Runtime.ExitError", Message: "Runtime exited with error: " + e.process.Ending()}
 }
 
 // stop ends the process. It may be called more than once.
@@ -157,7 +151,7 @@ func (e *environment) runtimeAPI() http.Handler {
 }
 
 func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
-	e.readyOnce.Do(func() { close(e.ready) })
+	e.endInit(nil)
 	select {
 	case i := <-e.next:
 		e.mu.Lock()
@@ -167,7 +161,7 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Type", "application/json")
 		header.Set("Lambda-Runtime-Aws-Request-Id", i.id)
 		header.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
-		header.Set("Lambda-Runtime-Invoked-Function-Arn", e.config.arn())
+		header.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:"+e.config.Region+":000000000000:function:"+e.config.Name)
 		header.Set("Lambda-Runtime-Trace-Id", newTraceID())
 		w.Write(i.event)
 	case <-r.Context().Done():
@@ -179,10 +173,10 @@ func (e *environment) serveResponse(w http.ResponseWriter, r *http.Request) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		e.finish(w, r, outcome{err: &Error{Kind: Failed, Type: "Function.ResponseSizeTooLarge", Message: "the response is over Lambda's limit of 6 MB"}})
+		e.finish(w, r, outcome{err: &Error{Type: "Function.ResponseSizeTooLarge", Message: "the response is over Lambda's limit of 6 MB"}})
 	case err != nil: // the process died while it wrote
 	case r.Trailer.Get("Lambda-Runtime-Function-Error-Type") != "":
-		e.finish(w, r, outcome{err: &Error{Kind: Failed, Type: r.Trailer.Get("Lambda-Runtime-Function-Error-Type"), Message: "the function failed while it wrote its response"}})
+		e.finish(w, r, outcome{err: &Error{Type: r.Trailer.Get("Lambda-Runtime-Function-Error-Type"), Message: "the function failed while it wrote its response"}})
 	default:
 		e.finish(w, r, outcome{response: response})
 	}
@@ -193,11 +187,17 @@ func (e *environment) serveError(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *environment) serveInitError(w http.ResponseWriter, r *http.Request) {
+	e.endInit(reportedError(r))
+	answer(w, http.StatusAccepted, `{"status":"OK"}`)
+}
+
+// endInit says how the init ended: with an error, or with a request for an event. Only
+// the first time counts.
+func (e *environment) endInit(err error) {
 	select {
-	case e.initFailed <- reportedError(r):
+	case e.initialized <- err:
 	default:
 	}
-	answer(w, http.StatusAccepted, `{"status":"OK"}`)
 }
 
 // finish ends the invocation that the request names, if it still runs. It does
@@ -224,7 +224,7 @@ func reportedError(r *http.Request) *Error {
 	if report.ErrorType == "" {
 		report.ErrorType = "Runtime.Unknown"
 	}
-	return &Error{Kind: Failed, Type: report.ErrorType, Message: report.ErrorMessage}
+	return &Error{Type: report.ErrorType, Message: report.ErrorMessage}
 }
 
 func answer(w http.ResponseWriter, status int, body string) {
@@ -245,6 +245,5 @@ func newUUID() string {
 func newTraceID() string {
 	var b [20]byte
 	rand.Read(b[:])
-	text := hex.EncodeToString(b[:])
-	return fmt.Sprintf("Root=1-%08x-%s;Parent=%s;Sampled=0", time.Now().Unix(), text[:24], text[24:40])
+	return fmt.Sprintf("Root=1-%08x-%x;Parent=%x;Sampled=0", time.Now().Unix(), b[:12], b[12:])
 }

@@ -2,14 +2,14 @@
 // each in an execution environment of its own that speaks the Runtime API.
 //
 // An environment is one child process. It handles one invocation at a time and
-// is used again while it is sound. What an environment cannot be given here is
-// Lambda's CPU share and memory limit.
+// is used again while it is sound. Lambda's CPU share and memory limit are missing.
 package lambda
 
 import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -28,7 +28,7 @@ type Config struct {
 	Bootstrap string
 	// Timeout is how long one invocation may take.
 	Timeout time.Duration
-	// MemorySize in MB is told to the function, and not enforced.
+	// MemorySize in MB is what the function is told; nothing enforces it.
 	MemorySize int
 	// Environment is all the function sees besides what Lambda itself sets.
 	Environment map[string]string
@@ -37,17 +37,17 @@ type Config struct {
 	// wait.
 	MaxConcurrency int
 	// Initialized is called when an environment has ended its init, with the id of
-	// its process, before it is given an event. Nil is not called.
+	// its process, before it gets an event. Nil is not called.
 	Initialized func(pid int)
-	// Ended is called when an invocation has ended, with its error. It may be called
-	// by several environments at once. Nil is not called.
+	// Ended is called when an invocation has ended, with its error, by several goroutines
+	// at a time. Nil is not called.
 	Ended func(error)
-	// Log is given each line that the function writes to stdout or stderr. It
-	// may be called by several environments at once.
+	// Log gets each line that the function writes to stdout or stderr. Several
+	// goroutines may call it at a time.
 	Log func(line string)
 }
 
-// A Function is invoked by any number of goroutines at once.
+// A Function can be invoked by any number of goroutines.
 type Function struct {
 	config Config
 	slots  chan struct{}
@@ -67,10 +67,29 @@ func New(config Config) *Function {
 	}
 }
 
-// Invoke gives the event to an environment and returns the response. When the
-// invocation fails, the error is an [*Error] that tells how; an event over
-// [MaxPayload] is [ErrTooLarge]. When ctx ends first, Invoke returns its error
-// and the invocation goes on, as it does on AWS when the caller hangs up.
+// An Error is an invocation that failed. Its environment is gone.
+type Error struct {
+	// Type and Message are the function's own when it reported an error or a panic, else
+	// what Lambda reports: Sandbox.Timedout, Runtime.ExitError when the process ended,
+	// Runtime.InvalidEntrypoint when it did not start.
+	Type, Message string
+}
+
+func (e *Error) Error() string { return e.Type + ": " + e.Message }
+
+var (
+	// ErrTooLarge is the error of an event over [MaxPayload].
+	ErrTooLarge = errors.New("the event is over Lambda's limit of 6 MB")
+
+	// errNotGiven is the error of an environment that ended before it took the event.
+	errNotGiven = errors.New("the environment ended before it took the event")
+	errClosed   = &Error{Type: "Runtime.ExitError", Message: "the function was closed"}
+)
+
+// Invoke gives the event to an environment and returns the response. The error of an
+// invocation that fails is an [*Error]; that of an event over [MaxPayload] is
+// [ErrTooLarge]. When ctx ends first, Invoke returns its error and the invocation goes
+// on, as on AWS when the caller hangs up.
 func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	if len(event) > MaxPayload {
 		return nil, ErrTooLarge
@@ -110,15 +129,12 @@ func (f *Function) run(event []byte) outcome {
 			return result
 		}
 		f.drop(env)
-		// An idle environment may have ended unseen; one that was never
-		// given the event leaves it to the next.
+		// An idle environment may have ended unseen. The next one gets the event.
 		if !errors.Is(result.err, errNotGiven) {
 			return result
 		}
 	}
 }
-
-var errClosed = &Error{Kind: Crashed, Type: "Runtime.ExitError", Message: "the function was closed"}
 
 func (f *Function) take() (*environment, error) {
 	f.mu.Lock()
@@ -171,42 +187,32 @@ func (f *Function) drop(env *environment) {
 	env.stop()
 }
 
-// Environments returns how many environments there are.
-func (f *Function) Environments() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.all)
-}
-
 // KillOne ends one environment, if there is any.
-func (f *Function) KillOne() (killed bool) {
-	f.mu.Lock()
-	var victim *environment
-	for victim = range f.all {
-		break
-	}
-	delete(f.all, victim)
-	f.idle = slices.DeleteFunc(f.idle, func(e *environment) bool { return e == victim })
-	f.mu.Unlock()
-	if victim != nil {
-		victim.stop()
-	}
-	return victim != nil
-}
+func (f *Function) KillOne() (killed bool) { return f.kill(1) == 1 }
 
-// Kill ends all environments, as Lambda may at any time; invocations that run
-// fail as [Crashed]. The next ones get new environments.
-func (f *Function) Kill() {
+// Kill ends all environments, as Lambda may at any time; invocations that run fail. The
+// next ones get new environments.
+func (f *Function) Kill() { f.kill(math.MaxInt) }
+
+// kill ends up to n environments and returns how many.
+func (f *Function) kill(n int) int {
 	f.mu.Lock()
-	environments := slices.Collect(maps.Keys(f.all))
-	clear(f.all)
-	f.idle = nil
+	var victims []*environment
+	for env := range f.all {
+		if len(victims) == n {
+			break
+		}
+		victims = append(victims, env)
+		delete(f.all, env)
+	}
+	f.idle = slices.DeleteFunc(f.idle, func(env *environment) bool { return slices.Contains(victims, env) })
 	f.mu.Unlock()
 	var group sync.WaitGroup
-	for _, env := range environments {
+	for _, env := range victims {
 		group.Go(env.stop)
 	}
 	group.Wait()
+	return len(victims)
 }
 
 // Close is Kill, and later invocations fail.
@@ -217,18 +223,11 @@ func (f *Function) Close() {
 	f.Kill()
 }
 
-// arn is how Lambda names the function.
-func (c Config) arn() string {
-	return "arn:aws:lambda:" + c.Region + ":000000000000:function:" + c.Name
-}
-
 // environ is the child's environment: the function's variables under Lambda's
 // own. Of this machine's only PATH is passed on.
 func (c Config) environ(runtimeAPI string) []string {
-	variables := maps.Clone(c.Environment)
-	if variables == nil {
-		variables = map[string]string{}
-	}
+	variables := map[string]string{}
+	maps.Copy(variables, c.Environment)
 	maps.Copy(variables, map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":          runtimeAPI,
 		"AWS_LAMBDA_FUNCTION_NAME":        c.Name,
@@ -239,7 +238,7 @@ func (c Config) environ(runtimeAPI string) []string {
 		"PATH":                            os.Getenv("PATH"),
 		"TZ":                              ":UTC",
 	})
-	environ := make([]string, 0, len(variables))
+	var environ []string
 	for name, value := range variables {
 		environ = append(environ, name+"="+value)
 	}

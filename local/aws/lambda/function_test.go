@@ -47,13 +47,20 @@ func newTest(t *testing.T, change func(*Config)) *Function {
 	return f
 }
 
-func TestInitializedComesBeforeTheFirstEvent(t *testing.T) {
+func TestWarmEnvironmentIsUsedAgainAndInitializedOnce(t *testing.T) {
 	t.Parallel()
 	var pids []int
 	f := newTest(t, func(c *Config) { c.Initialized = func(pid int) { pids = append(pids, pid) } })
 	if first, second := pid(t, f), pid(t, f); !slices.Equal(pids, []int{first}) || second != first {
 		t.Errorf("called with %v, the process is %d, then %d", pids, first, second)
 	}
+}
+
+// environments returns how many there are.
+func environments(f *Function) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.all)
 }
 
 func pid(t *testing.T, f *Function) int {
@@ -69,22 +76,14 @@ func pid(t *testing.T, f *Function) int {
 	return pid
 }
 
-func TestWarmEnvironmentIsUsedAgain(t *testing.T) {
-	t.Parallel()
-	f := newTest(t, nil)
-	if first, second := pid(t, f), pid(t, f); first != second {
-		t.Errorf("two processes, %d and %d", first, second)
-	}
-}
-
-func TestFailureTellsItsKindAndDropsTheEnvironment(t *testing.T) {
+func TestFailureHasItsTypeAndDropsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	for event, want := range map[string]Error{
-		`{"do":"error"}`:                {Failed, "errorString", "as told"},
-		`{"do":"panic"}`:                {Failed, "string", "as told"},
-		`{"do":"exit"}`:                 {Crashed, "Runtime.ExitError", "Runtime exited with error: exit status 3"},
-		`{"do":"sleep","millis":60000}`: {TimedOut, "Sandbox.Timedout", "task timed out after 3.00 seconds"},
-		`{"do":"large"}`:                {Failed, "Function.ResponseSizeTooLarge", "the response is over Lambda's limit of 6 MB"},
+		`{"do":"error"}`:                {"errorString", "as told"},
+		`{"do":"panic"}`:                {"string", "as told"},
+		`{"do":"exit"}`:                 {"Runtime.ExitError", "Runtime exited with error: exit status 3"},
+		`{"do":"sleep","millis":60000}`: {"Sandbox.Timedout", "task timed out after 3.00 seconds"},
+		`{"do":"large"}`:                {"Function.ResponseSizeTooLarge", "the response is over Lambda's limit of 6 MB"},
 	} {
 		t.Run(event, func(t *testing.T) {
 			t.Parallel()
@@ -105,23 +104,17 @@ func TestFailureTellsItsKindAndDropsTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestFailedInitIsACrash(t *testing.T) {
+func TestEnvironmentThatDoesNotComeUpIsAnError(t *testing.T) {
 	t.Parallel()
-	f := newTest(t, func(c *Config) { c.Environment = map[string]string{"INIT": "exit"} })
-	_, err := f.Invoke(t.Context(), []byte(`{}`))
-	var got *Error
-	if !errors.As(err, &got) || got.Kind != Crashed || !strings.Contains(got.Message, "exit status 7") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestMissingBootstrapIsACrash(t *testing.T) {
-	t.Parallel()
-	f := newTest(t, func(c *Config) { c.Bootstrap = "testdata/none" })
-	_, err := f.Invoke(t.Context(), []byte(`{}`))
-	var got *Error
-	if !errors.As(err, &got) || got.Kind != Crashed {
-		t.Errorf("got %v", err)
+	for kind, change := range map[string]func(*Config){
+		"Runtime.ExitError: Runtime exited with error: exit status 7": func(c *Config) { c.Environment = map[string]string{"INIT": "exit"} },
+		"Runtime.InvalidEntrypoint":                                   func(c *Config) { c.Bootstrap = "testdata/none" },
+	} {
+		_, err := newTest(t, change).Invoke(t.Context(), []byte(`{}`))
+		var got *Error
+		if !errors.As(err, &got) || !strings.HasPrefix(got.Error(), kind) {
+			t.Errorf("got %v, want %s", err, kind)
+		}
 	}
 }
 
@@ -158,8 +151,8 @@ func TestConcurrencyIsBoundedAndTheRestWaits(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if len(pids) > 2 || f.Environments() > 2 {
-		t.Errorf("%d processes and %d environments, want at most 2", len(pids), f.Environments())
+	if len(pids) > 2 || environments(f) > 2 {
+		t.Errorf("%d processes and %d environments, want at most 2", len(pids), environments(f))
 	}
 }
 
@@ -175,7 +168,7 @@ func TestKillFailsWhatRuns(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	f.Kill()
 	var got *Error
-	if err := <-failed; !errors.As(err, &got) || got.Kind != Crashed {
+	if err := <-failed; !errors.As(err, &got) || got.Type != "Runtime.ExitError" {
 		t.Errorf("got %v", err)
 	}
 	if after := pid(t, f); after == before {
@@ -275,7 +268,7 @@ func TestClosedFunctionRefuses(t *testing.T) {
 	if _, err := f.Invoke(t.Context(), []byte(`{}`)); err == nil {
 		t.Error("a closed function answered")
 	}
-	if n := f.Environments(); n != 0 {
+	if n := environments(f); n != 0 {
 		t.Errorf("%d environments are left", n)
 	}
 }
@@ -287,8 +280,8 @@ func TestKillOneLeavesTheOthers(t *testing.T) {
 		t.Error("there was none")
 	}
 	before := pid(t, f)
-	if !f.KillOne() || f.Environments() != 0 {
-		t.Errorf("%d environments are left", f.Environments())
+	if !f.KillOne() || environments(f) != 0 {
+		t.Errorf("%d environments are left", environments(f))
 	}
 	if after := pid(t, f); after == before {
 		t.Errorf("process %d answered after its end", after)
