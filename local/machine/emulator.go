@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"veryfi-intake/deployment/template"
 )
 
 const (
@@ -72,19 +74,9 @@ func StartDynamoDB(ctx context.Context, options Options) (*Emulator, error) {
 	return emulator, err
 }
 
-// A Queue is declared when ElasticMQ starts. ElasticMQ has no retention period:
-// it keeps a message until it is deleted.
-type Queue struct {
-	Name              string
-	VisibilityTimeout time.Duration
-	// DeadLetterQueue is the name of the queue that a message is moved to when
-	// it was received MaxReceiveCount times; "" is none.
-	DeadLetterQueue string
-	MaxReceiveCount int
-}
-
-// StartElasticMQ starts ElasticMQ with the queues, under SQS's own limits.
-func StartElasticMQ(ctx context.Context, queues []Queue, options Options) (*Emulator, error) {
+// StartElasticMQ starts ElasticMQ with queues of these names, under SQS's own limits.
+// It has no retention period: it keeps a message until it is deleted.
+func StartElasticMQ(ctx context.Context, queues map[string]template.Queue, options Options) (*Emulator, error) {
 	return startEmulator(ctx, "elasticmq", options, func(library, temporary string, port int) ([]string, error) {
 		file := filepath.Join(temporary, "elasticmq.conf")
 		if err := os.WriteFile(file, []byte(elasticMQConfig(queues, port)), 0o600); err != nil {
@@ -94,7 +86,7 @@ func StartElasticMQ(ctx context.Context, queues []Queue, options Options) (*Emul
 	})
 }
 
-func elasticMQConfig(queues []Queue, port int) string {
+func elasticMQConfig(queues map[string]template.Queue, port int) string {
 	var config strings.Builder
 	fmt.Fprintf(&config, `include classpath("application.conf")
 node-address { host = 127.0.0.1, port = %[1]d }
@@ -102,8 +94,8 @@ rest-sqs { enabled = true, bind-hostname = "127.0.0.1", bind-port = %[1]d, sqs-l
 rest-stats.enabled = false
 queues {
 `, port)
-	for _, q := range queues {
-		fmt.Fprintf(&config, "  %q { defaultVisibilityTimeout = %d seconds", q.Name, int(q.VisibilityTimeout.Seconds()))
+	for name, q := range queues {
+		fmt.Fprintf(&config, "  %q { defaultVisibilityTimeout = %d seconds", name, int(q.VisibilityTimeout.Seconds()))
 		if q.DeadLetterQueue != "" {
 			fmt.Fprintf(&config, ", deadLettersQueue { name = %q, maxReceiveCount = %d }", q.DeadLetterQueue, q.MaxReceiveCount)
 		}

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"veryfi-intake/deployment/template"
 )
 
 // directory is where the whole clone keeps the emulators.
@@ -37,9 +39,9 @@ func TestEmulatorsStartSideBySide(t *testing.T) {
 		t.Skip("starts two Java programs")
 	}
 	t.Parallel()
-	queues := []Queue{
-		{Name: "Main", VisibilityTimeout: 42 * time.Second, DeadLetterQueue: "Dead", MaxReceiveCount: 7},
-		{Name: "Dead", VisibilityTimeout: 30 * time.Second},
+	queues := map[string]template.Queue{
+		"Main": {VisibilityTimeout: 42 * time.Second, DeadLetterQueue: "Dead", MaxReceiveCount: 7},
+		"Dead": {VisibilityTimeout: 30 * time.Second},
 	}
 	var group sync.WaitGroup
 	group.Go(func() {

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 
@@ -10,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"veryfi-intake/deployment/template"
-	"veryfi-intake/local/machine"
 )
 
 // The resources of template.yaml. Locally a resource's name is its logical id.
@@ -66,49 +66,23 @@ func (s *Stack) references() template.References {
 	return references
 }
 
-func (s *Stack) queues() ([]machine.Queue, error) {
-	var queues []machine.Queue
-	for _, id := range []string{documentQueue, deadLetterQueue} {
-		settings, err := s.template.Queue(id)
-		if err != nil {
-			return nil, err
-		}
-		queues = append(queues, machine.Queue{
-			Name:              id,
-			VisibilityTimeout: settings.VisibilityTimeout,
-			DeadLetterQueue:   settings.DeadLetterQueue,
-			MaxReceiveCount:   settings.MaxReceiveCount,
-		})
-	}
-	return queues, nil
-}
-
+// createTable creates the table, whose settings CloudFormation and DynamoDB's API name
+// alike. It has no stream: nothing here reads one.
 func (s *Stack) createTable(ctx context.Context) error {
 	settings, err := s.template.Table(documentTable)
 	if err != nil {
 		return err
 	}
-	input := &dynamodb.CreateTableInput{
-		TableName:   aws.String(documentTable),
-		BillingMode: types.BillingMode(settings.BillingMode),
-		KeySchema:   keySchema(settings.KeySchema),
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return err
 	}
-	for _, a := range settings.AttributeDefinitions {
-		input.AttributeDefinitions = append(input.AttributeDefinitions, types.AttributeDefinition{
-			AttributeName: aws.String(a.AttributeName), AttributeType: types.ScalarAttributeType(a.AttributeType),
-		})
+	var input dynamodb.CreateTableInput
+	if err := json.Unmarshal(text, &input); err != nil {
+		return err
 	}
-	for _, index := range settings.GlobalSecondaryIndexes {
-		input.GlobalSecondaryIndexes = append(input.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
-			IndexName: aws.String(index.IndexName),
-			KeySchema: keySchema(index.KeySchema),
-			Projection: &types.Projection{
-				ProjectionType:   types.ProjectionType(index.Projection.ProjectionType),
-				NonKeyAttributes: index.Projection.NonKeyAttributes,
-			},
-		})
-	}
-	if _, err := s.DynamoDB.CreateTable(ctx, input); err != nil {
+	input.TableName, input.StreamSpecification = aws.String(documentTable), nil
+	if _, err := s.DynamoDB.CreateTable(ctx, &input); err != nil {
 		return fmt.Errorf("create the table %s: %w", documentTable, err)
 	}
 	expiry := settings.TimeToLiveSpecification
@@ -123,11 +97,4 @@ func (s *Stack) createTable(ctx context.Context) error {
 		return fmt.Errorf("set the time to live of %s: %w", documentTable, err)
 	}
 	return nil
-}
-
-func keySchema(keys []template.Key) (elements []types.KeySchemaElement) {
-	for _, k := range keys {
-		elements = append(elements, types.KeySchemaElement{AttributeName: aws.String(k.AttributeName), KeyType: types.KeyType(k.KeyType)})
-	}
-	return elements
 }

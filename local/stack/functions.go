@@ -2,11 +2,11 @@ package stack
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"veryfi-intake/deployment/template"
@@ -15,53 +15,62 @@ import (
 	"veryfi-intake/local/aws/poller"
 )
 
-// startFunctions puts the functions behind the HTTP API and the queue, and the
-// reconciler beside them.
-func (s *Stack) startFunctions(front net.Listener, binaries string) error {
-	webhook, err := s.template.Function(webhookFunction, s.references())
-	if err != nil {
-		return err
+// readFunctions reads the functions' settings and says where webhooks go, given the
+// address of the HTTP API.
+func (s *Stack) readFunctions(front string) error {
+	s.functions = map[string]template.Function{}
+	for _, id := range []string{webhookFunction, processorFunction, reconcilerFunction} {
+		settings, err := s.template.Function(id, s.references())
+		if err != nil {
+			return err
+		}
+		s.functions[id] = settings
 	}
-	processor, err := s.template.Function(processorFunction, s.references())
-	if err != nil {
-		return err
-	}
-	if processor.Source == nil || processor.Source.Queue != documentQueue {
+	route, source := s.functions[webhookFunction].Route, s.functions[processorFunction].Source
+	switch {
+	case route == nil:
+		return fmt.Errorf("%s has no route of an HTTP API in template.yaml", webhookFunction)
+	case source == nil || source.Queue != documentQueue:
 		return fmt.Errorf("%s does not poll %s in template.yaml", processorFunction, documentQueue)
 	}
-	if processor.Source.MaximumConcurrency == 0 {
-		processor.Source.MaximumConcurrency = accountConcurrency
-	}
-	reconciler, err := s.template.Function(reconcilerFunction, s.references())
-	if err != nil {
-		return err
-	}
-	s.Reconciler = s.newFunction(reconcilerFunction, reconciler, binaries, accountConcurrency)
-	s.Webhook = s.newFunction(webhookFunction, webhook, binaries, accountConcurrency)
-	s.Processor = s.newFunction(processorFunction, processor, binaries, processor.Source.MaximumConcurrency)
-
-	s.source = s.newSource(*processor.Source)
-	s.StartPoller()
-	s.onStop(func() {
-		atOnce, cancel := context.WithCancel(context.Background())
-		cancel()
-		s.stopPoller(atOnce)
-	})
-	s.serve(front, s.countingErrors(httpapi.Front{Method: webhook.Route.Method, Path: webhook.Route.Path, Invoke: s.Webhook.Invoke}))
+	s.WebhookURL = "http://" + front + route.Path
 	return nil
 }
 
-const veryfiBaseURL = "VERYFI_BASE_URL"
-
-// veryfi returns where the functions find Veryfi.
-func (s *Stack) veryfi() string { return cmp.Or(s.options.FrontOfVeryfi, s.VeryfiURL) }
-
-func (s *Stack) newFunction(id string, settings template.Function, binaries string, concurrency int) *lambda.Function {
-	variables := settings.Environment
-	variables["AWS_ENDPOINT_URL"] = s.AWSURL
-	if s.options.FrontOfAWS != "" {
-		variables["AWS_ENDPOINT_URL"] = s.options.FrontOfAWS
+// startFunctions puts the functions behind the HTTP API and the queue, and the
+// reconciler next to them.
+func (s *Stack) startFunctions(front net.Listener, binaries string) {
+	route, source := s.functions[webhookFunction].Route, s.functions[processorFunction].Source
+	concurrency := cmp.Or(source.MaximumConcurrency, accountConcurrency)
+	s.Webhook = s.newFunction(webhookFunction, binaries, accountConcurrency)
+	s.Processor = s.newFunction(processorFunction, binaries, concurrency)
+	s.Reconciler = s.newFunction(reconcilerFunction, binaries, accountConcurrency)
+	s.source = poller.Config{
+		Queue:                   s.SQS,
+		QueueURL:                s.QueueURL,
+		QueueARN:                queueARN(source.Queue),
+		Region:                  region,
+		BatchSize:               source.BatchSize,
+		Window:                  source.Window,
+		MaxConcurrency:          concurrency,
+		ReportBatchItemFailures: source.ReportBatchItemFailures,
+		Invoke:                  s.Processor.Invoke,
+		Problem:                 func(problem string) { s.options.Log("EventSource", problem) },
 	}
+	s.StartPoller()
+	s.onStop(func() {
+		if running := s.takePoller(); running != nil {
+			running.Kill()
+		}
+	})
+	s.serve(front, httpapi.Front{Method: route.Method, Path: route.Path, Invoke: s.Webhook.Invoke, Answered: s.countAnswer})
+}
+
+func (s *Stack) newFunction(id, binaries string, concurrency int) *lambda.Function {
+	settings := s.functions[id]
+	variables := settings.Environment
+	variables["AWS_ENDPOINT_URL"] = cmp.Or(s.options.FrontOfAWS, s.AWSURL)
+	const veryfiBaseURL = "VERYFI_BASE_URL"
 	if _, retrieves := variables[veryfiBaseURL]; retrieves {
 		variables[veryfiBaseURL] = s.veryfi() // the parameter takes https only
 	}
@@ -77,7 +86,7 @@ func (s *Stack) newFunction(id string, settings template.Function, binaries stri
 		MaxConcurrency: concurrency,
 		Log: func(line string) {
 			s.Metrics.AddLine(line)
-			s.logs.Add(logGroupOf(id), line, time.Now())
+			s.logs.Add(strings.TrimSuffix(id, "Function")+"LogGroup", line, time.Now())
 			s.options.Log(id, line)
 		},
 		Ended: func(err error) { s.countInvocation(id, err) },
@@ -87,31 +96,5 @@ func (s *Stack) newFunction(id string, settings template.Function, binaries stri
 	return function
 }
 
-func (s *Stack) newSource(source template.Source) poller.Config {
-	return poller.Config{
-		Queue:                   s.SQS,
-		QueueURL:                s.QueueURL,
-		QueueARN:                queueARN(source.Queue),
-		Region:                  region,
-		BatchSize:               source.BatchSize,
-		Window:                  source.Window,
-		MaxConcurrency:          source.MaximumConcurrency,
-		ReportBatchItemFailures: source.ReportBatchItemFailures,
-		Invoke:                  s.Processor.Invoke,
-		Problem:                 func(problem string) { s.options.Log("EventSource", problem) },
-	}
-}
-
-// nameWebhook says where webhooks go.
-func (s *Stack) nameWebhook(address string) error {
-	webhook, err := s.template.Function(webhookFunction, s.references())
-	if err != nil {
-		return err
-	}
-	if webhook.Route == nil {
-		return fmt.Errorf("%s has no route of an HTTP API in template.yaml", webhookFunction)
-	}
-	s.WebhookURL = "http://" + address + webhook.Route.Path
-	s.deliverSubmitted()
-	return nil
-}
+// veryfi returns where the functions find Veryfi.
+func (s *Stack) veryfi() string { return cmp.Or(s.options.FrontOfVeryfi, s.VeryfiURL) }

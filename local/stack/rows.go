@@ -8,8 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // A Row is what a person wants to see of a row of the table.
@@ -53,28 +51,4 @@ func text(value types.AttributeValue) string {
 		return s.Value
 	}
 	return ""
-}
-
-// Messages returns how many messages a queue holds, waiting and in flight.
-func (s *Stack) Messages(ctx context.Context, queueURL string) (int, error) {
-	output, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &queueURL,
-		AttributeNames: []sqstypes.QueueAttributeName{
-			sqstypes.QueueAttributeNameApproximateNumberOfMessages,
-			sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-			sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed,
-		},
-	})
-	if err != nil {
-		return 0, err
-	}
-	total := 0
-	for _, value := range output.Attributes {
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return 0, err
-		}
-		total += n
-	}
-	return total, nil
 }

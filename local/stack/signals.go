@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -12,15 +11,13 @@ import (
 
 	"veryfi-intake/deployment/template"
 	"veryfi-intake/local/aws/endpoint"
-	"veryfi-intake/local/standin"
 )
 
-// What AWS itself would tell of the stack: that it is there, and its metrics.
+// What AWS itself knows of the stack: that it is there, and its metrics.
 
-// described returns what CloudFormation tells of the stack, and its alarms.
+// described returns what CloudFormation knows of the stack, and its alarms.
 func (s *Stack) described() (endpoint.Stack, []template.Alarm, error) {
-	// CloudWatch knows queues by their names.
-	references := s.references()
+	references := s.references() // CloudWatch knows queues by their names
 	outputs, err := s.template.Outputs(references)
 	if err != nil {
 		return endpoint.Stack{}, nil, err
@@ -39,7 +36,7 @@ func (s *Stack) described() (endpoint.Stack, []template.Alarm, error) {
 	return endpoint.Stack{Name: Name, Outputs: outputs, Parameters: parameters, Created: time.Now()}, alarms, nil
 }
 
-// mapping returns what Lambda tells of the event source mapping.
+// mapping returns what Lambda knows of the event source mapping.
 func (s *Stack) mapping() map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +54,7 @@ func (s *Stack) mapping() map[string]any {
 	}
 }
 
-// topic returns what SNS tells of the alarms' topic.
+// topic returns what SNS knows of the alarms' topic.
 func (s *Stack) topic() endpoint.Topic {
 	topic := endpoint.Topic{ARN: "AlarmTopic"}
 	if s.template.Has("AlarmSubscription") {
@@ -66,40 +63,23 @@ func (s *Stack) topic() endpoint.Topic {
 	return topic
 }
 
-// logGroupOf returns the name of a function's log group: its logical id.
-func logGroupOf(function string) string {
-	return strings.TrimSuffix(function, "Function") + "LogGroup"
-}
-
 func (s *Stack) countInvocation(function string, err error) {
-	failed := 0.0
-	if err != nil {
-		failed = 1
+	s.count("AWS/Lambda", "Errors", "FunctionName", function, oneIf(err != nil))
+}
+
+func (s *Stack) countAnswer(status int) {
+	s.count("AWS/ApiGateway", "5xx", "ApiId", "HttpApi", oneIf(status >= http.StatusInternalServerError))
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
 	}
-	s.Metrics.Add("AWS/Lambda", "Errors", map[string]string{"FunctionName": function}, time.Now(), failed)
+	return 0
 }
 
-// countingErrors counts answers of 500 and more as API Gateway does.
-func (s *Stack) countingErrors(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := &statusWriter{ResponseWriter: w}
-		next.ServeHTTP(answer, r)
-		failed := 0.0
-		if answer.status >= http.StatusInternalServerError {
-			failed = 1
-		}
-		s.Metrics.Add("AWS/ApiGateway", "5xx", map[string]string{"ApiId": "HttpApi"}, time.Now(), failed)
-	})
-}
-
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
+func (s *Stack) count(namespace, metric, dimension, of string, value float64) {
+	s.Metrics.Add(namespace, metric, map[string]string{dimension: of}, time.Now(), value)
 }
 
 // watchQueues measures the queues each second until the stack stops.
@@ -122,8 +102,8 @@ func (s *Stack) watchQueues() {
 	}()
 }
 
-// measuring has the queues measured before a question about alarms, so that the answer
-// does not depend on when it was asked.
+// measuring measures the queues before next answers a question about alarms, so that
+// the answer does not depend on when the last second ended.
 func (s *Stack) measuring(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.measureQueues(r.Context())
@@ -131,45 +111,57 @@ func (s *Stack) measuring(next http.Handler) http.Handler {
 	})
 }
 
+// measureQueues measures both queues. ElasticMQ does not say how old the oldest message
+// is: at most as old as the time since the queue was seen empty.
 func (s *Stack) measureQueues(ctx context.Context) {
 	s.measured.Lock()
 	defer s.measured.Unlock()
 	for queue, url := range map[string]string{documentQueue: s.QueueURL, deadLetterQueue: s.DeadLetterQueueURL} {
-		s.measureQueue(ctx, queue, url)
+		attributes, err := s.attributes(ctx, url)
+		if err != nil {
+			continue // the next second comes
+		}
+		visible := attributes[types.QueueAttributeNameApproximateNumberOfMessages]
+		since, waiting := s.waitingSince[queue]
+		switch {
+		case visible == 0:
+			delete(s.waitingSince, queue)
+		case !waiting:
+			s.waitingSince[queue] = time.Now()
+		default:
+			s.count("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue, time.Since(since).Seconds())
+		}
+		s.count("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, float64(visible))
+		s.count("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", queue,
+			float64(attributes[types.QueueAttributeNameApproximateNumberOfMessagesNotVisible]))
 	}
 }
 
-// measureQueue measures a queue. How old the oldest message is, ElasticMQ does not
-// tell: at most as old as the time since the queue was seen empty.
-func (s *Stack) measureQueue(ctx context.Context, queue, url string) {
-	out, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+// Messages returns how many messages a queue holds: waiting, in flight and delayed.
+func (s *Stack) Messages(ctx context.Context, queueURL string) (total int, err error) {
+	attributes, err := s.attributes(ctx, queueURL)
+	for _, n := range attributes {
+		total += n
+	}
+	return total, err
+}
+
+// attributes returns the numbers of messages in a queue.
+func (s *Stack) attributes(ctx context.Context, queueURL string) (map[types.QueueAttributeName]int, error) {
+	names := []types.QueueAttributeName{
+		types.QueueAttributeNameApproximateNumberOfMessages,
+		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+	}
+	output, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queueURL, AttributeNames: names})
 	if err != nil {
-		return // the next second comes
+		return nil, err
 	}
-	now := time.Now()
-	add := func(name string, value float64) {
-		s.Metrics.Add("AWS/SQS", name, map[string]string{"QueueName": queue}, now, value)
+	numbers := map[types.QueueAttributeName]int{}
+	for _, name := range names {
+		if numbers[name], err = strconv.Atoi(output.Attributes[string(name)]); err != nil {
+			return nil, err
+		}
 	}
-	visible, _ := strconv.ParseFloat(out.Attributes["ApproximateNumberOfMessages"], 64)
-	hidden, _ := strconv.ParseFloat(out.Attributes["ApproximateNumberOfMessagesNotVisible"], 64)
-	if since, waiting := s.waitingSince[queue]; visible == 0 {
-		delete(s.waitingSince, queue)
-	} else if !waiting {
-		s.waitingSince[queue] = now
-	} else {
-		add("ApproximateAgeOfOldestMessage", now.Sub(since).Seconds())
-	}
-	add("ApproximateNumberOfMessagesVisible", visible)
-	add("ApproximateNumberOfMessagesNotVisible", hidden)
-}
-
-// deliverSubmitted has Veryfi's stand-in call the webhook for what is submitted to it.
-func (s *Stack) deliverSubmitted() {
-	if s.Veryfi == nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.onStop(cancel)
-	sender := standin.NewSender(time.Second)
-	s.Veryfi.OnReady(func(webhook standin.Webhook) { sender.Deliver(ctx, s.WebhookURL, webhook) })
+	return numbers, nil
 }

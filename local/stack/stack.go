@@ -43,11 +43,10 @@ type Options struct {
 	// FrontOfAWS and FrontOfVeryfi are where the functions find the AWS endpoint and
 	// Veryfi, when that is not where they are: "" is there.
 	FrontOfAWS, FrontOfVeryfi string
-	// Log is given each line that a function wrote, and what the stack itself
-	// has to say of its invocations. It may be called by several goroutines at
-	// once. Nil drops them.
+	// Log gets each line that a function wrote, and what goes wrong between queue and
+	// function. Several goroutines may call it at a time. Nil drops them.
 	Log func(source, line string)
-	// Progress is told in a few words what takes long. Nil drops it.
+	// Progress gets in a few words what takes long. Nil drops it.
 	Progress func(string)
 }
 
@@ -73,12 +72,13 @@ type Stack struct {
 	// QueueURL, DeadLetterQueueURL and TableName are as the functions see them.
 	QueueURL, DeadLetterQueueURL, TableName string
 
-	options  Options
-	template *template.Template
-	source   poller.Config
-	logs     *cloudwatch.Logs
-	api      *lambda.API
-	services []*http.Server // what a function needs to find
+	options   Options
+	template  *template.Template
+	functions map[string]template.Function // their settings, by logical id
+	source    poller.Config
+	logs      *cloudwatch.Logs
+	api       *lambda.API
+	services  []*http.Server // what a function needs to find
 
 	measured     sync.Mutex
 	waitingSince map[string]time.Time // by queue, those that were not empty when they were measured
@@ -117,8 +117,8 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 	return s, nil
 }
 
-// Stop ends all that the stack runs, at once, and removes its files. What was
-// being processed is lost with the queue.
+// Stop ends immediately all that the stack runs, and removes its files. What was being
+// processed is lost with the queue.
 func (s *Stack) Stop() {
 	s.mu.Lock()
 	cleanups := s.cleanups
@@ -131,17 +131,17 @@ func (s *Stack) Stop() {
 
 // StopPoller ends the event source mapping after the batches that run.
 func (s *Stack) StopPoller() {
-	s.stopPoller(context.Background())
+	if running := s.takePoller(); running != nil {
+		running.Stop()
+	}
 }
 
-func (s *Stack) stopPoller(ctx context.Context) {
+func (s *Stack) takePoller() *poller.Poller {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	running := s.poller
 	s.poller = nil
-	s.mu.Unlock()
-	if running != nil {
-		running.Stop(ctx)
-	}
+	return running
 }
 
 // StartPoller starts the event source mapping again.

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -35,24 +36,30 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.startVeryfi(); err != nil {
-		return err
-	}
-	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), s.options.Parameters); err != nil {
-		return err
-	}
-	if err := s.template.Check(); err != nil {
+	if err := s.startVeryfi(); err != nil { //nolint:contextcheck // what is submitted comes later
 		return err
 	}
 	s.AWSURL = "http://" + aws.Addr().String()
 	s.QueueURL = s.AWSURL + "/" + account + "/" + documentQueue
 	s.DeadLetterQueueURL = s.AWSURL + "/" + account + "/" + deadLetterQueue
 	s.TableName = documentTable
-	started, err := s.startParts(ctx)
-	if err != nil {
+	if s.template, err = template.Read(filepath.Join(s.options.Root, "template.yaml"), s.options.Parameters); err != nil {
 		return err
 	}
-	if err := s.nameWebhook(front.Addr().String()); err != nil { //nolint:contextcheck // what is submitted comes later
+	if err := s.template.Check(); err != nil {
+		return err
+	}
+	queues := map[string]template.Queue{}
+	for _, id := range []string{documentQueue, deadLetterQueue} {
+		if queues[id], err = s.template.Queue(id); err != nil {
+			return err
+		}
+	}
+	if err := s.readFunctions(front.Addr().String()); err != nil {
+		return err
+	}
+	started, err := s.startParts(ctx, queues)
+	if err != nil {
 		return err
 	}
 	if err := s.startAWS(aws, started); err != nil {
@@ -61,10 +68,8 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.createTable(ctx); err != nil {
 		return err
 	}
-	if err := s.startFunctions(front, started.binaries); err != nil { //nolint:contextcheck // the poller ends with Stop
-		return err
-	}
-	s.watchQueues() //nolint:contextcheck // ends with Stop
+	s.startFunctions(front, started.binaries) //nolint:contextcheck // the poller ends with Stop
+	s.watchQueues()                           //nolint:contextcheck // ends with Stop
 	return nil
 }
 
@@ -74,41 +79,35 @@ type parts struct {
 	binaries            string // the folder of the functions' binaries
 }
 
-// startParts builds the functions and starts the emulators, side by side.
-func (s *Stack) startParts(ctx context.Context) (parts, error) {
+// startParts builds the functions and starts the emulators, side by side. The first
+// failure ends the others.
+func (s *Stack) startParts(ctx context.Context, queues map[string]template.Queue) (parts, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	queues, err := s.queues()
-	if err != nil {
-		return parts{}, err
+	started := func(err error, stop func()) {
+		if err != nil {
+			cancel(err)
+			return
+		}
+		s.onStop(stop)
 	}
 	options := machine.Options{Directory: filepath.Join(s.options.Root, ".tools", "emulators"), Progress: s.options.Progress}
 	var p parts
 	var group sync.WaitGroup
-	// The first failure ends the others, and is the one that is told.
 	group.Go(func() {
 		var err error
-		if p.dynamodb, err = machine.StartDynamoDB(ctx, options); err != nil {
-			cancel(err)
-			return
-		}
-		s.onStop(p.dynamodb.Stop)
+		p.dynamodb, err = machine.StartDynamoDB(ctx, options)
+		started(err, p.dynamodb.Stop)
 	})
 	group.Go(func() {
 		var err error
-		if p.elasticmq, err = machine.StartElasticMQ(ctx, queues, options); err != nil {
-			cancel(err)
-			return
-		}
-		s.onStop(p.elasticmq.Stop)
+		p.elasticmq, err = machine.StartElasticMQ(ctx, queues, options)
+		started(err, p.elasticmq.Stop)
 	})
 	group.Go(func() {
 		var err error
-		if p.binaries, err = machine.Build(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction); err != nil {
-			cancel(err)
-			return
-		}
-		s.onStop(func() { os.RemoveAll(p.binaries) })
+		p.binaries, err = machine.Build(ctx, s.options.Root, webhookFunction, processorFunction, reconcilerFunction)
+		started(err, func() { os.RemoveAll(p.binaries) })
 	})
 	group.Wait()
 	return p, context.Cause(ctx)
@@ -148,6 +147,7 @@ func (s *Stack) ListenToo(address netip.Addr) {
 	}
 }
 
+// startVeryfi starts the stand-in, which calls the webhook for what is submitted to it.
 func (s *Stack) startVeryfi() error {
 	if s.VeryfiURL = s.options.VeryfiBaseURL; s.VeryfiURL != "" {
 		return nil
@@ -158,6 +158,10 @@ func (s *Stack) startVeryfi() error {
 	}
 	s.VeryfiURL = "http://" + listener.Addr().String()
 	s.Veryfi = standin.New(s.options.Credentials)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.onStop(cancel)
+	sender := standin.NewSender(time.Second)
+	s.Veryfi.OnReady(func(webhook standin.Webhook) { sender.Deliver(ctx, s.WebhookURL, webhook) })
 	s.services = append(s.services, s.serve(listener, s.Veryfi))
 	return nil
 }
@@ -176,7 +180,7 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 	if err != nil {
 		return err
 	}
-	stack, alarms, err := s.described()
+	described, alarms, err := s.described()
 	if err != nil {
 		return err
 	}
@@ -185,7 +189,7 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		endpoint.SQS:            elasticMQ,
 		endpoint.SecretsManager: s.Secrets,
 		endpoint.Logs:           s.logs,
-		endpoint.CloudFormation: stack,
+		endpoint.CloudFormation: described,
 		endpoint.CloudWatch:     s.measuring(&cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms}),
 		endpoint.Lambda:         s.api,
 		endpoint.SNS:            s.topic(),

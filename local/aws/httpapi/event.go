@@ -1,12 +1,12 @@
 package httpapi
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,10 +14,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// newEvent returns the event of payload format 2.0 as JSON, and the id that API
-// Gateway gives the request.
-func newEvent(r *http.Request, body []byte, routeKey string, now time.Time) (event []byte, requestID string) {
-	requestID = rand.Text()[:16]
+// newEvent returns the event of payload format 2.0 as JSON.
+func newEvent(r *http.Request, body []byte, routeKey, requestID string, now time.Time) []byte {
 	sourceIP, _, _ := net.SplitHostPort(r.RemoteAddr)
 	domain, _, _ := strings.Cut(r.Host, ":")
 	request := events.APIGatewayV2HTTPRequest{
@@ -27,7 +25,7 @@ func newEvent(r *http.Request, body []byte, routeKey string, now time.Time) (eve
 		RawQueryString:        r.URL.RawQuery,
 		Cookies:               cookies(r.Header),
 		Headers:               headers(r, sourceIP),
-		QueryStringParameters: parameters(r),
+		QueryStringParameters: parameters(r.URL.Query()),
 		RequestContext: events.APIGatewayV2HTTPRequestContext{
 			RouteKey:     routeKey,
 			AccountID:    "000000000000",
@@ -59,23 +57,22 @@ func newEvent(r *http.Request, body []byte, routeKey string, now time.Time) (eve
 	if err != nil {
 		panic(err) // strings, numbers and maps of strings only
 	}
-	return event, requestID
+	return event
 }
 
-// headers has lower-case names; values of a repeated header are joined.
-// Cookies have a place of their own.
+// headers has lower-case names. Cookies have a place of their own.
 func headers(r *http.Request, sourceIP string) map[string]string {
-	joined := map[string]string{
+	headers := map[string]string{
 		"host":              r.Host,
 		"x-forwarded-for":   sourceIP,
 		"x-forwarded-proto": "http",
 	}
 	for name, values := range r.Header {
 		if name != "Cookie" {
-			joined[strings.ToLower(name)] = strings.Join(values, ",")
+			headers[strings.ToLower(name)] = strings.Join(values, ",")
 		}
 	}
-	return joined
+	return headers
 }
 
 func cookies(header http.Header) (cookies []string) {
@@ -87,16 +84,12 @@ func cookies(header http.Header) (cookies []string) {
 	return cookies
 }
 
-func parameters(r *http.Request) map[string]string {
-	query := r.URL.Query()
-	if len(query) == 0 {
-		return nil
-	}
-	joined := make(map[string]string, len(query))
+func parameters(query url.Values) map[string]string {
+	parameters := map[string]string{}
 	for name, values := range query {
-		joined[name] = strings.Join(values, ",")
+		parameters[name] = strings.Join(values, ",")
 	}
-	return joined
+	return parameters
 }
 
 // isText reports whether API Gateway passes a body of this content type on as

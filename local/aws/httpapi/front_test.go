@@ -134,7 +134,7 @@ func TestAPIGatewaysOwnAnswers(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		request *http.Request
-		invoke  Invoke
+		invoke  func(context.Context, []byte) ([]byte, error)
 		status  int
 		body    string
 	}{

@@ -57,60 +57,52 @@ type Config struct {
 	ReportBatchItemFailures bool
 	// Invoke calls the function.
 	Invoke func(ctx context.Context, event []byte) ([]byte, error)
-	// Problem is told in a sentence what went wrong: a failed invocation, a
-	// response that makes no sense, a queue that does not answer.
+	// Problem gets in a sentence what went wrong: a failed invocation, a response
+	// that makes no sense, a queue that does not answer.
 	Problem func(string)
 }
 
 // A Poller polls until it is stopped.
 type Poller struct {
-	config Config
-	slots  chan struct{}
-
-	stopping chan struct{}
-	stopOnce sync.Once
-	cut      context.CancelFunc
-	done     chan struct{}
+	config     Config
+	slots      chan struct{} // one for each invocation that may run
+	stop, kill context.CancelFunc
+	done       chan struct{}
 }
 
 // Start starts polling.
 func Start(config Config) *Poller {
-	ctx, cut := context.WithCancel(context.Background())
-	p := &Poller{
-		config:   config,
-		slots:    make(chan struct{}, config.MaxConcurrency),
-		stopping: make(chan struct{}),
-		cut:      cut,
-		done:     make(chan struct{}),
-	}
-	go p.run(ctx)
+	running, kill := context.WithCancel(context.Background())
+	receiving, stop := context.WithCancel(running)
+	p := &Poller{config: config, slots: make(chan struct{}, config.MaxConcurrency), stop: stop, kill: kill, done: make(chan struct{})}
+	go p.run(receiving, running)
 	return p
 }
 
 // Stop receives no more messages and waits until those received are through.
-// When ctx ends before that, it leaves them to their visibility time-out.
-func (p *Poller) Stop(ctx context.Context) {
-	p.stopOnce.Do(func() { close(p.stopping) })
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		p.cut()
-		<-p.done
-	}
+func (p *Poller) Stop() {
+	p.stop()
+	<-p.done
 }
 
-func (p *Poller) run(ctx context.Context) {
+// Kill stops without waiting: those received come back after their visibility timeout.
+func (p *Poller) Kill() {
+	p.kill()
+	<-p.done
+}
+
+func (p *Poller) run(receiving, running context.Context) {
 	defer close(p.done)
 	var invocations sync.WaitGroup
 	defer invocations.Wait()
-	for p.acquire() {
-		batch := p.collect(ctx)
+	for p.acquire(receiving) {
+		batch := p.collect(running)
 		p.release()
 		for _, part := range split(p.config, batch) {
 			p.slots <- struct{}{}
 			invocations.Go(func() {
 				defer p.release()
-				p.process(ctx, part)
+				p.process(running, part)
 			})
 		}
 	}
@@ -118,16 +110,14 @@ func (p *Poller) run(ctx context.Context) {
 
 // acquire waits until an invocation may start, so that no message waits here,
 // invisible to others, for its turn. It reports false when the poller stops.
-func (p *Poller) acquire() bool {
-	select {
-	case <-p.stopping:
+func (p *Poller) acquire(receiving context.Context) bool {
+	if receiving.Err() != nil {
 		return false
-	default:
 	}
 	select {
 	case p.slots <- struct{}{}:
 		return true
-	case <-p.stopping:
+	case <-receiving.Done():
 		return false
 	}
 }
@@ -182,26 +172,23 @@ func (p *Poller) receive(ctx context.Context, count int, wait time.Duration) ([]
 }
 
 // process invokes the function with one event and deletes what is done. What
-// failed is left as it is: it comes back after its visibility time-out.
+// failed is left as it is: it comes back after its visibility timeout.
 func (p *Poller) process(ctx context.Context, batch []types.Message) {
 	response, err := p.config.Invoke(ctx, newEvent(p.config, batch))
 	if ctx.Err() != nil {
-		return // cut
-	}
-	if err != nil {
-		p.config.Problem(fmt.Sprintf("a batch of %d comes back after its visibility time-out: %v", len(batch), err))
-		return
+		return // killed
 	}
 	succeeded := batch
-	if p.config.ReportBatchItemFailures {
-		if succeeded, err = withoutFailures(batch, response); err != nil {
-			p.config.Problem(fmt.Sprintf("a batch of %d comes back after its visibility time-out: %v", len(batch), err))
-			return
-		}
+	if err == nil && p.config.ReportBatchItemFailures {
+		succeeded, err = withoutFailures(batch, response)
+	}
+	if err != nil {
+		p.config.Problem(fmt.Sprintf("a batch of %d comes back after its visibility timeout: %v", len(batch), err))
+		return
 	}
 	for done := range slices.Chunk(succeeded, receiveMax) {
 		if err := p.delete(ctx, done); err != nil {
-			p.config.Problem(fmt.Sprintf("%d messages that are done come back after their visibility time-out: %v", len(done), err))
+			p.config.Problem(fmt.Sprintf("%d messages that are done come back after their visibility timeout: %v", len(done), err))
 		}
 	}
 }

@@ -140,7 +140,7 @@ func pollFor(t *testing.T, d time.Duration, config Config) {
 	t.Helper()
 	p := Start(config)
 	time.Sleep(d)
-	p.Stop(t.Context())
+	p.Stop()
 }
 
 func TestOnlyMessagesNotNamedAreDeleted(t *testing.T) {
@@ -226,7 +226,7 @@ func TestBatchWaitsForItsWindowAndNotLonger(t *testing.T) {
 		time.Sleep(600 * time.Millisecond)
 		q.send("c")
 		time.Sleep(2 * time.Second)
-		p.Stop(t.Context())
+		p.Stop()
 		if got := strings.Join(f.batches, ", "); got != "a b, c" {
 			t.Errorf("batches are %q", got)
 		}
@@ -246,7 +246,7 @@ func TestFullBatchDoesNotWait(t *testing.T) {
 		if got != "a b c" {
 			t.Errorf("batches are %q", got)
 		}
-		p.Stop(t.Context())
+		p.Stop()
 	})
 }
 
@@ -286,18 +286,16 @@ func TestStopLetsABatchEnd(t *testing.T) {
 	})
 }
 
-func TestStopCutsABatchWhenItMay(t *testing.T) {
+func TestKillLeavesABatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, f := &queue{}, &function{takes: time.Hour}
 		q.send("a", "b", "c")
 		p := Start(config(q, f))
 		time.Sleep(time.Second)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
 		start := time.Now()
-		p.Stop(ctx)
-		if took := time.Since(start); took != time.Second {
+		p.Kill()
+		if took := time.Since(start); took != 0 {
 			t.Errorf("stopped after %v", took)
 		}
 		if got := q.isDeleted(); got != "" {
@@ -312,9 +310,10 @@ func TestEventIsAsLambdaSendsIt(t *testing.T) {
 		q, f := &queue{}, &function{}
 		q.send("a")
 		pollFor(t, 2*time.Second, config(q, f))
-		want := `{"Records":[{"messageId":"id-a","receiptHandle":"receipt-a","body":"a","attributes":{"ApproximateReceiveCount":"1"},` +
-			`"messageAttributes":{"kind":{"stringValue":"k","stringListValues":[],"binaryListValues":[],"dataType":"String"}},"md5OfBody":"md5",` +
-			`"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:Q","awsRegion":"us-east-1"}]}`
+		want := `{"Records":[{"messageId":"id-a","receiptHandle":"receipt-a","body":"a","md5OfBody":"md5","md5OfMessageAttributes":"",` +
+			`"attributes":{"ApproximateReceiveCount":"1"},` +
+			`"messageAttributes":{"kind":{"stringValue":"k","stringListValues":[],"binaryListValues":[],"dataType":"String"}},` +
+			`"eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:Q","eventSource":"aws:sqs","awsRegion":"us-east-1"}]}`
 		if string(f.last) != want {
 			t.Errorf("got  %s\nwant %s", f.last, want)
 		}
