@@ -125,40 +125,45 @@ func (s *Scanner) String() (token []byte, isPlain, ok bool) {
 	if s.pos == len(s.text) || s.text[s.pos] != '"' {
 		return nil, false, false
 	}
-	start := s.pos + 1
 	isPlain = true
-	for i := start; i < len(s.text); i++ {
-		c := class[s.text[i]]
+	text, start := s.text, s.pos+1
+	for i := start; i < len(text); i++ {
+		c := class[text[i]]
 		if c == plain {
 			continue
 		}
 		switch c {
-		case notPlain:
-			isPlain = false
 		case quote:
 			s.pos = i + 1
-			return s.text[start:i], isPlain, true
+			return text[start:i], isPlain, true
 		case escape:
-			isPlain = false
-			i++
-			if i == len(s.text) {
+			size := escapeSize(text[i:])
+			if size == 0 {
 				return nil, false, false
 			}
-			switch s.text[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				if _, ok := hex4(s.text[i+1:]); !ok {
-					return nil, false, false
-				}
-				i += 4
-			default:
-				return nil, false, false
-			}
-		default:
+			i += size - 1
+		case control:
 			return nil, false, false
 		}
+		isPlain = false
 	}
 	return nil, false, false
+}
+
+// escapeSize returns how many bytes the escape has that text begins with, 0 if it is none.
+func escapeSize(text []byte) int {
+	if len(text) < 2 {
+		return 0
+	}
+	switch text[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if _, ok := hex4(text[2:]); ok {
+			return 6
+		}
+	}
+	return 0
 }
 
 // Number consumes a number and returns its text. isInt is true when it has

@@ -8,10 +8,9 @@ import (
 	"strconv"
 )
 
-// A floatReader prints numbers as Python does. It reads with strconv what strconv
-// reads fast. That takes a hundred times as long for numbers halfway between two
-// float64s, and for the smallest ones, of which a forged body may be full; these are
-// read by one division.
+// A floatReader prints numbers as Python does. strconv would take a hundred times as
+// long for numbers halfway between two float64s, and for the smallest ones, and a forged
+// body may be full of them. Here each is read by one division.
 type floatReader struct {
 	digits []byte
 	exact  *exact // nil until it is needed
@@ -32,11 +31,11 @@ type power struct {
 // shortest, from 1e-307 on.
 const shortest, smallest = 15, -306
 
-// maxCounting is how many digits decide about the nearest float64: a number halfway
-// between two of them has 768 digits at most. What follows counts only as something.
+// maxCounting is how many digits decide which float64 is the nearest: a number halfway
+// between two of them has 768 digits at most. More digits count only as not zero.
 const maxCounting = 768
 
-// beyond is what numbers of 309 digits begin with that are beyond all float64s.
+// beyond is where the numbers of 309 digits begin that no float64 can hold.
 var beyond = []byte("1797693134862316")
 
 // appendRepr prints repr(float(token)): the shortest digits that read back as the
@@ -46,20 +45,15 @@ func (r *floatReader) appendRepr(dst, token []byte) []byte {
 		dst, token = append(dst, '-'), token[1:]
 	}
 	digits, point := r.decimal(token)
-	f := 0.
 	switch {
-	case len(digits) == 0:
+	case len(digits) == 0 || point < -323:
 		return append(dst, "0.0"...)
 	case point > 309 || point == 309 && bytes.Compare(digits, beyond) >= 0:
 		return append(dst, "inf"...)
 	case len(digits) <= shortest && point >= smallest:
 		return appendDecimal(dst, digits, point)
-	case point < -323:
-	case isFast(len(digits), point):
-		f, _ = strconv.ParseFloat(string(token), 64)
-	default:
-		f = r.divide(digits, point-len(digits))
 	}
+	f := r.divide(digits, point-len(digits))
 	switch {
 	case f == 0:
 		return append(dst, "0.0"...)
@@ -69,13 +63,6 @@ func (r *floatReader) appendRepr(dst, token []byte) []byte {
 	var text [24]byte
 	digits, point = r.decimal(strconv.AppendFloat(text[:0], f, 'e', -1, 64))
 	return appendDecimal(dst, digits, point)
-}
-
-// isFast reports whether strconv reads such a number fast. Of more digits, or below the
-// usual range, some are read slowly; of so few, those which are halfway between two
-// float64s, and these are all between 2^53 / 10^4 and 2^54 * 10^23.
-func isFast(digits, point int) bool {
-	return digits <= 19 && smallest <= point && point < 309 && (point <= digits-5 || point >= digits+24)
 }
 
 // decimal returns the digits of a number without zeros at both ends. The number is
@@ -91,7 +78,7 @@ scan:
 		case c <= '9':
 			r.digits = append(r.digits, c)
 		default:
-			exponent, _ := strconv.ParseInt(string(token[i+1:]), 10, 40) // the nearest one, if it has more bits
+			exponent, _ := strconv.ParseInt(string(token[i+1:]), 10, 40) // the nearest one, if it needs more bits
 			point = int(exponent)
 			break scan
 		}
@@ -150,8 +137,8 @@ func (r *floatReader) divide(digits []byte, scale int) float64 {
 	} else {
 		number.Mul(number, five.of5)
 	}
-	// What is looked for is number / divisor * 2^scale. The quotient gets 62 or 63 bits,
-	// or fewer where its third one would be below the smallest float64, 2^-1074.
+	// The result is number / divisor * 2^scale. The quotient gets 62 or 63 bits, or fewer
+	// where its third one would be below the smallest float64, 2^-1074.
 	shift := min(62-number.BitLen()+divisor.BitLen(), scale+1076)
 	if shift > 0 {
 		number.Lsh(number, uint(shift))
@@ -179,8 +166,9 @@ func small(n uint64) float64 {
 	return math.Float64frombits(bits)
 }
 
-// divide returns n * 10^scale for the power of -scale, if that is small and 64 bits of
-// the quotient tell which float64 is nearest. No such n is divisible by the power.
+// divide returns n * 10^scale, where p is the power of -scale. ok is false unless the
+// result is small and 64 bits of the quotient decide which float64 is the nearest. The
+// power divides no such n.
 func (p power) divide(n uint64, scale int) (f float64, ok bool) {
 	zeros := bits.LeadingZeros64(n)
 	shift := p.of5.BitLen() + zeros - scale - 1077

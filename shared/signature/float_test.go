@@ -94,32 +94,3 @@ func TestFloatsAsExactFractions(t *testing.T) {
 		}
 	}
 }
-
-// TestHalfwayIsNotLeftToStrconv looks for numbers of few digits halfway between two
-// float64s, which strconv reads at a hundredth of its speed.
-func TestHalfwayIsNotLeftToStrconv(t *testing.T) {
-	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 2))
-	found := 0
-	for range 20_000 {
-		// An odd number of 54 bits, some powers of two more or less.
-		n := new(big.Float).SetInt(new(big.Int).SetUint64(1<<53 + random.Uint64()>>11 | 1))
-		token := n.SetMantExp(n, random.IntN(80)-10).Text('e', 60)
-		digits, point := new(floatReader).decimal([]byte(token))
-		if len(digits) > 19 {
-			continue
-		}
-		found++
-		if isFast(len(digits), point) {
-			t.Errorf("%s is left to strconv", token)
-		}
-	}
-	if found < 1_000 {
-		t.Errorf("only %d are halfway", found)
-	}
-	for _, test := range []struct{ digits, point int }{{20, 0}, {1, -307}, {17, 309}, {800, 1}} {
-		if isFast(test.digits, test.point) {
-			t.Errorf("%+v is left to strconv", test)
-		}
-	}
-}

@@ -110,7 +110,7 @@ func (c *pythonChild) agrees(t *testing.T, body string) {
 	want, wantOK := c.text(t, body)
 	var p Payload
 	err := p.Parse([]byte(body))
-	gotOK := err == nil && p.hasData
+	gotOK := err == nil && p.data.JSON != nil
 	if gotOK != wantOK {
 		t.Fatalf("%q: parsed: %v (%v), by Python: %v", body, gotOK, err, wantOK)
 	}

@@ -62,6 +62,11 @@ type printer struct {
 	work int
 }
 
+// clear forgets what was printed.
+func (p *printer) clear() {
+	p.text, p.members, p.dicts, p.dictMembers, p.newer = p.text[:0], p.members[:0], p.dicts[:0], p.dictMembers[:0], 0
+}
+
 // value prints repr() of the next value and returns where it stands in the JSON text.
 // depth is how many containers it is in.
 func (p *printer) value(depth int) (raw span, ok bool) {

@@ -17,11 +17,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"hash"
-	"math/bits"
-	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"veryfi-intake/shared/jsonscan"
 )
@@ -57,8 +54,7 @@ type Payload struct {
 	newer   []newer
 	older   []byte // the text as another Python prints it
 	event   []byte // the JSON of its value, nil when there is none
-	data    Data
-	hasData bool
+	data    Data   // without JSON when there is none
 	// loneSurrogate is set when data is a string with one: Python can decode it,
 	// but not encode it again.
 	loneSurrogate bool
@@ -74,13 +70,6 @@ type Data struct {
 	members []member
 	printed []byte // where the members' keys are
 	body    []byte
-}
-
-// A newer is a character of a text that not every Python prints as it is.
-type newer struct {
-	at    int
-	rune  rune
-	since python
 }
 
 // Field returns the JSON text of a member of data, or nil when data is not an
@@ -99,16 +88,12 @@ func (d Data) Field(name string) []byte {
 // CPython refuses to decode. The payload refers to the body from then on.
 func (p *Payload) Parse(body []byte) error {
 	pr := &p.printer
-	*p = Payload{
-		printer: printer{
-			json: body, scan: jsonscan.New(body), text: pr.text[:0], members: pr.members[:0],
-			dicts: pr.dicts[:0], dictMembers: pr.dictMembers[:0], laidOut: pr.laidOut, floats: pr.floats,
-		},
-		newer: p.newer[:0], older: p.older,
-	}
 	if pr.text == nil { // most text is shorter than its JSON, and most data has few members
 		pr.text, pr.members = make([]byte, 0, len(body)), make([]member, 0, 4)
 	}
+	pr.json, pr.scan, pr.unsignable, pr.work = body, jsonscan.New(body), false, 0
+	pr.clear()
+	p.event, p.data, p.newer, p.loneSurrogate = nil, Data{}, p.newer[:0], false
 	ok := p.members()
 	switch {
 	case pr.unsignable || ok && p.loneSurrogate:
@@ -160,8 +145,8 @@ func (p *Payload) members() (ok bool) {
 // readData prints the value of data. Where data is repeated, the last one counts.
 func (p *Payload) readData() bool {
 	pr := &p.printer
-	pr.text, pr.members, pr.dicts, pr.dictMembers = pr.text[:0], pr.members[:0], pr.dicts[:0], pr.dictMembers[:0]
-	pr.newer, p.loneSurrogate = 0, false
+	pr.clear()
+	p.loneSurrogate = false
 	raw, ok := pr.value(1)
 	if !ok {
 		return false
@@ -173,73 +158,8 @@ func (p *Payload) readData() bool {
 	}
 	p.newest = pr.result()
 	p.findNewer()
-	p.hasData = true
 	p.data = Data{JSON: json, Text: p.text(pythons[0]), members: pr.members, printed: pr.text, body: pr.json}
 	return true
-}
-
-// findNewer notes the characters that not every Python prints as they are.
-func (p *Payload) findNewer() {
-	p.newer = p.newer[:0]
-	if p.printer.newer == 0 {
-		return
-	}
-	p.newer = slices.Grow(p.newer, p.printer.newer)
-	for i := 0; i < len(p.newest); {
-		if p.newest[i] < utf8.RuneSelf {
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRune(p.newest[i:])
-		if since, ok := printableSince(r); ok {
-			p.newer = append(p.newer, newer{i, r, since})
-		}
-		i += size
-	}
-}
-
-// text returns what a version of Python prints for data.
-func (p *Payload) text(version python) []byte {
-	if len(p.newer) == 0 {
-		return p.newest
-	}
-	from := 0
-	p.older = slices.Grow(p.older[:0], len(p.newest)+6*len(p.newer))
-	for _, n := range p.newer {
-		if n.since > version {
-			if from < n.at {
-				p.older = append(p.older, p.newest[from:n.at]...)
-			}
-			p.older = appendEscape(p.older, n.rune)
-			from = n.at + utf8.RuneLen(n.rune)
-		}
-	}
-	p.older = append(p.older, p.newest[from:]...)
-	p.printer.work += len(p.older)
-	return p.older
-}
-
-// versions are the versions of Python that print data differently, the likeliest
-// first.
-func (p *Payload) versions() []python {
-	if len(p.newer) == 0 {
-		return pythons[:1]
-	}
-	var since, tried uint32 // a bit for each version
-	for _, n := range p.newer {
-		since |= 1 << n.since
-	}
-	var differ []python
-	for _, v := range pythons {
-		// What a version prints depends on the last version before it, or itself, that
-		// brought a character of these.
-		last := uint32(1) << bits.Len32(since&(2<<v-1))
-		if tried&last == 0 {
-			tried |= last
-			differ = append(differ, v)
-		}
-	}
-	return differ
 }
 
 // Event returns the event's name, which may be a part of the body. ok is false when
@@ -269,7 +189,7 @@ func (p *Payload) Verify(signature string, keys ...*Key) (Data, error) {
 	if !want.decode(signature) {
 		return Data{}, ErrMalformed
 	}
-	if !p.hasData {
+	if p.data.JSON == nil {
 		return Data{}, ErrNoData
 	}
 	for _, version := range p.versions() {
