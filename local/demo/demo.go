@@ -6,13 +6,12 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +34,7 @@ const (
 )
 
 // Logs keeps what the functions wrote, to look for secrets in it. It may be
-// used by several goroutines at once.
+// used by any number of goroutines.
 type Logs struct {
 	mu    sync.Mutex
 	lines []string
@@ -68,82 +67,98 @@ type delivery struct {
 
 func (d delivery) last() standin.Answer { return d.answers[len(d.answers)-1] }
 
+// A demo is one on its way.
+type demo struct {
+	stack       *stack.Stack
+	credentials secret.Credentials
+	steps       []step // whose rows must be there
+	deliveries  []delivery
+	problems    []string
+}
+
 // Run runs the demo on a fresh stack and returns what is wrong, a sentence
 // each. An error means that the demo itself could not go on.
 func Run(ctx context.Context, s *stack.Stack, credentials secret.Credentials, logs *Logs, out *console.Console) (problems []string, err error) {
+	d := &demo{stack: s, credentials: credentials, steps: webhooks()}
 	prepare(s.Veryfi)
-	steps, err := webhooks(credentials.ClientSecret)
-	if err != nil {
-		return nil, err
-	}
-	out.Step("delivering %d webhooks to %s", len(steps), s.WebhookURL)
-	deliveries := deliver(ctx, s, steps)
-	late, err := waitThrough(ctx, s, steps)
-	if err != nil {
+	out.Step("delivering %d webhooks to %s", len(d.steps), s.WebhookURL)
+	if err := d.deliver(ctx, d.steps); err != nil {
 		return nil, err
 	}
 	out.Step("running the reconciler")
 	if _, err := s.Reconciler.Invoke(ctx, []byte("{}")); err != nil {
 		return nil, fmt.Errorf("run the reconciler: %w", err)
 	}
-	again := replays(steps[0])
-	steps = append(steps, neverCame)
+	again := replays(d.steps[0])
+	d.steps = append(d.steps, neverCame)
 	out.Step("delivering %d of them again", len(again))
-	deliveries = append(deliveries, deliver(ctx, s, again)...)
-	lateAgain, err := waitThrough(ctx, s, steps)
-	if err != nil {
+	if err := d.deliver(ctx, again); err != nil {
 		return nil, err
 	}
 	rows, err := s.Rows(ctx)
 	if err != nil {
 		return nil, err
 	}
-	printDeliveries(out, deliveries)
-	printRows(out, rows)
-	problems = slices.Concat(late, lateAgain, checkAnswers(deliveries), checkRows(steps, rows), checkLarge(rows), checkRequests(s), checkLogs(logs, credentials))
 	dead, err := s.Messages(ctx, s.DeadLetterQueueURL)
-	if err == nil && dead > 0 {
-		problems = append(problems, fmt.Sprintf("the dead-letter queue holds %d messages, not 0", dead))
+	if err != nil {
+		return nil, err
 	}
-	return problems, err
+	printDeliveries(out, d.deliveries)
+	printRows(out, rows)
+	d.checkAnswers()
+	d.checkRows(rows)
+	d.checkLogs(logs)
+	if n := len(s.Veryfi.RequestsFor(standin.Documents, receiptID)); n != 1 { // replays cost none
+		d.problem("document %d was retrieved %d times, not once", receiptID, n)
+	}
+	if dead > 0 {
+		d.problem("the dead-letter queue holds %d messages, not 0", dead)
+	}
+	return d.problems, nil
 }
 
-func deliver(ctx context.Context, s *stack.Stack, steps []step) (deliveries []delivery) {
+func (d *demo) problem(format string, values ...any) {
+	d.problems = append(d.problems, fmt.Sprintf(format, values...))
+}
+
+// deliver sends the webhooks of steps, and waits until the queue is empty and no
+// expected row is missing or will be tried again. It is a problem when that takes too
+// long.
+func (d *demo) deliver(ctx context.Context, steps []step) error {
 	sender := standin.NewSender(redelivery)
 	for _, step := range steps {
-		deliveries = append(deliveries, delivery{step, sender.Deliver(ctx, s.WebhookURL, step.webhook)})
+		webhook, err := standin.Sign(step.event, step.data, cmp.Or(step.secret, d.credentials.ClientSecret))
+		if err != nil {
+			return err
+		}
+		d.deliveries = append(d.deliveries, delivery{step, sender.Deliver(ctx, d.stack.WebhookURL, webhook)})
 	}
-	return deliveries
-}
-
-// waitThrough waits until the queue is empty and no expected row is missing or
-// will be tried again. It returns a problem when that takes too long.
-func waitThrough(ctx context.Context, s *stack.Stack, steps []step) (problems []string, err error) {
 	for end := time.Now().Add(throughWithin); ; {
-		rows, err := s.Rows(ctx)
+		rows, err := d.stack.Rows(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		waiting, err := s.Messages(ctx, s.QueueURL)
+		waiting, err := d.stack.Messages(ctx, d.stack.QueueURL)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if waiting == 0 && allDone(steps, rows) {
-			return nil, nil
+		if waiting == 0 && d.isThrough(rows) {
+			return nil
 		}
 		if time.Now().After(end) {
-			return []string{fmt.Sprintf("not all is through after %v: the queue holds %d messages", throughWithin, waiting)}, nil
+			d.problem("not all is through after %v: the queue holds %d messages", throughWithin, waiting)
+			return nil
 		}
 		select {
 		case <-time.After(lookEvery):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
 
-func allDone(steps []step, rows map[string]stack.Row) bool {
-	for _, step := range steps {
+func (d *demo) isThrough(rows map[string]stack.Row) bool {
+	for _, step := range d.steps {
 		for _, want := range step.rows {
 			if row, ok := find(rows, want.id); !ok || row.Status == "retrying" {
 				return false
@@ -154,84 +169,86 @@ func allDone(steps []step, rows map[string]stack.Row) bool {
 }
 
 func find(rows map[string]stack.Row, id string) (stack.Row, bool) {
-	if !strings.HasSuffix(id, "#") {
-		row, ok := rows[id]
-		return row, ok
-	}
 	for key, row := range rows {
-		if strings.HasPrefix(key, id) {
+		if key == id || strings.HasSuffix(id, "#") && strings.HasPrefix(key, id) {
 			return row, true
 		}
 	}
 	return stack.Row{}, false
 }
 
-func checkAnswers(deliveries []delivery) (problems []string) {
-	for _, d := range deliveries {
-		if got := d.last(); got.Err != nil {
-			problems = append(problems, fmt.Sprintf("webhook %q: no answer: %v", d.name, got.Err))
-		} else if got.Status != d.status {
-			problems = append(problems, fmt.Sprintf("webhook %q was answered %d, not %d: %s", d.name, got.Status, d.status, got.Body))
+func (d *demo) checkAnswers() {
+	for _, delivery := range d.deliveries {
+		if got := delivery.last(); got.Err != nil {
+			d.problem("webhook %q: no answer: %v", delivery.name, got.Err)
+		} else if got.Status != delivery.status {
+			d.problem("webhook %q was answered %d, not %d: %s", delivery.name, got.Status, delivery.status, got.Body)
 		}
 	}
-	return problems
 }
 
 // checkRows compares all rows; one that nothing announces is a problem too.
-func checkRows(steps []step, rows map[string]stack.Row) (problems []string) {
+func (d *demo) checkRows(rows map[string]stack.Row) {
 	expected := map[string]bool{}
-	for _, step := range steps {
+	for _, step := range d.steps {
 		for _, want := range step.rows {
 			row, ok := find(rows, want.id)
 			if !ok {
-				problems = append(problems, fmt.Sprintf("row %s is missing", want.id))
+				d.problem("row %s is missing", want.id)
 				continue
 			}
 			expected[row.ID] = true
-			problems = append(problems, want.problemsOf(row)...)
+			d.checkRow(row, want)
 		}
 	}
 	for id, row := range rows {
 		if !expected[id] {
-			problems = append(problems, fmt.Sprintf("row %s (%s) must not be there", id, row.Status))
+			d.problem("row %s (%s) must not be there", id, row.Status)
 		}
 	}
-	return problems
 }
 
-// checkLarge compares the gzipped document with what Veryfi served.
-func checkLarge(rows map[string]stack.Row) []string {
-	value, ok := rows[strconv.Itoa(largeID)].Item["document_gzip"].(*types.AttributeValueMemberB)
-	if !ok {
-		return nil // told already
+func (d *demo) checkRow(row stack.Row, want expectation) {
+	if want.status != "" && row.Status != want.status {
+		d.problem("row %s: status is %q, not %q", row.ID, row.Status, want.status)
 	}
-	reader, err := gzip.NewReader(bytes.NewReader(value.Value))
-	if err == nil {
-		var text []byte
-		text, err = io.ReadAll(reader)
-		if err == nil && !bytes.Equal(text, standin.Large(largeID, largeSize)) {
-			err = errors.New("it is not what Veryfi served")
+	if form := formOf(row.Item); want.form != "" && form != want.form {
+		d.problem("row %s: form is %q, not %q", row.ID, form, want.form)
+	}
+	if want.attempts != 0 && row.Attempts != want.attempts {
+		d.problem("row %s: %d attempts, not %d", row.ID, row.Attempts, want.attempts)
+	}
+	if !strings.Contains(row.Error, want.error) {
+		d.problem("row %s: error is %q, not %q", row.ID, row.Error, want.error)
+	}
+	for path, number := range want.numbers {
+		if got := numberAt(row.Item["document"], path); !isNumber(got, number) {
+			d.problem("row %s: %s is %q, not %s", row.ID, path, got, number)
 		}
 	}
+	if value, ok := row.Item["document_gzip"].(*types.AttributeValueMemberB); ok && want.text != nil {
+		if err := isZipped(value.Value, want.text); err != nil {
+			d.problem("row %s: document_gzip: %v", row.ID, err)
+		}
+	}
+}
+
+func isZipped(zipped, want []byte) error {
+	reader, err := gzip.NewReader(bytes.NewReader(zipped))
 	if err != nil {
-		return []string{fmt.Sprintf("row %d: document_gzip: %v", largeID, err)}
+		return err
 	}
-	return nil
+	text, err := io.ReadAll(reader)
+	if err == nil && !bytes.Equal(text, want) {
+		err = errors.New("it is not what Veryfi served")
+	}
+	return err
 }
 
-// checkRequests makes sure that replays cost no GET.
-func checkRequests(s *stack.Stack) []string {
-	if n := len(s.Veryfi.RequestsFor(standin.Documents, receiptID)); n != 1 {
-		return []string{fmt.Sprintf("document %d was retrieved %d times, not once", receiptID, n)}
-	}
-	return nil
-}
-
-func checkLogs(logs *Logs, credentials secret.Credentials) (problems []string) {
-	for name, secret := range map[string]string{"client secret": credentials.ClientSecret, "API key": credentials.APIKey} {
+func (d *demo) checkLogs(logs *Logs) {
+	for name, secret := range map[string]string{"client secret": d.credentials.ClientSecret, "API key": d.credentials.APIKey} {
 		if lines := logs.Containing(secret); len(lines) > 0 {
-			problems = append(problems, fmt.Sprintf("%d log lines hold the %s", len(lines), name))
+			d.problem("%d log lines hold the %s", len(lines), name)
 		}
 	}
-	return problems
 }

@@ -54,7 +54,13 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 		`row 3 is missing`:                             true,
 		`row forged (processed) must not be there`:     true,
 	}
-	problems := checkRows(steps, rows)
+	d := demo{steps: steps, credentials: secret.Credentials{ClientSecret: "secret-1", APIKey: "key-1"}}
+	told := func(check func()) []string {
+		d.problems = nil
+		check()
+		return d.problems
+	}
+	problems := told(func() { d.checkRows(rows) })
 	for _, problem := range problems {
 		if !want[problem] {
 			t.Errorf("told: %s", problem)
@@ -63,13 +69,13 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 	if len(problems) != len(want) {
 		t.Errorf("%d problems, want %d", len(problems), len(want))
 	}
-	answers := checkAnswers([]delivery{{steps[0], []standin.Answer{{Status: 503, Body: "x"}}}})
-	if len(answers) != 1 || answers[0] != `webhook "one" was answered 503, not 200: x` {
-		t.Errorf("told: %q", answers)
+	d.deliveries = []delivery{{steps[0], []standin.Answer{{Status: 503, Body: "x"}}}}
+	if got := told(d.checkAnswers); len(got) != 1 || got[0] != `webhook "one" was answered 503, not 200: x` {
+		t.Errorf("told: %q", got)
 	}
 	var logs Logs
 	logs.Add("WebhookFunction", "the client secret is secret-1")
-	if told := checkLogs(&logs, secret.Credentials{ClientSecret: "secret-1", APIKey: "key-1"}); len(told) != 1 {
-		t.Errorf("told: %q", told)
+	if got := told(func() { d.checkLogs(&logs) }); len(got) != 1 {
+		t.Errorf("told: %q", got)
 	}
 }

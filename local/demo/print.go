@@ -1,11 +1,16 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"veryfi-intake/deployment/console"
 	"veryfi-intake/local/stack"
@@ -21,34 +26,28 @@ func printDeliveries(out *console.Console, deliveries []delivery) {
 		if len(d.answers) > 1 {
 			status += fmt.Sprintf(" ×%d", len(d.answers))
 		}
-		rows = append(rows, []string{d.name, d.webhook.Event, status, short(d.last().Took), d.last().Body})
+		rows = append(rows, []string{d.name, d.event, status, short(d.last().Took), d.last().Body})
 	}
 	out.Table("Webhooks", []string{"webhook", "event", "answer", "took", "body"}, rows)
 }
 
 func printRows(out *console.Console, table map[string]stack.Row) {
+	byTime := slices.SortedFunc(maps.Values(table), func(a, b stack.Row) int {
+		return cmp.Or(a.ReceivedAt.Compare(b.ReceivedAt), strings.Compare(a.ID, b.ID))
+	})
 	var rows [][]string
-	for _, row := range sorted(table) {
+	for _, row := range byTime {
 		attempts := ""
 		if row.Attempts > 0 {
 			attempts = strconv.Itoa(row.Attempts)
 		}
-		rows = append(rows, []string{row.ID, row.Status, attempts, formOf(row.Item), short(row.UpdatedAt.Sub(row.ReceivedAt)), cut(row.Error)})
+		text := row.Error
+		if runes := []rune(text); len(runes) > longestError {
+			text = string(runes[:longestError-1]) + "…"
+		}
+		rows = append(rows, []string{row.ID, row.Status, attempts, formOf(row.Item), short(row.UpdatedAt.Sub(row.ReceivedAt)), text})
 	}
 	out.Table("Rows", []string{"id", "status", "attempts", "document", "after", "error"}, rows)
-}
-
-func sorted(table map[string]stack.Row) (rows []stack.Row) {
-	for _, row := range table {
-		rows = append(rows, row)
-	}
-	slices.SortFunc(rows, func(a, b stack.Row) int {
-		if c := a.ReceivedAt.Compare(b.ReceivedAt); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return rows
 }
 
 func short(d time.Duration) string {
@@ -58,9 +57,43 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-func cut(text string) string {
-	if runes := []rune(text); len(runes) > longestError {
-		return string(runes[:longestError-1]) + "…"
+// The forms in which a row holds its document.
+const (
+	native  = "native"
+	gzipped = "gzip"
+)
+
+func formOf(item map[string]types.AttributeValue) string {
+	switch {
+	case item["document"] != nil:
+		return native
+	case item["document_gzip"] != nil:
+		return gzipped
 	}
-	return text
+	return ""
+}
+
+// isNumber reports whether two texts are the same number, to the digit: 12.10 is
+// 12.1.
+func isNumber(got, want string) bool {
+	g, ok := new(big.Rat).SetString(got)
+	w, _ := new(big.Rat).SetString(want)
+	return ok && g.Cmp(w) == 0
+}
+
+// numberAt returns the number at a path like line_items/1/price, as DynamoDB has it,
+// or "".
+func numberAt(value types.AttributeValue, path string) string {
+	name, rest, _ := strings.Cut(path, "/")
+	switch v := value.(type) {
+	case *types.AttributeValueMemberM:
+		return numberAt(v.Value[name], rest)
+	case *types.AttributeValueMemberL:
+		if i, err := strconv.Atoi(name); err == nil && i < len(v.Value) {
+			return numberAt(v.Value[i], rest)
+		}
+	case *types.AttributeValueMemberN:
+		return v.Value
+	}
+	return ""
 }
