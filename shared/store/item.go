@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"veryfi-intake/shared/document"
 )
@@ -20,12 +23,13 @@ const maxLifted = 256
 
 // putItemBody returns the body of a PutItem call.
 func putItemBody(table string, row Row, seen State, native bool) ([]byte, error) {
-	b := body{json: make([]byte, 0, 2048+documentSize(row, native))}
-	b.raw(`{"TableName":`)
-	b.quote(table)
-	b.raw(`,"Item":{"id":{"S":`)
-	b.quote(row.ID)
-	b.raw(`}`)
+	name, value, size, err := documentAttribute(row.Document, native)
+	if err != nil {
+		return nil, err
+	}
+	b := body{json: make([]byte, 0, 2048+len(value))}
+	b.quoted(`{"TableName":`, table, `,"Item":{"id":`)
+	b.quoted(`{"S":`, row.ID, `}`)
 	b.size = len("id") + len(row.ID)
 
 	b.string("status", string(row.Status))
@@ -47,78 +51,86 @@ func putItemBody(table string, row Row, seen State, native bool) ([]byte, error)
 	b.number("not_found", int64(row.NotFound))
 	b.string("request_id", row.RequestID)
 	b.string("data", row.Data)
-	if err := b.document(row, native); err != nil {
-		return nil, err
+	if d := row.Document; d != nil {
+		b.lifted("external_id", d.ExternalID)
+		b.lifted("document_type", d.Type)
+		b.attribute(name, size)
+		b.json = append(b.json, value...)
+	}
+	if b.size > document.MaxItemSize {
+		return nil, fmt.Errorf("%w: the item would have %d bytes, of %d", ErrTooLarge, b.size, document.MaxItemSize)
 	}
 
 	if seen.Version == "" {
 		b.raw(`},"ConditionExpression":"attribute_not_exists(updated_at)"}`)
 		return b.json, nil
 	}
-	b.raw(`},"ConditionExpression":"updated_at = :version","ExpressionAttributeValues":{":version":{"S":`)
-	b.quote(seen.Version)
-	b.raw(`}}}`)
+	b.quoted(`},"ConditionExpression":"updated_at = :version","ExpressionAttributeValues":{":version":{"S":`, seen.Version, `}}}`)
 	return b.json, nil
 }
 
-func documentSize(row Row, native bool) int {
+// documentAttribute returns the attribute that holds a document: its name, its value in
+// DynamoDB's JSON, and how many bytes the value counts.
+func documentAttribute(d *document.Document, native bool) (name string, value []byte, size int, err error) {
 	switch {
-	case row.Document == nil:
-		return 0
+	case d == nil:
+		return "", nil, 0, nil
 	case native:
-		return len(row.Document.Native)
-	default:
-		return len(row.Document.JSON) / 4
+		return "document", d.Native, d.NativeSize, nil
 	}
+	gzipped, err := d.Gzip()
+	value = append(base64.StdEncoding.AppendEncode([]byte(`{"B":"`), gzipped), `"}`...)
+	return "document_gzip", value, len(gzipped), err
 }
 
-// A body is DynamoDB's JSON in the making. Attributes without a value are left
-// out.
+// A body is DynamoDB's JSON in the making. Attributes without a value are left out.
 type body struct {
 	json []byte
 	size int // of the item, as DynamoDB counts it
 }
 
-func (b *body) raw(s string) { b.json = append(b.json, s...) }
+func (b *body) raw(parts ...string) {
+	for _, part := range parts {
+		b.json = append(b.json, part...)
+	}
+}
 
-func (b *body) quote(s string) {
+// quoted writes s as a JSON string, with raw text around it.
+func (b *body) quoted(before, s, after string) {
 	quoted, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a string always marshals
 	}
+	b.raw(before)
 	b.json = append(b.json, quoted...)
+	b.raw(after)
 }
 
-func (b *body) attribute(name, kind string) {
-	b.raw(`,"`)
-	b.raw(name)
-	b.raw(`":{"`)
-	b.raw(kind)
-	b.raw(`":`)
-	b.size += len(name)
+// attribute begins an attribute, whose value counts so many bytes.
+func (b *body) attribute(name string, size int) {
+	b.raw(`,"`, name, `":`)
+	b.size += len(name) + size
 }
 
 func (b *body) string(name, value string) {
 	if value == "" {
 		return
 	}
-	b.attribute(name, "S")
-	b.quote(value)
-	b.raw(`}`)
-	b.size += len(value)
+	b.attribute(name, len(value))
+	b.quoted(`{"S":`, value, `}`)
 }
 
 func (b *body) list(name string, values []string) {
 	if len(values) == 0 {
 		return
 	}
-	b.attribute(name, "L")
-	b.size += 3 // of a list, and 1 of each element
+	b.attribute(name, 3+len(values)+len(strings.Join(values, "")))
+	b.raw(`{"L":[`)
 	for i, value := range values {
-		b.raw([...]string{`[{"S":`, `,{"S":`}[min(i, 1)])
-		b.quote(value)
-		b.raw(`}`)
-		b.size += len(value) + 1
+		if i > 0 {
+			b.raw(`,`)
+		}
+		b.quoted(`{"S":`, value, `}`)
 	}
 	b.raw(`]}`)
 }
@@ -128,10 +140,8 @@ func (b *body) number(name string, value int64) {
 		return
 	}
 	digits := strconv.FormatInt(value, 10)
-	b.attribute(name, "N")
-	b.quote(digits)
-	b.raw(`}`)
-	b.size += len(digits)/2 + 2
+	b.attribute(name, len(digits)/2+2)
+	b.raw(`{"N":"`, digits, `"}`)
 }
 
 func (b *body) time(name string, value time.Time) {
@@ -140,39 +150,71 @@ func (b *body) time(name string, value time.Time) {
 	}
 }
 
-func (b *body) document(row Row, native bool) error {
-	d := row.Document
-	if d == nil {
-		return b.add(0)
-	}
-	b.lifted("external_id", d.ExternalID)
-	b.lifted("document_type", d.Type)
-	if native {
-		b.raw(`,"document":`)
-		b.json = append(b.json, d.Native...)
-		return b.add(len("document") + d.NativeSize)
-	}
-	gzipped, err := d.Gzip()
-	if err != nil {
-		return err
-	}
-	b.attribute("document_gzip", "B")
-	b.raw(`"`)
-	b.json = base64.StdEncoding.AppendEncode(b.json, gzipped)
-	b.raw(`"}`)
-	return b.add(len(gzipped))
-}
-
 func (b *body) lifted(name, value string) {
 	if len(value) <= maxLifted {
 		b.string(name, value)
 	}
 }
 
-// add counts the document in.
-func (b *body) add(size int) error {
-	if b.size += size; b.size > document.MaxItemSize {
-		return fmt.Errorf("%w: the item would have %d bytes, of %d", ErrTooLarge, b.size, document.MaxItemSize)
+// stateOf reads the state of a row from its item.
+func stateOf(item map[string]types.AttributeValue) State {
+	row := Row{Status: Status(text(item, "status")), Error: text(item, "error")}
+	return State{
+		Status:    row.Status,
+		Class:     row.Class(),
+		Event:     text(item, "event"),
+		Events:    texts(item, "events"),
+		Created:   text(item, "created"),
+		Attempts:  int(number(item, "attempts")),
+		NotFound:  int(number(item, "not_found")),
+		RequestID: text(item, "request_id"),
+		Version:   text(item, "updated_at"),
 	}
-	return nil
+}
+
+// ofIndex reads a row as the index problems holds it.
+func ofIndex(item map[string]types.AttributeValue) Row {
+	state := stateOf(item)
+	received, _ := time.Parse(TimeFormat, text(item, "received_at")) // written by Put only
+	return Row{
+		ID:         text(item, "id"),
+		Status:     state.Status,
+		Error:      text(item, "error"),
+		Event:      state.Event,
+		Created:    state.Created,
+		ParentID:   number(item, "parent_id"),
+		ReceivedAt: received,
+		UpdatedAt:  state.UpdatedAt(),
+		Attempts:   state.Attempts,
+		RequestID:  state.RequestID,
+	}
+}
+
+// text returns a string of an item, or nothing.
+func text(item map[string]types.AttributeValue, name string) string {
+	if s, ok := item[name].(*types.AttributeValueMemberS); ok {
+		return s.Value
+	}
+	return ""
+}
+
+// texts returns the strings in a list of an item.
+func texts(item map[string]types.AttributeValue, name string) (list []string) {
+	if l, ok := item[name].(*types.AttributeValueMemberL); ok {
+		for _, value := range l.Value {
+			if s, ok := value.(*types.AttributeValueMemberS); ok {
+				list = append(list, s.Value)
+			}
+		}
+	}
+	return list
+}
+
+// number returns an integer of an item, or 0.
+func number(item map[string]types.AttributeValue, name string) int64 {
+	if n, ok := item[name].(*types.AttributeValueMemberN); ok {
+		i, _ := strconv.ParseInt(n.Value, 10, 64) // written by Put only
+		return i
+	}
+	return 0
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -61,15 +60,7 @@ func (r *Reader) States(ctx context.Context, ids []string) (map[string]State, er
 // states asks until DynamoDB has answered for every key: it leaves out some when
 // it is throttled, or when they are too large for one answer.
 func (r *Reader) states(ctx context.Context, ids []string, states map[string]State) error {
-	keys := make([]map[string]types.AttributeValue, len(ids))
-	for i, id := range ids {
-		keys[i] = keyOf(id)
-	}
-	request := map[string]types.KeysAndAttributes{r.table: {
-		Keys:                     keys,
-		ProjectionExpression:     aws.String("id, " + stateAttributes),
-		ExpressionAttributeNames: stateNames,
-	}}
+	request := statesRequest(r.table, ids, false)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {
@@ -100,53 +91,6 @@ func (r *Reader) Stale(ctx context.Context, before time.Time, limit int) ([]Row,
 			":before":   &types.AttributeValueMemberS{Value: before.UTC().Format(TimeFormat)},
 		},
 	}, limit)
-}
-
-// ofIndex reads a row as the index problems holds it.
-func ofIndex(item map[string]types.AttributeValue) Row {
-	received, _ := time.Parse(TimeFormat, text(item, "received_at")) // written by Put only
-	updated, _ := time.Parse(TimeFormat, text(item, "updated_at"))
-	return Row{
-		ID:         text(item, "id"),
-		Status:     Status(text(item, "status")),
-		Error:      text(item, "error"),
-		Event:      text(item, "event"),
-		Created:    text(item, "created"),
-		ParentID:   number(item, "parent_id"),
-		ReceivedAt: received,
-		UpdatedAt:  updated,
-		Attempts:   int(number(item, "attempts")),
-		RequestID:  text(item, "request_id"),
-	}
-}
-
-// text returns a string of an item, or nothing.
-func text(item map[string]types.AttributeValue, name string) string {
-	if s, ok := item[name].(*types.AttributeValueMemberS); ok {
-		return s.Value
-	}
-	return ""
-}
-
-// texts returns the strings in a list of an item.
-func texts(item map[string]types.AttributeValue, name string) (list []string) {
-	if l, ok := item[name].(*types.AttributeValueMemberL); ok {
-		for _, value := range l.Value {
-			if s, ok := value.(*types.AttributeValueMemberS); ok {
-				list = append(list, s.Value)
-			}
-		}
-	}
-	return list
-}
-
-// number returns an integer of an item, or 0.
-func number(item map[string]types.AttributeValue, name string) int64 {
-	if n, ok := item[name].(*types.AttributeValueMemberN); ok {
-		i, _ := strconv.ParseInt(n.Value, 10, 64) // written by Put only
-		return i
-	}
-	return 0
 }
 
 // Problems returns rows that need attention because of a status, the latest first, at

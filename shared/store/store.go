@@ -151,19 +151,18 @@ func keyOf(id string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}
 }
 
-func stateOf(item map[string]types.AttributeValue) State {
-	row := Row{Status: Status(text(item, "status")), Error: text(item, "error")}
-	return State{
-		Status:    row.Status,
-		Class:     row.Class(),
-		Event:     text(item, "event"),
-		Events:    texts(item, "events"),
-		Created:   text(item, "created"),
-		Attempts:  int(number(item, "attempts")),
-		NotFound:  int(number(item, "not_found")),
-		RequestID: text(item, "request_id"),
-		Version:   text(item, "updated_at"),
+// statesRequest asks for the states of rows.
+func statesRequest(table string, ids []string, consistent bool) map[string]types.KeysAndAttributes {
+	keys := make([]map[string]types.AttributeValue, len(ids))
+	for i, id := range ids {
+		keys[i] = keyOf(id)
 	}
+	return map[string]types.KeysAndAttributes{table: {
+		Keys:                     keys,
+		ConsistentRead:           &consistent,
+		ProjectionExpression:     aws.String("id, " + stateAttributes),
+		ExpressionAttributeNames: stateNames,
+	}}
 }
 
 // Get returns the state of a row, as the last write left it.
@@ -180,16 +179,10 @@ func (t *Table) Get(ctx context.Context, id string) (State, error) {
 // no time.
 func (t *Table) GetAll(ctx context.Context, ids []string) (map[string]State, error) {
 	states := make(map[string]State, len(ids))
-	keys := make([]map[string]types.AttributeValue, len(ids))
-	for i, id := range ids {
-		states[id], keys[i] = State{}, keyOf(id) // until a row says more
+	for _, id := range ids {
+		states[id] = State{} // until a row says more
 	}
-	out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{t.name: {
-		Keys:                     keys,
-		ConsistentRead:           aws.Bool(true),
-		ProjectionExpression:     aws.String("id, " + stateAttributes),
-		ExpressionAttributeNames: stateNames,
-	}}})
+	out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: statesRequest(t.name, ids, true)})
 	if err != nil {
 		return nil, failure.Table.Of(fmt.Errorf("read the rows: %w", err))
 	}
