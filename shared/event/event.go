@@ -63,10 +63,8 @@ func Name(p *signature.Payload) string {
 	if !ok {
 		return Unknown
 	}
-	for _, known := range names {
-		if string(name) == known {
-			return known
-		}
+	if i := slices.IndexFunc(names, func(n string) bool { return n == string(name) }); i >= 0 {
+		return names[i]
 	}
 	return cut(string(name), maxNameChars)
 }
@@ -110,19 +108,16 @@ func ids(json []byte) []int64 {
 		return nil
 	}
 	var list []int64
-	seen := make(map[int64]bool)
-	scan := jsonscan.New(json)
-	for scan.Take('['); !scan.Take(']'); scan.Take(',') {
-		one, ok := nextID(&scan)
-		if !ok {
-			return nil
-		}
+	usable, seen := true, make(map[int64]bool)
+	jsonscan.Each(json, func(_ string, value []byte) {
+		one, ok := id(value)
+		usable = usable && ok
 		if !seen[one] {
 			seen[one] = true
 			list = append(list, one)
 		}
-	}
-	if len(list) > maxIDs {
+	})
+	if !usable || len(list) > maxIDs {
 		return nil
 	}
 	return list
@@ -135,38 +130,27 @@ func isEmpty(json []byte) bool {
 }
 
 func id(json []byte) (n int64, ok bool) {
-	scan := jsonscan.New(json)
-	return nextID(&scan)
-}
-
-func nextID(scan *jsonscan.Scanner) (n int64, ok bool) {
-	var digits string
-	if scan.Next() == '"' {
-		token, _, _ := scan.String()
-		digits = string(jsonscan.Bytes(token))
-	} else {
-		token, isInt, _ := scan.Number()
-		if !isInt {
-			return 0, false
-		}
-		digits = string(token)
+	digits, isText := jsonscan.Text(json)
+	if !isText {
+		digits = json
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	// The text of an integer is what it is printed as: no sign, no leading zero.
-	return n, err == nil && n > 0 && '1' <= digits[0] && digits[0] <= '9'
+	if len(digits) == 0 || digits[0] < '1' || digits[0] > '9' { // no sign, no leading zero
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(digits), 10, 64)
+	return n, err == nil
 }
 
 // plainText returns the string that a JSON value is, nothing for null or a value
 // that is not there, and the JSON text of any other value.
 func plainText(json []byte) string {
-	switch {
-	case len(json) == 0 || string(json) == "null":
-		return ""
-	case json[0] == '"':
-		return string(jsonscan.Bytes(json[1 : len(json)-1]))
-	default:
-		return validUnicode(json)
+	if text, ok := jsonscan.Text(json); ok {
+		return string(text)
 	}
+	if string(json) == "null" {
+		return ""
+	}
+	return validUnicode(json)
 }
 
 // validUnicode returns a JSON text with the surrogates that stand in it as bytes

@@ -94,7 +94,12 @@ func (m Message) Task() Task {
 // Key returns the key of the row that the message is about.
 func (m Message) Key() string {
 	if m.Task() == KeepData {
-		return "unsupported#" + m.dataHash()
+		text, err := signature.Text([]byte(m.Data))
+		if err != nil {
+			text = []byte(m.Data) // no webhook brings such data, but a key it has
+		}
+		sum := sha256.Sum256(text) // of what is signed
+		return "unsupported#" + hex.EncodeToString(sum[:8])
 	}
 	id := strconv.FormatInt(m.ID, 10)
 	switch m.Event {
@@ -139,17 +144,6 @@ func (m Message) IsOf(created string) bool {
 	now, ok := CreatedTime(m.Created)
 	then, okThen := CreatedTime(created)
 	return ok && okThen && now.Equal(then)
-}
-
-// dataHash returns the first 16 hexadecimal digits of the SHA-256 of the signed
-// text.
-func (m Message) dataHash() string {
-	text, err := signature.Text([]byte(m.Data))
-	if err != nil {
-		text = []byte(m.Data) // no webhook brings such data, but a key it has
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
 }
 
 // Encode returns the message as ASCII JSON. SQS refuses some characters, and

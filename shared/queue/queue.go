@@ -4,6 +4,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -117,7 +118,11 @@ func (q *Queue) sendBatch(ctx context.Context, bodies []string) error {
 				return fmt.Errorf("send to the queue: SQS refuses a message: %s", aws.ToString(refused.Code))
 			}
 		}
-		waiting = notAccepted(waiting, out.Successful)
+		waiting = slices.DeleteFunc(waiting, func(e types.SendMessageBatchRequestEntry) bool {
+			return slices.ContainsFunc(out.Successful, func(s types.SendMessageBatchResultEntry) bool {
+				return aws.ToString(s.Id) == *e.Id
+			})
+		})
 		if len(waiting) == 0 {
 			return nil
 		}
@@ -128,21 +133,6 @@ func (q *Queue) sendBatch(ctx context.Context, bodies []string) error {
 			return err
 		}
 	}
-}
-
-// notAccepted returns the entries that SQS did not name as accepted.
-func notAccepted(entries []types.SendMessageBatchRequestEntry, successful []types.SendMessageBatchResultEntry) []types.SendMessageBatchRequestEntry {
-	accepted := make(map[string]bool, len(successful))
-	for _, s := range successful {
-		accepted[aws.ToString(s.Id)] = true
-	}
-	var rest []types.SendMessageBatchRequestEntry
-	for _, e := range entries {
-		if !accepted[*e.Id] {
-			rest = append(rest, e)
-		}
-	}
-	return rest
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
