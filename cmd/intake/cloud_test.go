@@ -25,6 +25,7 @@ import (
 	"github.com/aws/smithy-go/encoding/cbor"
 
 	intake "veryfi-intake"
+	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/template"
 	"veryfi-intake/local/aws/cloudwatch"
 	"veryfi-intake/local/aws/endpoint"
@@ -123,7 +124,7 @@ func newCloud(t *testing.T) *cloud {
 	c.stack = endpoint.Stack{Name: localName, Parameters: deployed.Parameters(), Created: time.Now().Add(-24 * time.Hour)}
 	c.stack.Outputs, err = deployed.Outputs(references)
 	c.check(err)
-	c.stack.Outputs[webhookURL] = webhook.URL
+	c.stack.Outputs[deployment.WebhookURL] = webhook.URL
 	c.stack.Parameters["VeryfiBaseUrl"] = veryfi.URL
 	c.alarms.Metrics = &cloudwatch.Metrics{}
 	for _, id := range deployed.Alarms() {
@@ -135,7 +136,7 @@ func newCloud(t *testing.T) *cloud {
 	documents, err := deployed.Queue("DocumentQueue")
 	c.check(err)
 	c.attributes = map[string]string{
-		"VisibilityTimeout": seconds(documents.VisibilityTimeout), "MessageRetentionPeriod": seconds(documents.Retention),
+		"VisibilityTimeout": fmt.Sprint(int(documents.VisibilityTimeout.Seconds())), "MessageRetentionPeriod": fmt.Sprint(int(documents.Retention.Seconds())),
 		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":"arn:DeadLetterQueue","maxReceiveCount":%d}`, documents.MaxReceiveCount),
 	}
 	processor, err := deployed.Function("ProcessorFunction", references)
@@ -277,7 +278,7 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 	case "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage":
 		c.secrets.ServeHTTP(w, r)
 	case "GetTopicAttributes":
-		endpoint.Topic{ARN: c.stack.Outputs[alarmTopic]}.ServeHTTP(w, r)
+		endpoint.Topic{ARN: c.stack.Outputs[deployment.AlarmTopic]}.ServeHTTP(w, r)
 	case "ListEventSourceMappings":
 		return map[string]any{"EventSourceMappings": []any{c.mapping}}
 	case "Invoke":

@@ -15,7 +15,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/console"
+	"veryfi-intake/deployment/doctor"
 	"veryfi-intake/local/aws/cloudwatch"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/document"
@@ -99,7 +101,7 @@ func TestNothingForeignReachesTheTerminal(t *testing.T) {
 		`{"level":"ERROR","message":"the function cannot start","error":` + q + `}`,
 	}
 	for _, line := range lines {
-		c.log(webhookLog, time.Second, line)
+		c.log(deployment.WebhookLog, time.Second, line)
 	}
 	c.attributes["VisibilityTimeout"] = hostile
 	c.mapping["State"], c.mapping["UUID"] = hostile, hostile
@@ -187,7 +189,7 @@ func well(t *testing.T) *cloud {
 		c.rows = append(c.rows, row{"id": text(fmt.Sprint(id)), "status": text("processed")})
 	}
 	c.rows = append(c.rows, row{"id": text("70"), "status": text("error"), "error": text("refused: no")}, row{"id": text("71"), "status": text("error"), "error": text("refused: no")})
-	c.log(webhookLog, time.Second, `{"level":"INFO","message":"type this code","verification_code":"code-1"}`)
+	c.log(deployment.WebhookLog, time.Second, `{"level":"INFO","message":"type this code","verification_code":"code-1"}`)
 	c.queues["DeadLetterQueue"].die("70", "71")
 	c.forged = http.StatusOK
 	return c
@@ -269,7 +271,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 	for _, tr := range []trial{
 		{name: "no such command", arguments: []string{"docter"}, status: 2, notes: "^intake: unexpected argument docter"},
 		{name: "no such stack", arguments: []string{"url"}, change: func(c *cloud) { c.stack.Name = "other" }, status: 1, notes: "there is no stack"},
-		{name: "of another version", arguments: []string{"url"}, change: func(c *cloud) { delete(c.stack.Outputs, tableName) }, status: 1, notes: "has no output TableName"},
+		{name: "of another version", arguments: []string{"url"}, change: func(c *cloud) { delete(c.stack.Outputs, deployment.TableName) }, status: 1, notes: "has no output TableName"},
 		{name: "url", arguments: []string{"url"}, out: "^http://127.0.0.1:[0-9]+\n$", notes: "Paste it into"},
 		{name: "url for machines", arguments: []string{"url", "--json"}, out: `"url": "http`},
 
@@ -337,7 +339,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		{name: "its second run fails", arguments: []string{"reconcile", "--json"}, change: func(c *cloud) {
 			c.runs = []invocation{{payload: `{"listed":50,"next":{"page":2}}`}, {`{"listed":1}`, true}}
 		}, status: 1, notes: "has failed"},
-		{name: "its answer is nothing", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{payload: `<`}} }, status: 1, notes: "cannot be read"},
+		{name: "its answer is nothing", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{payload: `<`}} }, status: 1, notes: "cannot read the reconciler"},
 		{name: "reconcile what is no id", arguments: []string{"reconcile", "0"}, status: 2, notes: "0 is no id"},
 
 		{name: "secret set", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.secrets.Remove("AWSPREVIOUS") }, out: "^Written.*\nWhether.*\nWebhooks that were signed"},
@@ -434,7 +436,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	parameter := func(name, value string) func(*cloud) { return func(c *cloud) { c.stack.Parameters[name] = value } }
 	cannotStart := func(age time.Duration) func(*cloud) {
 		return func(c *cloud) {
-			c.log(processorLog, age, `{"level":"ERROR","message":"the function cannot start","error":"DOCUMENT_RETENTION_DAYS must be a whole number"}`)
+			c.log(deployment.ProcessorLog, age, `{"level":"ERROR","message":"the function cannot start","error":"DOCUMENT_RETENTION_DAYS must be a whole number"}`)
 		}
 	}
 	subscribed := func(confirmed, pending int) func(*cloud) {
@@ -533,20 +535,24 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{withKey(policy(`{"Statement":{"Effect":"Deny","Principal":{"Service":"cloudwatch.amazonaws.com"}}}`)), "key", "does not name cloudwatch"},
 		{withKey(policy(`nothing`)), "key", "does not name cloudwatch"},
 		{withKey(denied), "", "you may not read the policy of arn:.*aws kms get-key-policy"},
-		{withKey(awsError{400, "NotFoundException", "Key does not exist"}), "key", "could not be looked at"},
+		{withKey(awsError{400, "NotFoundException", "Key does not exist"}), "key", "cannot look at it"},
 		{cannotStart(time.Minute), "functions", "the processor cannot start, the last time 60 seconds ago: DOCUMENT_RETENTION_DAYS must be a whole number. Set that right"},
 		{cannotStart(71 * time.Minute), "", "they start"},
 		{both(cannotStart(time.Minute), func(c *cloud) { c.stack.Created = time.Now().Add(-30 * time.Second) }), "", "they start"},
-		{both(cannotStart(time.Minute), func(c *cloud) { c.log(processorLog, 30*time.Second, `{"level":"ERROR","message":"not stored"}`) }), "", "they start"},
-		{both(cannotStart(time.Minute), func(c *cloud) { c.log(processorLog, 90*time.Second, `{"level":"INFO","message":"stored"}`) }), "functions", "the processor cannot start"},
-		{both(cannotStart(time.Minute), func(c *cloud) { c.log(processorLog, 30*time.Second, `{"type":"platform.report","record":{}}`) }), "functions", "the processor cannot start"},
-		{both(cannotStart(time.Minute), func(c *cloud) { c.log(webhookLog, 30*time.Second, `{"level":"INFO","message":"accepted"}`) }), "functions", "the processor cannot start"},
+		{both(cannotStart(time.Minute), func(c *cloud) {
+			c.log(deployment.ProcessorLog, 30*time.Second, `{"level":"ERROR","message":"not stored"}`)
+		}), "", "they start"},
+		{both(cannotStart(time.Minute), func(c *cloud) { c.log(deployment.ProcessorLog, 90*time.Second, `{"level":"INFO","message":"stored"}`) }), "functions", "the processor cannot start"},
+		{both(cannotStart(time.Minute), func(c *cloud) {
+			c.log(deployment.ProcessorLog, 30*time.Second, `{"type":"platform.report","record":{}}`)
+		}), "functions", "the processor cannot start"},
+		{both(cannotStart(time.Minute), func(c *cloud) { c.log(deployment.WebhookLog, 30*time.Second, `{"level":"INFO","message":"accepted"}`) }), "functions", "the processor cannot start"},
 	} {
 		c := newCloud(t)
 		test.change(c)
-		d, err := (&app{Context: t.Context(), globals: globals{Local: true}, pace: 1000}).doctor()
-		c.check(err)
-		found := d.examine(d.checks())
+		_, out, _ := c.intake("doctor", "--json")
+		var found []doctor.Finding
+		c.check(json.Unmarshal([]byte(out), &found))
 		says, wrong := false, map[string]bool{}
 		for _, f := range found {
 			says = says || f.OK == (test.wrong == "") && regexp.MustCompile(test.says).MatchString(f.Text)
@@ -586,7 +592,7 @@ func TestDoctorEndsWithWhatItHasFound(t *testing.T) {
 			t.Errorf("exit status %d, wrong are %v, not %v", status, wrong, test.wrong)
 		}
 		status, out, _ = c.intake("doctor", "--json")
-		var found []finding
+		var found []doctor.Finding
 		c.check(json.Unmarshal([]byte(out), &found))
 		wrong = nil
 		for _, f := range found {
@@ -690,7 +696,7 @@ func TestRedriveByClassReadsTheRows(t *testing.T) {
 func TestTailReadsEveryPage(t *testing.T) {
 	c := newCloud(t)
 	for n := range 250 {
-		c.log([]string{webhookLog, processorLog, reconcilerLog}[n/230], time.Duration(300-n)*1900*time.Millisecond, fmt.Sprintf(`{"message":"line %d","document_id":"%d","signed":true,"attempts":2}`, n, n%2))
+		c.log([]string{deployment.WebhookLog, deployment.ProcessorLog, deployment.ReconcilerLog}[n/230], time.Duration(300-n)*1900*time.Millisecond, fmt.Sprintf(`{"message":"line %d","document_id":"%d","signed":true,"attempts":2}`, n, n%2))
 	}
 	c.rows = []row{{"id": text("1"), "received_at": text(time.Now().Add(-246 * time.Second).UTC().Format(time.RFC3339Nano))}}
 	for _, test := range []struct {
@@ -761,7 +767,7 @@ func TestEveryCodeIsShownWithItsTime(t *testing.T) {
 		`{"verification_code":"!` + strings.Repeat("~", 255) + `","signed":true}`,
 		`{"verification_code":"of-an-older-version"}`,
 	} {
-		c.log(webhookLog, []time.Duration{time.Hour, 10 * time.Minute}[min(i, 1)]-time.Duration(i)*time.Second, line)
+		c.log(deployment.WebhookLog, []time.Duration{time.Hour, 10 * time.Minute}[min(i, 1)]-time.Duration(i)*time.Second, line)
 	}
 	status, out, notes := c.intake("verification-code")
 	want := regexp.MustCompile(`^signed  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, 10 minutes ago
@@ -773,7 +779,7 @@ $`)
 		t.Errorf("exit status %d\n%s%s", status, out, notes)
 	}
 	_, out, _ = c.intake("verification-code", "--json")
-	var codes []verificationCode
+	var codes []deployment.VerificationCode
 	c.check(json.Unmarshal([]byte(out), &codes))
 	if len(codes) != 4 || codes[1].Code != "forged" || *codes[1].Signed || !*codes[0].Signed || codes[3].Signed != nil || time.Since(codes[0].ReceivedAt) < 9*time.Minute {
 		t.Errorf("%s", out)

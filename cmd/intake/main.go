@@ -1,9 +1,10 @@
 // Command intake operates a deployed stack of veryfi-intake: it fills the secret,
-// tells what is wrong, and brings back what was given up. `intake --help` lists what
-// it can do, `intake doctor` is where to begin.
+// tells what is wrong, and moves dead letters back. `intake --help` lists what it can
+// do, `intake doctor` is where to begin.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -11,10 +12,12 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
 
+	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/console"
 )
 
@@ -22,7 +25,7 @@ import (
 type commands struct {
 	globals
 
-	Doctor           doctorCommand    `cmd:"" help:"Check the whole stack, and say how to mend what is wrong."`
+	Doctor           doctorCommand    `cmd:"" help:"Check the whole stack, and say how to fix what is wrong."`
 	URL              urlCommand       `cmd:"" name:"url" help:"Print the webhook's URL, and where to paste it."`
 	VerificationCode codeCommand      `cmd:"" help:"Wait for the code that Veryfi sends when the URL is set, and print it."`
 	Secret           secretCommands   `cmd:"" help:"Fill or clean up the secret with Veryfi's credentials."`
@@ -44,23 +47,19 @@ type globals struct {
 	JSON    bool   `help:"Print JSON, for machines."`
 }
 
-// An app is one run of the command.
-type app struct {
-	context.Context //nolint:containedctx // it ends with the run
-	globals
+// What `make dev` starts: the stack's name, and where all AWS services are.
+const (
+	localName     = "local"
+	localEndpoint = "http://127.0.0.1:8081"
+)
 
-	in      *os.File
-	answers bool // whether somebody types it, on a terminal
-	// The result goes to the one, all else to the other. Nothing is printed but by them.
-	result, notes *console.Console
-	// terminal is where progress is shown, nil for nowhere.
-	terminal io.Writer
-	pace     float64 // requests a second to Veryfi
-}
+// pace is how many requests a second the command makes to Veryfi: few, since those of
+// the stack come on top.
+const pace = 2
 
 func main() {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, restore) // a second signal ends the command at once
+	context.AfterFunc(ctx, restore) // a second signal ends the command immediately
 	os.Exit(newApp(ctx, os.Stdin, os.Stdout, os.Stderr).run(os.Args[1:]))
 }
 
@@ -73,13 +72,15 @@ func newApp(ctx context.Context, in *os.File, out, notes io.Writer) *app {
 	return a
 }
 
-// run returns the exit status: 0 for well, 1 for not, 2 for what cannot be meant.
+// run returns the exit status: 0 for well, 1 for not, 2 for arguments that make no
+// sense.
 func (a *app) run(arguments []string) int {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("intake"),
 		kong.Description("Operates a stack of veryfi-intake. Start with 'intake doctor'."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(a), kong.BindToProvider(a.stack),
 	)
 	if err != nil {
 		panic(err) // the commands above are wrong
@@ -93,7 +94,7 @@ func (a *app) run(arguments []string) int {
 		return 2
 	}
 	a.globals = c.globals
-	err = command.Run(a)
+	err = command.Run()
 	switch {
 	case err == nil:
 		return 0
@@ -101,9 +102,18 @@ func (a *app) run(arguments []string) int {
 	case a.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(a))):
 		a.note("intake: stopped")
 	default:
-		a.note("intake: %v", explain(err, a.globals))
+		a.note("intake: %v", deployment.Explain(err))
 	}
 	return 1
+}
+
+// stack finds the stack, for each command that has it as a parameter.
+func (a *app) stack() (*deployment.Stack, error) {
+	options := deployment.Options{Name: a.Stack, Profile: a.Profile, Region: a.Region, RequestsPerSecond: a.pace, Now: time.Now}
+	if a.Local {
+		options.Name, options.LocalEndpoint = localName, cmp.Or(os.Getenv("AWS_ENDPOINT_URL"), localEndpoint)
+	}
+	return deployment.Find(a, options)
 }
 
 func isTerminal(stream any) bool {

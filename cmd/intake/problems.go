@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
+	"veryfi-intake/deployment"
 	"veryfi-intake/shared/store"
 )
 
@@ -24,7 +23,7 @@ func (problemsCommand) Help() string {
 	return `failed: Veryfi could not process the document. retrying: will be tried again by itself. error: given up, with a copy among the dead letters ('intake redrive'). unsupported: an event that this version does not know.`
 }
 
-// A problem is a row that needs attention.
+// A problem is a row that needs attention, for machines.
 type problem struct {
 	ID        string       `json:"id"`
 	Status    store.Status `json:"status"`
@@ -35,6 +34,9 @@ type problem struct {
 	RequestID string       `json:"request_id"`
 }
 
+// searched is how many rows are looked at for those of a class.
+const searched = 10_000
+
 // Validate bounds the list.
 func (c problemsCommand) Validate() error {
 	if c.Limit < 1 || c.Limit > searched {
@@ -44,18 +46,14 @@ func (c problemsCommand) Validate() error {
 }
 
 // Run lists problems.
-func (c problemsCommand) Run(a *app) error {
-	d, err := a.deployment()
-	if err != nil {
-		return err
-	}
-	statuses := []store.Status{store.Error, store.Retrying, store.Failed, store.Unsupported}
+func (c problemsCommand) Run(a *app, s *deployment.Stack) error {
+	statuses := deployment.ProblemStatuses
 	if c.Status != "" {
 		statuses = []store.Status{store.Status(c.Status)}
 	}
 	found := []problem{}
 	for _, status := range statuses {
-		some, err := c.ofStatus(a, d, status)
+		some, err := c.ofStatus(a, s, status)
 		if err != nil {
 			return err
 		}
@@ -65,43 +63,26 @@ func (c problemsCommand) Run(a *app) error {
 		found = append(found, some...)
 	}
 	slices.SortStableFunc(found, func(a, b problem) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
-	if a.JSON {
+	switch {
+	case a.JSON:
 		return a.printJSON(found)
+	case len(found) > 0:
+		printProblems(a, found)
+	case c.Class != "" || c.Status != "":
+		a.say("No such row.")
+	default:
+		a.result.Good("no row needs attention")
 	}
-	if len(found) == 0 {
-		if c.Class != "" || c.Status != "" {
-			a.say("No such row.")
-		} else {
-			a.result.Good("no row needs attention")
-		}
-		return nil
-	}
-	byClass := map[string]int{}
-	var rows [][]string
-	for _, p := range found {
-		byClass[string(p.Status)+" "+p.Class]++
-		rows = append(rows, []string{string(p.Status), p.ID, p.UpdatedAt.Format(time.DateTime), strconv.Itoa(p.Attempts), shorten(p.Error, 100)})
-	}
-	var classes [][]string
-	for _, class := range slices.SortedFunc(maps.Keys(byClass), func(a, b string) int { return byClass[b] - byClass[a] }) {
-		status, name, _ := strings.Cut(class, " ")
-		classes = append(classes, []string{status, name, strconv.Itoa(byClass[class])})
-	}
-	a.result.Table("By class", []string{"status", "class", "rows"}, classes)
-	a.result.Table("Newest first", []string{"status", "id", "updated (UTC)", "tries", "why"}, rows)
 	return nil
 }
 
-// searched is how many rows are looked at for those of a class.
-const searched = 10_000
-
 // ofStatus returns the latest rows of a status and the class that is asked for.
-func (c problemsCommand) ofStatus(a *app, d *deployment, status store.Status) (found []problem, err error) {
+func (c problemsCommand) ofStatus(a *app, s *deployment.Stack, status store.Status) (found []problem, err error) {
 	limit := c.Limit
 	if c.Class != "" {
-		limit = max(limit, searched)
+		limit = searched
 	}
-	rows, err := store.NewReader(dynamodb.NewFromConfig(d.aws), d.outputs[tableName]).Problems(a, status, limit)
+	rows, err := s.Problems(a, status, limit)
 	for _, row := range rows {
 		class := string(row.Class())
 		if (c.Class == "" || c.Class == class) && len(found) < c.Limit {
@@ -111,10 +92,17 @@ func (c problemsCommand) ofStatus(a *app, d *deployment, status store.Status) (f
 	return found, err
 }
 
-func shorten(text string, most int) string {
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
+func printProblems(a *app, found []problem) {
+	byClass := map[string]int{}
+	var rows, classes [][]string
+	for _, p := range found {
+		byClass[string(p.Status)+" "+p.Class]++
+		rows = append(rows, []string{string(p.Status), p.ID, p.UpdatedAt.Format(time.DateTime), strconv.Itoa(p.Attempts), shorten(p.Error, 100)})
 	}
-	return string(runes[:most-1]) + "…"
+	for _, class := range slices.SortedFunc(maps.Keys(byClass), func(a, b string) int { return byClass[b] - byClass[a] }) {
+		status, name, _ := strings.Cut(class, " ")
+		classes = append(classes, []string{status, name, strconv.Itoa(byClass[class])})
+	}
+	a.result.Table("By class", []string{"status", "class", "rows"}, classes)
+	a.result.Table("Newest first", []string{"status", "id", "updated (UTC)", "tries", "why"}, rows)
 }

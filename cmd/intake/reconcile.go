@@ -1,17 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-
+	"veryfi-intake/deployment"
 	"veryfi-intake/shared/reconciliation"
 )
 
@@ -28,115 +23,67 @@ func (reconcileCommand) Help() string {
 
 // Validate sees that nothing is asked for that the function would refuse.
 func (c reconcileCommand) Validate() error {
-	_, err := c.payload(time.Now())
+	_, err := c.request(time.Now())
 	return err
 }
 
-// Run invokes the reconciler until it says that nothing is left.
-func (c reconcileCommand) Run(a *app) error {
-	payload, err := c.payload(time.Now())
+// Run has the reconciler do all that is asked for.
+func (c reconcileCommand) Run(a *app, s *deployment.Stack) error {
+	request, err := c.request(time.Now())
 	if err != nil {
 		return err
 	}
-	d, err := a.deployment()
+	show, end := a.progress("documents listed")
+	all, err := s.Reconcile(a, request, show)
+	end()
 	if err != nil {
 		return err
 	}
-	client := lambda.NewFromConfig(d.aws, func(o *lambda.Options) {
-		// A run takes 15 minutes at most. A second one beside it would do no harm, and
-		// only take longer.
-		o.RetryMaxAttempts = 1
-		if client, ok := o.HTTPClient.(*awshttp.BuildableClient); ok { // with the user's certificates and proxy
-			o.HTTPClient = client.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = 16 * time.Minute })
-		}
-	})
-	bar := a.progress(-1, "documents listed")
-	defer func() { _ = bar.Exit() }()
-	var all reconciliation.Result
-	for {
-		out, err := client.Invoke(a, &lambda.InvokeInput{FunctionName: aws.String(d.outputs[reconcilerName]), Payload: payload})
-		if err != nil {
-			return err
-		}
-		if out.FunctionError != nil {
-			return failedRun(out.Payload)
-		}
-		var run reconciliation.Result
-		if err := json.Unmarshal(out.Payload, &run); err != nil {
-			return fmt.Errorf("the reconciler's answer cannot be read: %w", err)
-		}
-		all.Listed, all.Enqueued, all.Stale = all.Listed+run.Listed, all.Enqueued+run.Enqueued, all.Stale+run.Stale
-		_ = bar.Set(all.Listed)
-		if run.Next == nil {
-			break
-		}
-		if payload, err = json.Marshal(run.Next); err != nil {
-			return err
-		}
-	}
-	if a.JSON {
-		return a.printJSON(all)
-	}
+	line := fmt.Sprintf("%d documents listed, %d of them enqueued; %d rows that waited for too long enqueued, too.", all.Listed, all.Enqueued, all.Stale)
 	if c.ID != nil {
-		a.say("%d of %s enqueued; the others are stored.", all.Enqueued, documents(len(c.ID)))
-		return nil
+		line = fmt.Sprintf("%d of %s enqueued; the others are stored.", all.Enqueued, deployment.Documents(len(c.ID)))
 	}
-	a.say("%d documents listed, %d of them enqueued; %d rows that waited for too long enqueued, too.", all.Listed, all.Enqueued, all.Stale)
-	return nil
+	return a.tell(all, line)
 }
 
-// failedRun returns what the function says went wrong.
-func failedRun(payload []byte) error {
-	var failed struct {
-		ErrorMessage string `json:"errorMessage"`
-	}
-	if json.Unmarshal(payload, &failed) != nil || failed.ErrorMessage == "" {
-		return errors.New("the reconciler has failed: `intake tail` shows why")
-	}
-	return fmt.Errorf("the reconciler has failed: %s", failed.ErrorMessage)
-}
-
-// payload returns what the function is asked for.
-func (c reconcileCommand) payload(now time.Time) ([]byte, error) {
-	request := map[string]any{}
+// request returns what the function is asked for.
+func (c reconcileCommand) request(now time.Time) (r reconciliation.Request, err error) {
 	switch {
 	case c.ID != nil && (c.Since != "" || c.Until != ""):
-		return nil, errors.New("give either ids or a time")
+		return r, errors.New("give either ids or a time")
 	case c.Until != "" && c.Since == "":
-		return nil, errors.New("--until needs --since")
+		return r, errors.New("--until needs --since")
 	}
-	var ids []int64
 	for _, text := range c.ID {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id < 1 {
-			return nil, fmt.Errorf("%s is no id of a document: that is a whole number from 1 on", text)
+			return r, fmt.Errorf("%s is no id of a document: that is a whole number from 1 on", text)
 		}
-		ids = append(ids, id)
+		r.IDs = append(r.IDs, reconciliation.ID(id))
 	}
-	if ids != nil {
-		request["ids"] = ids
+	if c.Since == "" {
+		return r, nil
 	}
-	if c.Since != "" {
-		since, err := readTime(c.Since, now)
-		if err != nil {
-			return nil, err
-		}
-		until := now
-		if c.Until != "" {
-			if until, err = readTime(c.Until, now); err != nil {
-				return nil, err
-			}
-		}
-		if !since.Before(until) {
-			return nil, errors.New("--since must be before --until, and in the past")
-		}
-		request["since"], request["until"] = since.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339)
+	since, err := readTime(c.Since, now)
+	if err != nil {
+		return r, err
 	}
-	return json.Marshal(request)
+	until, err := readTime(c.Until, now)
+	if err != nil {
+		return r, err
+	}
+	if !since.Before(until) {
+		return r, errors.New("--since must be before --until, and in the past")
+	}
+	r.Since, r.Until = reconciliation.At(since.UTC().Truncate(time.Second)), reconciliation.At(until.UTC().Truncate(time.Second))
+	return r, nil
 }
 
-// readTime reads a time, or how long ago it was.
+// readTime reads a time, or how long ago it was, "" for now.
 func readTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return now, nil
+	}
 	if ago, err := time.ParseDuration(text); err == nil {
 		return now.Add(-ago), nil
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -25,40 +24,31 @@ func (replayCommand) Help() string {
 	return `Signs the data with the stack's client secret, so that the webhook takes it for Veryfi's. A replay of a document that is stored changes nothing.`
 }
 
-// Run sends the webhook once.
+// Run sends the webhook once. It looks at the file before it looks for the stack.
 func (c replayCommand) Run(a *app) error {
 	call, err := c.read(a)
 	if err != nil {
 		return err
 	}
-	d, err := a.deployment()
+	s, err := a.stack()
 	if err != nil {
 		return err
 	}
-	known, err := d.credentials(a)
-	if err == nil {
-		err = known.Verifies()
-	}
+	clientSecret, err := s.ClientSecret(a)
 	if err != nil {
-		return notFilled(err)
-	}
-	if call, err = webhook.Sign(call.Event, call.Data, known.ClientSecret); err != nil {
 		return err
 	}
-	if c.URL == "" {
-		c.URL = d.outputs[webhookURL]
+	if call, err = webhook.Sign(call.Event, call.Data, clientSecret); err != nil {
+		return err
 	}
-	answer := webhook.NewSender(time.Now).Post(a, c.URL, call)
-	if answer.Err != nil {
-		return fmt.Errorf("%s does not answer: %w", c.URL, answer.Err)
+	answer, err := s.Post(a, c.URL, call)
+	if err != nil {
+		return err
 	}
-	if a.JSON {
-		err = a.printJSON(map[string]any{"event": call.Event, "status": answer.Status, "took_ms": answer.Took.Milliseconds()})
-	} else {
-		a.say("%s was answered with %d after %d ms.", call.Event, answer.Status, answer.Took.Milliseconds())
-	}
+	took := answer.Took.Milliseconds()
+	err = a.tell(map[string]any{"event": call.Event, "status": answer.Status, "took_ms": took}, fmt.Sprintf("%s was answered with %d after %d ms.", call.Event, answer.Status, took))
 	if err == nil && answer.Status != http.StatusOK {
-		return fmt.Errorf("the webhook did not take it: `intake doctor` looks for the reason")
+		return errors.New("the webhook did not take it: `intake doctor` looks for the reason")
 	}
 	return err
 }

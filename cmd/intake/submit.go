@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"veryfi-intake/deployment"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
@@ -34,24 +35,25 @@ type submitted struct {
 	Error      string       `json:"error,omitempty"`
 }
 
-// Run submits files, one after the other.
+// Run submits files, one after the other. It looks at all of them before it looks for
+// the stack.
 func (c submitCommand) Run(a *app) error {
 	submissions := make([]veryfi.Submission, len(c.Files))
-	for i, file := range c.Files { // before any is sent
+	for i, file := range c.Files {
 		var err error
 		if submissions[i], err = c.submission(i, file); err != nil {
 			return err
 		}
 	}
-	d, err := a.deployment()
+	stack, err := a.stack()
 	if err != nil {
 		return err
 	}
-	client, err := d.filled(a)
+	client, err := stack.VeryfiClient(a)
 	if err != nil {
 		return err
 	}
-	bar := a.progress(int64(len(c.Files)), "submitting")
+	show, end := a.progress("submitting")
 	var done []*submitted
 	for i, s := range submissions {
 		if s.FileURL == "" {
@@ -65,11 +67,11 @@ func (c submitCommand) Run(a *app) error {
 			break
 		}
 		done = append(done, &submitted{File: c.Files[i], ID: id, ExternalID: s.ExternalID})
-		_ = bar.Add(1)
+		show(len(done), len(c.Files))
 	}
-	_ = bar.Exit()
+	end()
 	if c.Wait && len(done) > 0 && a.Err() == nil {
-		waited := c.wait(a, d, done)
+		waited := c.wait(a, stack, done)
 		if err != nil && waited != nil {
 			waited = fmt.Errorf("%w; and %w", err, waited)
 		}
@@ -120,35 +122,31 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 }
 
 // wait looks at the rows until all are final.
-func (c submitCommand) wait(a *app, d *deployment, all []*submitted) error {
-	bar := a.progress(int64(len(all)), "waiting for rows")
-	defer func() { _ = bar.Exit() }()
-	end := time.Now().Add(c.Timeout)
-	for {
+func (c submitCommand) wait(a *app, stack *deployment.Stack, all []*submitted) error {
+	show, end := a.progress("waiting for rows")
+	defer end()
+	for timeout := time.Now().Add(c.Timeout); ; {
 		left := 0
 		for _, s := range all {
 			if isFinal(s.Status) {
 				continue
 			}
-			row, err := d.row(a, strconv.FormatInt(s.ID, 10))
+			row, err := stack.Row(a, strconv.FormatInt(s.ID, 10))
 			if err != nil {
 				return err
 			}
-			if s.Status = row.status(); s.Status != "" {
-				s.Error, _ = row.plain()["error"].(string)
-			}
-			if isFinal(s.Status) {
-				_ = bar.Add(1)
-			} else {
+			s.Status, s.Error = row.Status(), row.Text("error")
+			if !isFinal(s.Status) {
 				left++
 			}
 		}
+		show(len(all)-left, len(all))
 		switch {
 		case left == 0:
 			return nil
-		case time.Now().After(end):
-			return fmt.Errorf("after %v %s without a final row: `intake tail` shows whether webhooks have come", c.Timeout, documents(left))
-		case !a.pause(time.Second):
+		case time.Now().After(timeout):
+			return fmt.Errorf("after %v %s without a final row: `intake tail` shows whether webhooks have come", c.Timeout, deployment.Documents(left))
+		case !deployment.Wait(a, time.Second):
 			return a.Err()
 		}
 	}
@@ -157,7 +155,7 @@ func (c submitCommand) wait(a *app, d *deployment, all []*submitted) error {
 // isFinal reports whether a row stays as it is by itself.
 func isFinal(status store.Status) bool { return status != "" && status != store.Retrying }
 
-func (c submitCommand) print(a *app, documents []*submitted) error {
+func (submitCommand) print(a *app, documents []*submitted) error {
 	if a.JSON {
 		if documents == nil {
 			documents = []*submitted{}

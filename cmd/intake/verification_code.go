@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"veryfi-intake/deployment"
+)
+
+type codeCommand struct {
+	Since   time.Duration `default:"15m" help:"How far to look back (${default})."`
+	Timeout time.Duration `default:"10m" help:"How long to wait (${default})."`
+}
+
+// Help is shown by --help.
+func (codeCommand) Help() string {
+	return `Paste the URL ('intake url') into Veryfi's Settings > Keys. Veryfi sends a code to it immediately; type that into the portal, or the URL is not saved. All codes of the last minutes are printed, the newest last, each with its time (UTC). Anybody can send one to the URL: one that is not signed may not be Veryfi's. With --json it is an array.`
+}
+
+// Run waits for the code.
+func (c codeCommand) Run(a *app, s *deployment.Stack) error {
+	follower := s.VerificationCodes(time.Now().Add(-c.Since))
+	a.note("Waiting for Veryfi's code. Paste the URL into Settings > Keys now: %s", s.Outputs[deployment.WebhookURL])
+	for end := time.Now().Add(c.Timeout); ; {
+		lines, err := follower.Next(a)
+		if err != nil {
+			return err
+		}
+		if codes := deployment.CodesIn(lines); codes != nil {
+			return c.print(a, codes)
+		}
+		switch {
+		case time.Now().After(end):
+			return errors.New("no code has come: `intake doctor` checks that the URL answers; then save it in the portal once more")
+		case !deployment.Wait(a, pollInterval):
+			return a.Err()
+		}
+	}
+}
+
+func (codeCommand) print(a *app, codes []deployment.VerificationCode) error {
+	if a.JSON {
+		return a.printJSON(codes)
+	}
+	for _, c := range codes {
+		remark := ""
+		if c.Signed != nil && !*c.Signed {
+			remark = ", not signed"
+		}
+		a.say("%s  %s, %s%s", c.Code, c.ReceivedAt.Format(time.DateTime), ago(c.ReceivedAt), remark)
+	}
+	a.note("Type the newest, the last one, into the portal, if it came when you saved the URL. When you have saved it again since, wait for the next one with --since 0s.")
+	return nil
+}

@@ -1,0 +1,193 @@
+package deployment
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"veryfi-intake/shared/store"
+)
+
+// A Row is a row of the table, whole, as DynamoDB has it. It is nil where there is none.
+type Row map[string]types.AttributeValue
+
+// Row returns the row with a key, or nil.
+func (s *Stack) Row(ctx context.Context, key string) (Row, error) {
+	out, err := dynamodb.NewFromConfig(s.AWS).GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: aws.String(s.Outputs[TableName]), Key: Row{"id": &types.AttributeValueMemberS{Value: key}}, ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Item, nil
+}
+
+// Rows returns the row with a key, or that of a bank statement or a failed set of that
+// number, or those of the documents that have it as external_id, which Veryfi is asked
+// for. Without a row the error says what is known of the id.
+func (s *Stack) Rows(ctx context.Context, id string) ([]Row, error) {
+	for _, key := range []string{id, "bank_statement#" + id, "bank_statement_set#" + id} {
+		row, err := s.Row(ctx, key)
+		if row != nil || err != nil {
+			return []Row{row}, err
+		}
+	}
+	client, err := s.VeryfiClient(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("there is no row %s; to look for an external_id, %w", id, err)
+	}
+	ids, err := client.FindByExternalID(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("there is no row %s, and Veryfi could not be asked for an external_id: %w", id, err)
+	}
+	var rows []Row
+	for _, id := range ids {
+		row, err := s.Row(ctx, strconv.FormatInt(id, 10))
+		if err != nil {
+			return nil, err
+		}
+		if row != nil {
+			rows = append(rows, row)
+		}
+	}
+	switch _, err := strconv.ParseInt(id, 10, 64); {
+	case rows != nil:
+		return rows, nil
+	case ids != nil:
+		return nil, fmt.Errorf("Veryfi has %s as %d, and there is no row of it yet: `intake reconcile %d` fetches it", id, ids, ids[0])
+	case err == nil:
+		return nil, fmt.Errorf("there is no row %s: if that is a document's id, `intake reconcile %s` fetches it. Veryfi knows no document with that external_id", id, id)
+	default:
+		return nil, fmt.Errorf("there is no row %s, and Veryfi knows no document with that external_id (one that it has deleted it does not name)", id)
+	}
+}
+
+// ProblemStatuses are those of rows that need attention, the worst first.
+var ProblemStatuses = []store.Status{store.Error, store.Retrying, store.Failed, store.Unsupported}
+
+// Problems returns the rows that need attention because of a status, the latest first,
+// without their documents, at most limit of them.
+func (s *Stack) Problems(ctx context.Context, status store.Status, limit int) ([]store.Row, error) {
+	return store.NewReader(dynamodb.NewFromConfig(s.AWS), s.Outputs[TableName]).Problems(ctx, status, limit)
+}
+
+// Text returns an attribute that is a text, or "".
+func (r Row) Text(name string) string {
+	value, _ := r[name].(*types.AttributeValueMemberS)
+	if value == nil {
+		return ""
+	}
+	return value.Value
+}
+
+// Status returns the row's status, "" where there is no row.
+func (r Row) Status() store.Status { return store.Status(r.Text("status")) }
+
+// Plain returns the row for JSON, without the native document. Numbers keep their
+// digits.
+func (r Row) Plain() map[string]any {
+	plain := map[string]any{}
+	for name, value := range r {
+		if name != "document" {
+			plain[name] = plainValue(value)
+		}
+	}
+	return plain
+}
+
+// Whole returns the row for JSON, with the document.
+func (r Row) Whole() (map[string]any, error) {
+	plain := r.Plain()
+	document, err := r.Document()
+	if document != nil {
+		delete(plain, "document_gzip")
+		plain["document"] = document
+	}
+	return plain, err
+}
+
+// Document returns the document, or nil when there is none. What was stored gzipped has
+// its members in the order in which Veryfi sent them; else they are sorted by name.
+func (r Row) Document() (json.RawMessage, error) {
+	if zipped, ok := r["document_gzip"].(*types.AttributeValueMemberB); ok {
+		text, err := gunzip(zipped.Value)
+		if err == nil {
+			text, err = strict(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the row's document_gzip: %w", err)
+		}
+		return text, nil
+	}
+	if r["document"] == nil {
+		return nil, nil //nolint:nilnil // most rows that need attention have none
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(plainValue(r["document"]))
+	return bytes.TrimSpace(out.Bytes()), err
+}
+
+func gunzip(zipped []byte) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(reader)
+}
+
+// token matches a string, and the numbers that Python writes and JSON does not have.
+var token = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|NaN|-?Infinity`)
+
+// strict turns what Python writes as JSON into that of RFC 8259: the numbers NaN,
+// Infinity and -Infinity become strings. All else stays to the byte.
+func strict(text []byte) ([]byte, error) {
+	text = token.ReplaceAllFunc(text, func(found []byte) []byte {
+		if found[0] == '"' {
+			return found
+		}
+		return fmt.Appendf(nil, "%q", found)
+	})
+	if !json.Valid(text) {
+		return nil, errors.New("it is not JSON")
+	}
+	return text, nil
+}
+
+func plainValue(value types.AttributeValue) any {
+	switch v := value.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return json.Number(v.Value)
+	case *types.AttributeValueMemberBOOL:
+		return v.Value
+	case *types.AttributeValueMemberB:
+		return v.Value
+	case *types.AttributeValueMemberL:
+		list := make([]any, len(v.Value))
+		for i, one := range v.Value {
+			list[i] = plainValue(one)
+		}
+		return list
+	case *types.AttributeValueMemberM:
+		members := make(map[string]any, len(v.Value))
+		for name, one := range v.Value {
+			members[name] = plainValue(one)
+		}
+		return members
+	default: // null; a row has no sets
+		return nil
+	}
+}
