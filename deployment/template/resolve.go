@@ -51,13 +51,10 @@ func (r resolver) value(node *yaml.Node) (any, error) {
 		return r.choose(node)
 	}
 	if strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!") {
-		return nil, fmt.Errorf("the local stack does not know %s (line %d)", node.Tag, node.Line)
+		return nil, fmt.Errorf("%s is not supported (line %d)", node.Tag, node.Line)
 	}
 	switch node.Kind {
 	case yaml.MappingNode:
-		if len(node.Content) == 2 && node.Content[0].Value == "Ref" {
-			return r.ref(node.Content[1].Value) // as `sam build` writes !Ref
-		}
 		return r.members(node, nil)
 	case yaml.SequenceNode:
 		values := []any{}
@@ -95,7 +92,7 @@ func (r resolver) ref(name string) (any, error) {
 func (r resolver) reference(function, name string) (any, error) {
 	value, ok := r.references[name]
 	if !ok {
-		return nil, fmt.Errorf("the local stack has nothing for %s %s", function, name)
+		return nil, fmt.Errorf("there is no value for %s %s", function, name)
 	}
 	return value, nil
 }
@@ -172,5 +169,5 @@ func (r resolver) holds(node *yaml.Node) (bool, error) {
 		right, err := r.value(node.Content[1])
 		return fmt.Sprint(left) == fmt.Sprint(right), err
 	}
-	return false, fmt.Errorf("the local stack does not know the condition %s (line %d)", node.Tag, node.Line)
+	return false, fmt.Errorf("%s is not supported in a condition (line %d)", node.Tag, node.Line)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,14 +31,14 @@ type Queue struct {
 // has it: 30 s, 4 days and 1 MiB.
 func (t *Template) Queue(id string) (Queue, error) {
 	properties := struct {
-		VisibilityTimeout, MessageRetentionPeriod int64
+		VisibilityTimeout, MessageRetentionPeriod int
 		MaximumMessageSize                        int
 		RedrivePolicy                             struct {
 			DeadLetterTargetArn string `json:"deadLetterTargetArn"`
 			MaxReceiveCount     int    `json:"maxReceiveCount"`
 		}
 	}{VisibilityTimeout: 30, MessageRetentionPeriod: 345600, MaximumMessageSize: 1 << 20}
-	err := t.properties(id, queueType, t.Names(), &properties, "VisibilityTimeout", "MessageRetentionPeriod", "MaximumMessageSize", "RedrivePolicy")
+	err := t.decode(id, queueType, t.Names(), &properties)
 	return Queue{
 		VisibilityTimeout: time.Duration(properties.VisibilityTimeout) * time.Second,
 		Retention:         time.Duration(properties.MessageRetentionPeriod) * time.Second,
@@ -74,20 +75,20 @@ type Key struct{ AttributeName, KeyType string }
 // Table returns the settings of a table.
 func (t *Template) Table(id string) (Table, error) {
 	var table Table
-	err := t.properties(id, tableType, t.Names(), &table,
-		"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "TimeToLiveSpecification", "StreamSpecification")
+	err := t.decode(id, tableType, t.Names(), &table)
 	return table, err
 }
 
 // A Function is a Lambda function's settings. Of its events there is at most
 // one route of an HTTP API, one queue and one schedule.
 type Function struct {
-	Timeout     time.Duration
-	MemorySize  int // MB
-	Environment map[string]string
-	Route       *Route
-	Source      *Source
-	Schedule    *Schedule
+	Architecture string // arm64 or x86_64
+	Timeout      time.Duration
+	MemorySize   int // MB
+	Environment  map[string]string
+	Route        *Route
+	Source       *Source
+	Schedule     *Schedule
 }
 
 // A Schedule is when EventBridge invokes a function, such as "rate(1 hour)", and
@@ -114,16 +115,18 @@ type Source struct {
 // references. What the template leaves out is as SAM and Lambda have it.
 func (t *Template) Function(id string, references References) (Function, error) {
 	properties := struct {
+		Architectures       []string
 		Timeout, MemorySize int
 		Environment         struct{ Variables map[string]any }
-	}{Timeout: 3, MemorySize: 128}
-	if err := t.properties(id, functionType, references, &properties, "Timeout", "MemorySize", "Environment"); err != nil {
+	}{Architectures: []string{"x86_64"}, Timeout: 3, MemorySize: 128}
+	if err := t.decode(id, functionType, references, &properties); err != nil {
 		return Function{}, err
 	}
 	function := Function{
-		Timeout:     time.Duration(properties.Timeout) * time.Second,
-		MemorySize:  properties.MemorySize,
-		Environment: map[string]string{},
+		Architecture: strings.Join(properties.Architectures, " "), // there is one
+		Timeout:      time.Duration(properties.Timeout) * time.Second,
+		MemorySize:   properties.MemorySize,
+		Environment:  map[string]string{},
 	}
 	for name, value := range properties.Environment.Variables {
 		function.Environment[name] = fmt.Sprint(value)
@@ -147,7 +150,7 @@ func (t *Template) events(id string, function *Function) error {
 			}
 		}
 	}
-	if err := t.properties(id, functionType, t.Names(), &properties, "Events"); err != nil {
+	if err := t.decode(id, functionType, t.Names(), &properties); err != nil {
 		return err
 	}
 	for name, event := range properties.Events {
@@ -169,17 +172,10 @@ func (t *Template) events(id string, function *Function) error {
 		case "Schedule":
 			function.Schedule = &Schedule{Expression: p.Schedule, Enabled: p.State != "DISABLED"}
 		default:
-			return fmt.Errorf("%s: the local stack does not know the event %s of type %s", id, name, event.Type)
+			return fmt.Errorf("%s: the event %s of type %s is not supported", id, name, event.Type)
 		}
 	}
 	return nil
-}
-
-// Dashboard returns the body of a CloudWatch dashboard.
-func (t *Template) Dashboard(id string, references References) (string, error) {
-	var properties struct{ DashboardBody string }
-	err := t.properties(id, "AWS::CloudWatch::Dashboard", references, &properties, "DashboardBody")
-	return properties.DashboardBody, err
 }
 
 // An Alarm is a CloudWatch alarm, named as in CloudFormation: on one metric, or on an
@@ -241,12 +237,11 @@ func (t *Template) Alarms() []string {
 // Alarm returns the settings of an alarm.
 func (t *Template) Alarm(id string, references References) (Alarm, error) {
 	var alarm Alarm
-	err := t.properties(id, alarmType, references, &alarm, "AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic",
-		"Period", "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "AlarmActions", "OKActions", "Metrics")
+	err := t.decode(id, alarmType, references, &alarm)
 	return alarm, err
 }
 
-// Outputs returns what the template tells of a stack.
+// Outputs returns the outputs of a stack.
 func (t *Template) Outputs(references References) (map[string]string, error) {
 	outputs := map[string]string{}
 	for name, output := range t.outputs {

@@ -11,11 +11,12 @@ var awkward = []string{
 	"http://x", "https://x", "https://x/", "https://x/api", "https://x:443", "https://x:x", "https://%", "https://x y", "https://x?a=b", "https://[::1]", "https://[",
 }
 
-// numbers are at and beside the bounds of all parameters.
+// numbers are at and next to the bounds of all parameters.
 var numbers = []int{0, 1, 2, 10, 28, 29, 30, 719, 720, 721, 999, 1000, 1439, 1440, 1441, 9999, 10_000, 36_499, 36_500, 36_501, 99_999, 100_000, 100_001}
 
 // Taken tries values of a parameter, good and awkward ones, and returns a function's
-// environment for each that the template at path takes, by value.
+// environment for each that the template at path takes, by value: a test can start the
+// function with all of them.
 func Taken(path, parameter, function string) (map[string]map[string]string, error) {
 	values := slices.Clip(awkward)
 	for _, n := range numbers {

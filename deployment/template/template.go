@@ -1,10 +1,9 @@
-// Package template reads from template.yaml what the machine-local stack needs
-// to know, so that the stack cannot drift from what is deployed.
+// Package template reads template.yaml, so that the doctor and the local stack compare
+// with, and run, what is deployed.
 //
-// It resolves the parameters' defaults, the conditions, and !Ref, !GetAtt,
-// !Sub and !If. Only the settings that are asked for are looked at; among those
-// a reference that cannot be resolved, or a resource that is missing, is an
-// error that names it.
+// It resolves parameters, conditions, !Ref, !GetAtt, !Sub and !If. Only the settings that
+// are asked for are looked at; among those a reference without a value, or a resource
+// that is missing, is an error that names it.
 package template
 
 import (
@@ -13,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 
@@ -130,31 +130,26 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 	return t, nil
 }
 
-// properties resolves some properties of a resource, with all that is in them,
-// and decodes them.
-func (t *Template) properties(id, kind string, references References, into any, names ...string) error {
-	resource, ok := t.resources[id]
-	if !ok {
-		return fmt.Errorf("the resource %s is missing", id)
+// decode resolves the properties of a resource that into, a pointer to a struct, has
+// fields for, with all that is in them. Others are not looked at.
+func (t *Template) decode(id, kind string, references References, into any) error {
+	if t.resources[id].Type != kind {
+		return fmt.Errorf("there is no %s %s", kind, id)
 	}
-	if resource.Type != kind {
-		return fmt.Errorf("the resource %s is an %s, not an %s", id, resource.Type, kind)
+	var names []string
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
+		names = append(names, field.Name)
 	}
-	if resource.Condition != "" {
-		if holds, err := (resolver{t, references}).condition(resource.Condition); err != nil || !holds {
-			return fmt.Errorf("the resource %s is missing: its condition %s does not hold", id, resource.Condition)
-		}
-	}
-	resolved, err := t.resolved(resource, references, names)
+	resolved, err := t.resolved(id, references, names)
 	if err != nil {
-		return fmt.Errorf("%s: %w", id, err)
+		return err
 	}
 	text, err := json.Marshal(resolved)
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
+	decoder.UseNumber() // 11.50 stays 11.50
 	if err := decoder.Decode(into); err != nil {
 		return fmt.Errorf("%s: %w", id, err)
 	}
@@ -164,25 +159,27 @@ func (t *Template) properties(id, kind string, references References, into any, 
 // Properties returns all properties of a resource as they are with the parameters'
 // values: maps, slices, strings, numbers.
 func (t *Template) Properties(id string, references References) (map[string]any, error) {
-	resource, ok := t.resources[id]
-	if !ok || !t.Has(id) {
-		return nil, fmt.Errorf("the resource %s is missing", id)
-	}
-	return t.resolved(resource, references, nil)
+	return t.resolved(id, references, nil)
 }
 
-// resolved returns the properties that are named, or all.
-func (t *Template) resolved(of resource, references References, names []string) (map[string]any, error) {
+// resolved returns the properties that are named, or all. A function also has those of
+// Globals.
+func (t *Template) resolved(id string, references References, names []string) (map[string]any, error) {
+	if !t.Has(id) {
+		return nil, fmt.Errorf("the resource %s is missing, or its condition does not hold", id)
+	}
 	r := resolver{t, references}
-	resolved, err := r.members(&of.Properties, names)
-	if err != nil || of.Type != functionType {
-		return resolved, err
+	resource := t.resources[id]
+	resolved, err := r.members(&resource.Properties, names)
+	if err == nil && resource.Type == functionType {
+		var global map[string]any
+		global, err = r.members(t.globals, names)
+		resolved = merge(global, resolved)
 	}
-	global, err := r.members(t.globals, names)
 	if err != nil {
-		return nil, fmt.Errorf("Globals.Function: %w", err)
+		return nil, fmt.Errorf("%s: %w", id, err)
 	}
-	return merge(global, resolved), nil
+	return resolved, nil
 }
 
 // merge puts own over global, map by map, as SAM does.

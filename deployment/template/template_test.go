@@ -49,6 +49,7 @@ Resources:
   Front:
     Type: AWS::Serverless::Function
     Properties:
+      Architectures: [!Ref Size]
       Role: !GetAtt FrontRole.Arn
       Environment:
         Variables:
@@ -131,7 +132,7 @@ func TestFunctionSettings(t *testing.T) {
 	if !maps.Equal(front.Environment, want) {
 		t.Errorf("variables are %v\nwant %v", front.Environment, want)
 	}
-	if front.Timeout != 15*time.Second || front.MemorySize != 128 || *front.Route != (Route{"ANY", "/hook"}) || front.Source != nil {
+	if front.Timeout != 15*time.Second || front.MemorySize != 128 || front.Architecture != "small" || *front.Route != (Route{"ANY", "/hook"}) || front.Source != nil {
 		t.Errorf("got %+v", front)
 	}
 	back, err := template.Function("Back", references)
@@ -141,7 +142,7 @@ func TestFunctionSettings(t *testing.T) {
 	if want := (&Source{Queue: "Work", BatchSize: 10, Window: time.Second, MaximumConcurrency: 5, ReportBatchItemFailures: true}); !reflect.DeepEqual(back.Source, want) {
 		t.Errorf("source is %+v", back.Source)
 	}
-	if back.Timeout != time.Minute || back.MemorySize != 512 || back.Route != nil {
+	if back.Timeout != time.Minute || back.MemorySize != 512 || back.Architecture != "x86_64" || back.Route != nil {
 		t.Errorf("got %+v", back)
 	}
 }

@@ -400,10 +400,11 @@ func (c *contract) dashboardShowsWhatThereIs() {
 
 // dashboard looks at the dashboard of a template with values of its parameters.
 func (c *contract) dashboard(t *template.Template) {
-	body, err := t.Dashboard("Dashboard", c.references)
+	properties, err := t.Properties("Dashboard", c.references)
 	if !c.check(err) {
 		return
 	}
+	body := properties["DashboardBody"].(string)
 	var dashboard struct {
 		Widgets []struct {
 			Type                string
