@@ -83,37 +83,20 @@ func overrides(templateFile, text string) (arguments []string, err error) {
 	return arguments, err
 }
 
+var (
+	// A word goes on through what is in quotes.
+	wordText = regexp.MustCompile(`(?:[^\s"']|"[^"]*"|'[^']*')+`)
+	quoted   = regexp.MustCompile(`"([^"]*)"|'([^']*)'`)
+)
+
 // split returns the words of text as a shell does that knows nothing but spaces and
 // quotes.
 func split(text string) (words []string, err error) {
-	var word strings.Builder
-	var quote rune
-	begun := false
-	end := func() {
-		if begun {
-			words = append(words, word.String())
-		}
-		word.Reset()
-		begun = false
+	if left := wordText.ReplaceAllString(text, ""); strings.ContainsAny(left, `"'`) {
+		return nil, fmt.Errorf("a quote (%s) is not closed", strings.TrimSpace(left)[:1])
 	}
-	for _, r := range text {
-		switch {
-		case r == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '"' || r == '\'':
-			quote, begun = r, true
-		case strings.ContainsRune(" \t\n", r):
-			end()
-		default:
-			word.WriteRune(r)
-			begun = true
-		}
-	}
-	end()
-	if quote != 0 {
-		return nil, fmt.Errorf("a quote (%c) is not closed", quote)
+	for _, word := range wordText.FindAllString(text, -1) {
+		words = append(words, quoted.ReplaceAllString(word, "$1$2"))
 	}
 	return words, nil
 }

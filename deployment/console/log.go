@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	"github.com/charmbracelet/lipgloss"
+
+	"veryfi-intake/shared/jsonscan"
 )
 
 // Log prints a line that a function wrote. A JSON object becomes time,
@@ -16,57 +17,59 @@ import (
 // that are metrics only; another line is printed as it is, after the function's
 // name.
 func (c *Console) Log(function, line string) {
-	name := fmt.Sprintf("%-17s", Visible(function))
-	members, ok := members(line)
-	if !ok {
-		c.print(c.bold.Render(name) + " " + Visible(line))
-		return
-	}
+	name := c.bold.Render(fmt.Sprintf("%-17s", Visible(function)))
 	var clock, level, said, rest string
-	metrics := metricsOf(members)
-	for _, m := range members {
-		if metrics[m.name] {
-			continue
-		}
-		switch m.name {
+	metrics := metricsOf(line)
+	isObject := strings.HasPrefix(line, "{") && jsonscan.Each([]byte(line), func(name string, value []byte) {
+		text := string(value)
+		_ = json.Unmarshal(value, &text) // or it is no string
+		switch name {
 		case "time", "timestamp":
-			clock = m.value
-			if t, err := time.Parse(time.RFC3339Nano, m.value); err == nil {
+			clock = text
+			if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 				clock = t.Format("15:04:05.000")
 			}
 		case "level":
-			level = m.value
+			level = text
 		case "msg", "message":
-			said = m.value
+			said = text
 		default:
-			rest += " " + c.dim.Render(Visible(m.name)+"=") + Visible(m.value)
+			if text == "" || strings.ContainsAny(text, " \"\n") {
+				text = string(value)
+			}
+			if !metrics[name] {
+				rest += " " + c.dim.Render(Visible(name)+"=") + Visible(text)
+			}
 		}
+	})
+	if !isObject {
+		c.print(name + " " + Visible(line))
+		return
 	}
-	c.print(c.dim.Render(Visible(clock)) + " " + c.bold.Render(name) + " " + c.level(level).Render(fmt.Sprintf("%-5s", Visible(level))) + " " + Visible(said) + rest)
+	c.print(c.dim.Render(Visible(clock)) + " " + name + " " + c.level(level).Render(fmt.Sprintf("%-5s", Visible(level))) + " " + Visible(said) + rest)
 }
 
 // metricsOf returns the names of the members that make a line data points: those of
 // CloudWatch's embedded metric format.
-func metricsOf(members []member) map[string]bool {
-	names := map[string]bool{}
-	for _, m := range members {
-		var head struct {
+func metricsOf(line string) map[string]bool {
+	var head struct {
+		AWS *struct {
 			CloudWatchMetrics []struct {
 				Dimensions [][]string
 				Metrics    []struct{ Name string }
 			}
+		} `json:"_aws"`
+	}
+	if json.Unmarshal([]byte(line), &head) != nil || head.AWS == nil {
+		return nil
+	}
+	names := map[string]bool{"_aws": true}
+	for _, directive := range head.AWS.CloudWatchMetrics {
+		for _, dimension := range slices.Concat(directive.Dimensions...) {
+			names[dimension] = true
 		}
-		if m.name != "_aws" || json.Unmarshal([]byte(m.value), &head) != nil {
-			continue
-		}
-		names[m.name] = true
-		for _, directive := range head.CloudWatchMetrics {
-			for _, dimension := range slices.Concat(directive.Dimensions...) {
-				names[dimension] = true
-			}
-			for _, metric := range directive.Metrics {
-				names[metric.Name] = true
-			}
+		for _, metric := range directive.Metrics {
+			names[metric.Name] = true
 		}
 	}
 	return names
@@ -82,41 +85,4 @@ func (c *Console) level(level string) lipgloss.Style {
 		return c.good
 	}
 	return c.dim
-}
-
-type member struct{ name, value string }
-
-// members reads a line that is one JSON object. Strings lose their quotes
-// unless they hold a space or nothing and are no message.
-func members(line string) ([]member, bool) {
-	decoder := json.NewDecoder(strings.NewReader(line))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, false
-	}
-	var members []member
-	for decoder.More() {
-		token, err := decoder.Token()
-		name, ok := token.(string)
-		if err != nil || !ok {
-			return nil, false
-		}
-		var value json.RawMessage
-		if decoder.Decode(&value) != nil {
-			return nil, false
-		}
-		members = append(members, member{name, text(name, value)})
-	}
-	_, err := decoder.Token()
-	return members, err == nil
-}
-
-func text(name string, value json.RawMessage) string {
-	var s string
-	if json.Unmarshal(value, &s) != nil {
-		return string(bytes.TrimSpace(value))
-	}
-	if name != "msg" && name != "message" && (s == "" || strings.ContainsAny(s, " \"\n")) {
-		return string(value)
-	}
-	return s
 }
