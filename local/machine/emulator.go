@@ -40,14 +40,17 @@ type Options struct {
 // An Emulator is a running stand-in for one AWS service. It is a Java program and
 // keeps all it holds in memory.
 type Emulator struct {
-	// Endpoint is the URL of the service, on 127.0.0.1.
-	Endpoint string
+	// Address is the host and port of the service, on 127.0.0.1.
+	Address string
 	// AccessKey is for DynamoDB, drawn at random; ElasticMQ takes any.
 	AccessKey string
 
 	process   *Process
 	temporary string
 }
+
+// URL returns where the service is.
+func (e *Emulator) URL() string { return "http://" + e.Address }
 
 // Stop ends the emulator and removes its temporary files.
 func (e *Emulator) Stop() {
@@ -132,42 +135,45 @@ func startEmulator(ctx context.Context, name string, options Options, arguments 
 	}
 }
 
-func runEmulator(ctx context.Context, name, library string, arguments arguments) (emulator *Emulator, err error) {
+func runEmulator(ctx context.Context, name, library string, arguments arguments) (*Emulator, error) {
 	temporary, err := os.MkdirTemp("", "veryfi-intake-"+name+"-")
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(temporary)
-		}
-	}()
-	port, err := freePort()
-	if err != nil {
+	e := &Emulator{temporary: temporary}
+	if err := e.run(ctx, name, library, arguments); err != nil {
+		os.RemoveAll(temporary)
 		return nil, err
 	}
-	own, err := arguments(library, temporary, port)
+	return e, nil
+}
+
+func (e *Emulator) run(ctx context.Context, name, library string, arguments arguments) error {
+	port, err := freePort()
 	if err != nil {
-		return nil, err
+		return err
+	}
+	e.Address = "127.0.0.1:" + strconv.Itoa(port)
+	own, err := arguments(library, e.temporary, port)
+	if err != nil {
+		return err
 	}
 	// Quick to start rather than quick in the long run, and no files but in
 	// the temporary folder.
 	java := exec.Command("java", append([]string{
-		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + temporary,
+		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.io.tmpdir=" + e.temporary,
 	}, own...)...)
 	var printed tail
-	java.Dir = temporary
+	java.Dir = e.temporary
 	java.Stdout, java.Stderr = &printed, &printed
-	child, err := Start(java)
-	if err != nil {
-		return nil, err
+	if e.process, err = Start(java); err != nil {
+		return err
 	}
-	endpoint := "http://127.0.0.1:" + strconv.Itoa(port)
-	if err := waitReady(ctx, child, endpoint); err != nil {
-		child.Kill()
-		return nil, explain(name, err, printed.String())
+	if err := e.waitReady(ctx); err != nil {
+		e.process.Kill()
+		return explain(name, err, printed.String())
 	}
-	return &Emulator{Endpoint: endpoint, process: child, temporary: temporary}, nil
+	return nil
 }
 
 // explain makes one error of why an emulator did not become ready and what it
@@ -183,12 +189,12 @@ func explain(name string, err error, output string) error {
 	}
 }
 
-// waitReady returns nil once the endpoint answers a request, whatever it says.
-func waitReady(ctx context.Context, child *Process, endpoint string) error {
+// waitReady returns nil once the emulator answers a request, whatever it says.
+func (e *Emulator) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("no answer within %v", readyWithin))
 	defer cancel()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL(), nil)
 		if err != nil {
 			return err
 		}
@@ -197,8 +203,8 @@ func waitReady(ctx context.Context, child *Process, endpoint string) error {
 			answer.Body.Close()
 		}
 		select {
-		case <-child.Exited(): // another program may have answered
-			return fmt.Errorf("it ended: %s", child.Ending())
+		case <-e.process.Exited(): // another program may have answered
+			return fmt.Errorf("it ended: %s", e.process.Ending())
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(readyPoll):

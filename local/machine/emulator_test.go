@@ -51,7 +51,7 @@ func TestEmulatorsStartSideBySide(t *testing.T) {
 			return
 		}
 		t.Cleanup(emulator.Stop)
-		client := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: &emulator.Endpoint, Credentials: aws.CredentialsProviderFunc(credentials)})
+		client := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(emulator.URL()), Credentials: aws.CredentialsProviderFunc(credentials)})
 		if _, err := client.ListTables(t.Context(), nil); err != nil {
 			t.Error(err)
 		}
@@ -63,9 +63,9 @@ func TestEmulatorsStartSideBySide(t *testing.T) {
 			return
 		}
 		t.Cleanup(emulator.Stop)
-		client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &emulator.Endpoint, Credentials: aws.CredentialsProviderFunc(credentials)})
+		client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: aws.String(emulator.URL()), Credentials: aws.CredentialsProviderFunc(credentials)})
 		answer, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-			QueueUrl:       aws.String(emulator.Endpoint + "/000000000000/Main"),
+			QueueUrl:       aws.String(emulator.URL() + "/000000000000/Main"),
 			AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 		})
 		if err != nil {

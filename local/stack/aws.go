@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -34,10 +35,8 @@ const (
 	accountConcurrency = 10
 )
 
-func keys(accessKey string) aws.CredentialsProviderFunc {
-	return func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: accessKey}, nil
-	}
+func keys(accessKey string) aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(accessKey, accessKey, "")
 }
 
 // authorizationOf is a request's, as DynamoDB Local reads it: nothing checks the

@@ -33,20 +33,16 @@ func SampleCredentials(root string) (secret.Credentials, error) {
 // CredentialsFrom reads VERYFI_* and names those that are not set. Newer API
 // keys, which begin with vrfk_, need no user name.
 func CredentialsFrom(getenv func(string) string) (credentials secret.Credentials, missing []string) {
-	for _, variable := range []struct {
-		name  string
-		value *string
-	}{
-		{"VERYFI_CLIENT_ID", &credentials.ClientID},
-		{"VERYFI_CLIENT_SECRET", &credentials.ClientSecret},
-		{"VERYFI_API_KEY", &credentials.APIKey},
-		{"VERYFI_USERNAME", &credentials.Username},
-	} {
-		*variable.value = getenv(variable.name)
-		optional := variable.name == "VERYFI_USERNAME" && credentials.IsBearer()
-		if *variable.value == "" && !optional {
-			missing = append(missing, variable.name)
+	get := func(name string, optional bool) string {
+		value := getenv(name)
+		if value == "" && !optional {
+			missing = append(missing, name)
 		}
+		return value
 	}
+	credentials.ClientID = get("VERYFI_CLIENT_ID", false)
+	credentials.ClientSecret = get("VERYFI_CLIENT_SECRET", false)
+	credentials.APIKey = get("VERYFI_API_KEY", false)
+	credentials.Username = get("VERYFI_USERNAME", credentials.IsBearer())
 	return credentials, missing
 }

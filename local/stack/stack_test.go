@@ -22,7 +22,7 @@ import (
 	"veryfi-intake/shared/secret"
 )
 
-var credentials = secret.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
+var sample = secret.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
 
 const root = "../.."
 
@@ -40,7 +40,7 @@ func startTest(t *testing.T) *Stack {
 	var lines []string
 	s, err := Start(t.Context(), Options{
 		Root:        absolute,
-		Credentials: credentials,
+		Credentials: sample,
 		Log: func(source, line string) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -63,7 +63,7 @@ func startTest(t *testing.T) *Stack {
 
 func sign(t *testing.T, event, data string) standin.Webhook {
 	t.Helper()
-	webhook, err := standin.Sign(event, data, credentials.ClientSecret)
+	webhook, err := standin.Sign(event, data, sample.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -32,14 +33,14 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	aws, err := s.listen(s.options.AWSPort, "AWS endpoint")
+	services, err := s.listen(s.options.AWSPort, "AWS endpoint")
 	if err != nil {
 		return err
 	}
 	if err := s.startVeryfi(); err != nil { //nolint:contextcheck // what is submitted comes later
 		return err
 	}
-	s.AWSURL = "http://" + aws.Addr().String()
+	s.AWSURL = "http://" + services.Addr().String()
 	s.QueueURL = s.AWSURL + "/" + account + "/" + documentQueue
 	s.DeadLetterQueueURL = s.AWSURL + "/" + account + "/" + deadLetterQueue
 	s.TableName = documentTable
@@ -62,7 +63,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.startAWS(aws, started); err != nil {
+	if err := s.startAWS(services, started); err != nil {
 		return err
 	}
 	if err := s.createTable(ctx); err != nil {
@@ -172,21 +173,13 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		return err
 	}
 	s.Secrets = secrets.New(veryfiSecret, string(credentials))
-	dynamoDB, err := endpoint.Proxy(started.dynamodb.Endpoint, authorizationOf(started.dynamodb.AccessKey))
-	if err != nil {
-		return err
-	}
-	elasticMQ, err := endpoint.Proxy(started.elasticmq.Endpoint, "")
-	if err != nil {
-		return err
-	}
 	described, alarms, err := s.described()
 	if err != nil {
 		return err
 	}
 	s.AWS = endpoint.New(map[endpoint.Service]http.Handler{
-		endpoint.DynamoDB:       dynamoDB,
-		endpoint.SQS:            elasticMQ,
+		endpoint.DynamoDB:       endpoint.Proxy(started.dynamodb.Address, authorizationOf(started.dynamodb.AccessKey)),
+		endpoint.SQS:            endpoint.Proxy(started.elasticmq.Address, ""),
 		endpoint.SecretsManager: s.Secrets,
 		endpoint.Logs:           s.logs,
 		endpoint.CloudFormation: described,
@@ -194,8 +187,8 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		endpoint.Lambda:         s.api,
 		endpoint.SNS:            s.topic(),
 	})
-	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: &started.elasticmq.Endpoint, Credentials: keys(accessKey)})
-	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &started.dynamodb.Endpoint, Credentials: keys(started.dynamodb.AccessKey)})
+	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: aws.String(started.elasticmq.URL()), Credentials: keys(accessKey)})
+	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(started.dynamodb.URL()), Credentials: keys(started.dynamodb.AccessKey)})
 	s.services = append(s.services, s.serve(listener, s.AWS))
 	return nil
 }

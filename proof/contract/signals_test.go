@@ -115,7 +115,7 @@ func TestSilenceIsNoticedWhenItsHoursAreOver(t *testing.T) {
 			count(&m, "VeryfiIntake", "Accepted", []template.Dimension{{Name: "Stack", Value: "busy"}}, at, 1)
 		}
 		fires := hour >= 19 && hour < webhook || hour >= webhook+20
-		if got := m.State(silence, at.Add(29*time.Minute)); (got == cloudwatch.Ringing) != fires {
+		if got := m.State(silence, at.Add(29*time.Minute)); (got == cloudwatch.Firing) != fires {
 			t.Errorf("after %d hours it is %s", hour+1, got)
 		}
 	}
@@ -137,9 +137,9 @@ func TestEachAlarmFiresAtItsThreshold(t *testing.T) {
 			after time.Duration
 			want  string
 		}{
-			{a.Threshold, 0, cloudwatch.Ringing},
+			{a.Threshold, 0, cloudwatch.Firing},
 			{a.Threshold - 1, 0, cloudwatch.Quiet},
-			{a.Threshold, lookBack - time.Second, cloudwatch.Ringing},
+			{a.Threshold, lookBack - time.Second, cloudwatch.Firing},
 			{a.Threshold, lookBack + time.Second, cloudwatch.Quiet},
 		} {
 			var m cloudwatch.Metrics

@@ -1,8 +1,8 @@
 package cloudwatch
 
 import (
+	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"veryfi-intake/local/aws/endpoint"
+	"veryfi-intake/local/aws/protocol"
 )
 
 const (
@@ -29,9 +29,9 @@ type Logs struct {
 }
 
 type line struct {
-	id   string
-	at   time.Time
-	text string
+	number int
+	at     time.Time
+	text   string
 }
 
 // Add adds a line to a group.
@@ -42,62 +42,48 @@ func (l *Logs) Add(group, text string, at time.Time) {
 		l.groups = map[string][]line{}
 	}
 	l.number++
-	l.groups[group] = append(l.groups[group], line{strconv.Itoa(l.number), at, text})
+	l.groups[group] = append(l.groups[group], line{l.number, at, text})
 	if extra := len(l.groups[group]) - maxLines; extra > 0 {
 		l.groups[group] = slices.Delete(l.groups[group], 0, extra)
 	}
 }
 
-// ServeHTTP answers FilterLogEvents. A filter pattern is one text that a line must
-// hold; of the syntax of CloudWatch it knows the quotes around that.
+// ServeHTTP answers FilterLogEvents.
 func (l *Logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	protocol.Operations{"FilterLogEvents": l.filter}.ServeHTTP(w, r)
+}
+
+// filter knows patterns that are one text which a line must hold, and of CloudWatch's
+// syntax the quotes around it.
+func (l *Logs) filter(_ context.Context, body []byte) (output any, err error) {
 	var input struct {
-		LogGroupName       string `json:"logGroupName"`
-		StartTime, EndTime int64
-		FilterPattern      string
-		NextToken          string
-		Limit              int
+		LogGroupName, FilterPattern, NextToken string
+		StartTime, EndTime                     int64
+		Limit                                  int
 	}
-	if target := r.Header.Get("X-Amz-Target"); target != "Logs_20140328.FilterLogEvents" {
-		endpoint.Fail(w, http.StatusBadRequest, "UnknownOperationException", "the stand-in knows FilterLogEvents only, not "+target)
-		return
-	}
-	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&input); err != nil {
-		endpoint.Fail(w, http.StatusBadRequest, "SerializationException", err.Error())
-		return
-	}
-	type event struct {
-		EventID       string `json:"eventId"`
-		LogStreamName string `json:"logStreamName"`
-		Timestamp     int64  `json:"timestamp"`
-		IngestionTime int64  `json:"ingestionTime"`
-		Message       string `json:"message"`
-	}
-	output := struct {
-		Events    []event `json:"events"`
-		NextToken string  `json:"nextToken,omitempty"`
-	}{Events: []event{}}
-	pattern := strings.Trim(input.FilterPattern, `"`)
-	first, _ := strconv.Atoi(input.NextToken)
-	limit := input.Limit
-	if limit == 0 || limit > linesInAnAnswer {
-		limit = linesInAnAnswer
+	if err := json.Unmarshal(body, &input); err != nil {
+		return nil, err
 	}
 	l.mu.Lock()
 	lines := slices.Clone(l.groups[input.LogGroupName])
 	l.mu.Unlock()
+	pattern := strings.Trim(input.FilterPattern, `"`)
+	first, _ := strconv.Atoi(input.NextToken)
+	limit := linesInAnAnswer
+	if input.Limit > 0 {
+		limit = min(limit, input.Limit)
+	}
+	events := []map[string]any{}
 	for _, line := range lines {
 		at := line.at.UnixMilli()
-		number, _ := strconv.Atoi(line.id) // our own
-		if number < first || at < input.StartTime || input.EndTime != 0 && at >= input.EndTime || !strings.Contains(line.text, pattern) {
+		if line.number < first || at < input.StartTime || input.EndTime != 0 && at >= input.EndTime || !strings.Contains(line.text, pattern) {
 			continue
 		}
-		if len(output.Events) == limit {
-			output.NextToken = line.id
-			break
+		number := strconv.Itoa(line.number)
+		if len(events) == limit {
+			return map[string]any{"events": events, "nextToken": number}, nil
 		}
-		output.Events = append(output.Events, event{line.id, "local", at, at, line.text})
+		events = append(events, map[string]any{"eventId": number, "logStreamName": "local", "timestamp": at, "ingestionTime": at, "message": line.text})
 	}
-	_ = json.NewEncoder(w).Encode(output)
+	return map[string]any{"events": events}, nil
 }

@@ -4,6 +4,7 @@
 package cloudwatch
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -90,7 +91,7 @@ func (m *Metrics) AddLine(line string) {
 				continue
 			}
 			for _, metric := range directive.Metrics {
-				for _, value := range values(members[metric.Name]) {
+				for _, value := range numbers(members[metric.Name]) {
 					m.Add(directive.Namespace, metric.Name, dimensions, time.UnixMilli(head.AWS.Timestamp), value)
 				}
 			}
@@ -98,16 +99,15 @@ func (m *Metrics) AddLine(line string) {
 	}
 }
 
-// values returns what a member of a log line has, one number or several.
-func values(member any) (numbers []float64) {
-	switch v := member.(type) {
-	case float64:
-		return []float64{v}
-	case []any:
-		for _, one := range v {
-			if number, ok := one.(float64); ok {
-				numbers = append(numbers, number)
-			}
+// numbers returns what a member of a log line has, one number or several.
+func numbers(member any) (numbers []float64) {
+	several, ok := member.([]any)
+	if !ok {
+		several = []any{member}
+	}
+	for _, one := range several {
+		if number, ok := one.(float64); ok {
+			numbers = append(numbers, number)
 		}
 	}
 	return numbers
@@ -141,20 +141,16 @@ func (m *Metrics) statistic(statistic, key string, since, until time.Time) (valu
 
 // The states of an alarm.
 const (
-	Ringing = "ALARM"
+	Firing  = "ALARM"
 	Quiet   = "OK"
 	Unknown = "INSUFFICIENT_DATA"
 )
 
-// State returns the state of an alarm at a time: whether enough of its last periods
-// are over the threshold, the last of which ends now. Other than CloudWatch it looks no
-// further back.
+// State returns the state of an alarm: whether enough of its last periods breach the
+// threshold, the last of which ends now. Unlike CloudWatch it looks no further back.
 func (m *Metrics) State(a template.Alarm, now time.Time) string {
 	period, value := m.watched(a)
-	needed := a.DatapointsToAlarm
-	if needed == 0 {
-		needed = a.EvaluationPeriods
-	}
+	needed := cmp.Or(a.DatapointsToAlarm, a.EvaluationPeriods)
 	breaching, missing := 0, 0
 	until := now.Truncate(time.Second).Add(time.Second)
 	for range a.EvaluationPeriods {
@@ -172,7 +168,7 @@ func (m *Metrics) State(a template.Alarm, now time.Time) string {
 	}
 	switch {
 	case breaching >= needed:
-		return Ringing
+		return Firing
 	case missing == a.EvaluationPeriods && (a.TreatMissingData == "" || a.TreatMissingData == "missing"):
 		return Unknown
 	default:
@@ -193,7 +189,6 @@ func (m *Metrics) watched(a template.Alarm) (time.Duration, reading) {
 	if a.Metrics == nil {
 		return time.Duration(a.Period) * time.Second, m.reading(a.Statistic, a.Namespace, a.MetricName, a.Dimensions)
 	}
-	value := func(time.Time, time.Time) (float64, bool) { return 0, false }
 	var period time.Duration
 	byID, names := map[string]reading{}, []string(nil)
 	for _, q := range a.Metrics {
@@ -205,7 +200,7 @@ func (m *Metrics) watched(a template.Alarm) (time.Duration, reading) {
 		}
 	}
 	if names == nil || byID[names[1]] == nil || byID[names[3]] == nil {
-		return period, value
+		return period, func(time.Time, time.Time) (float64, bool) { return 0, false }
 	}
 	return period, func(since, until time.Time) (float64, bool) {
 		point, ok := byID[names[1]](since, until)

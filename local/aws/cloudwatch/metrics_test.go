@@ -61,9 +61,9 @@ func TestSilence(t *testing.T) {
 	hours("Waiting", 0, 1)
 	state(Quiet, "a stack of two hours")
 	hours("Waiting", 2, 3)
-	state(Ringing, "three hours without a webhook")
+	state(Firing, "three hours without a webhook")
 	hours("Accepted", 3)
-	state(Ringing, "four hours ago there was one")
+	state(Firing, "four hours ago there was one")
 	hours("Accepted", 1)
 	state(Quiet, "two hours ago there was one")
 	silence.Metrics[0].Expression = "FILL(a, 0) / b"
@@ -90,18 +90,18 @@ func TestAlarms(t *testing.T) {
 		change func(*template.Alarm)
 		want   string
 	}{
-		"the sum of the last period": {func(*template.Alarm) {}, Ringing},
+		"the sum of the last period": {func(*template.Alarm) {}, Firing},
 		"a maximum":                  {func(a *template.Alarm) { a.Statistic = "Maximum" }, Quiet},
 		"both periods":               {func(a *template.Alarm) { a.EvaluationPeriods = 2 }, Quiet},
-		"one of two":                 {func(a *template.Alarm) { a.EvaluationPeriods, a.DatapointsToAlarm = 2, 1 }, Ringing},
-		"both are over two":          {func(a *template.Alarm) { a.EvaluationPeriods, a.Threshold = 2, 2 }, Ringing},
+		"one of two":                 {func(a *template.Alarm) { a.EvaluationPeriods, a.DatapointsToAlarm = 2, 1 }, Firing},
+		"both are over two":          {func(a *template.Alarm) { a.EvaluationPeriods, a.Threshold = 2, 2 }, Firing},
 		"and not more than two": {func(a *template.Alarm) {
 			a.EvaluationPeriods, a.Threshold, a.ComparisonOperator = 2, 2, "GreaterThanThreshold"
 		}, Quiet},
-		"less than four":                     {func(a *template.Alarm) { a.Threshold, a.ComparisonOperator = 4, "LessThanThreshold" }, Ringing},
+		"less than four":                     {func(a *template.Alarm) { a.Threshold, a.ComparisonOperator = 4, "LessThanThreshold" }, Firing},
 		"less than three":                    {func(a *template.Alarm) { a.ComparisonOperator = "LessThanThreshold" }, Quiet},
 		"another metric, no data":            {func(a *template.Alarm) { a.MetricName = "O" }, Quiet},
-		"no data is what it waits for":       {func(a *template.Alarm) { a.MetricName, a.TreatMissingData = "O", "breaching" }, Ringing},
+		"no data is what it waits for":       {func(a *template.Alarm) { a.MetricName, a.TreatMissingData = "O", "breaching" }, Firing},
 		"no data says nothing":               {func(a *template.Alarm) { a.MetricName, a.TreatMissingData = "O", "missing" }, Unknown},
 		"the dimension is of another stack":  {func(a *template.Alarm) { a.Dimensions[0].Value = "b" }, Quiet},
 		"a period that has nothing any more": {func(a *template.Alarm) { a.Period = 30 }, Quiet},

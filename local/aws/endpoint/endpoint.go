@@ -55,13 +55,10 @@ func New(handlers map[Service]http.Handler) *Endpoint {
 	return &Endpoint{handlers: handlers, down: map[Service]bool{}}
 }
 
-// Proxy returns a handler that passes requests on to another server. An authorization
-// replaces the clients' own; with "" they keep it.
-func Proxy(server, authorization string) (http.Handler, error) {
-	target, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
+// Proxy returns a handler that passes requests on to the server at an address. An
+// authorization replaces the clients' own; with "" they keep it.
+func Proxy(address, authorization string) http.Handler {
+	target := &url.URL{Scheme: "http", Host: address}
 	return &httputil.ReverseProxy{
 		Transport: &http.Transport{MaxIdleConnsPerHost: keptConnections},
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -71,7 +68,7 @@ func Proxy(server, authorization string) (http.Handler, error) {
 			}
 		},
 		ErrorLog: log.New(io.Discard, "", 0), // the client gets a 502
-	}, nil
+	}
 }
 
 // SetDown makes a service answer 503 to all requests, or work again.
@@ -94,7 +91,7 @@ func Throttle(service Service, w http.ResponseWriter) {
 	if kind == "" {
 		kind = "ThrottlingException"
 	}
-	Fail(w, http.StatusBadRequest, kind, "the rate is exceeded")
+	fail(w, http.StatusBadRequest, kind, "the rate is exceeded")
 }
 
 // ServeHTTP answers 400 to a target that no service has.
@@ -107,9 +104,9 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler, ok := e.handlers[service]
 	switch {
 	case !ok:
-		Fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
+		fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
 	case down:
-		Fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in was told to be down")
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in was told to be down")
 	case intercept != nil:
 		intercept(service, handler, w, r)
 	default:
@@ -131,8 +128,8 @@ func (e *Endpoint) serviceOf(target, authorization string) Service {
 	return ""
 }
 
-// Fail answers with an error of AWS's JSON protocols.
-func Fail(w http.ResponseWriter, status int, kind, message string) {
+// fail answers with an error of AWS's JSON protocols.
+func fail(w http.ResponseWriter, status int, kind, message string) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.Header().Set("X-Amzn-Errortype", kind)
 	w.WriteHeader(status)
