@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -25,16 +23,17 @@ func TestMain(m *testing.M) {
 
 func TestNoChildSurvivesAKilledParent(t *testing.T) {
 	t.Parallel()
-	child := make(chan string, 1)
-	lines := NewLines(func(line string) { child <- line })
 	parent := exec.Command(os.Args[0])
 	parent.Env = append(os.Environ(), "PLAY_PARENT=yes")
-	parent.Stdout = lines
+	output, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := parent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(<-child))
-	if err != nil {
+	var pid int
+	if _, err := fmt.Fscan(output, &pid); err != nil {
 		t.Fatal(err)
 	}
 	if !isAlive(pid) {

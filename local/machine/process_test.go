@@ -3,8 +3,8 @@ package machine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,21 +14,19 @@ import (
 
 func TestKillEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
-	var pids []int
-	started := make(chan struct{})
-	lines := NewLines(func(line string) {
-		pid, _ := strconv.Atoi(line)
-		if pids = append(pids, pid); len(pids) == 2 {
-			close(started)
-		}
-	})
 	command := exec.Command("sh", "-c", "echo $$; sleep 60 & echo $!; wait")
-	command.Stdout = lines
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	child, err := Start(command)
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-started
+	var pids [2]int
+	if _, err := fmt.Fscan(output, &pids[0], &pids[1]); err != nil {
+		t.Fatal(err)
+	}
 	child.Kill()
 	child.Kill()
 	for _, pid := range pids {
@@ -89,22 +87,5 @@ func TestChildIsInAGroupOfItsOwn(t *testing.T) {
 	defer child.Kill()
 	if group, err := syscall.Getpgid(child.cmd.Process.Pid); err != nil || group != child.cmd.Process.Pid {
 		t.Errorf("group %d, %v; want %d", group, err, child.cmd.Process.Pid)
-	}
-}
-
-func TestLinesArePassedOnWhole(t *testing.T) {
-	t.Parallel()
-	var got []string
-	lines := NewLines(func(line string) { got = append(got, line) })
-	long := strings.Repeat("x", maxLine)
-	for _, piece := range []string{"on", "e\ntwo\r\n", "\n", long, "y\nlast"} {
-		if n, err := lines.Write([]byte(piece)); n != len(piece) || err != nil {
-			t.Errorf("Write gave %d, %v", n, err)
-		}
-	}
-	lines.Flush()
-	lines.Flush()
-	if want := []string{"one", "two", "", long, "y", "last"}; !slices.Equal(got, want) {
-		t.Errorf("got %d lines: %.60q", len(got), got)
 	}
 }

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"bufio"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,9 @@ import (
 // initTimeout is Lambda's limit for the time from the start to the first
 // request for an invocation.
 const initTimeout = 10 * time.Second
+
+// maxLine is the length of the longest line that is logged whole, in bytes: Lambda's.
+const maxLine = 256 << 10
 
 // An outcome is what became of one invocation.
 type outcome struct {
@@ -46,7 +50,8 @@ type environment struct {
 	config  Config
 	server  *http.Server
 	process *machine.Process
-	output  *machine.Lines
+	output  *io.PipeWriter
+	logged  chan struct{} // closed when all output is
 
 	next        chan *invocation // handed over when the process asks for it
 	initialized chan error       // buffered: how the init ended
@@ -63,17 +68,21 @@ func newEnvironment(config Config) (*environment, error) {
 	}
 	e := &environment{
 		config:      config,
-		output:      machine.NewLines(config.Log),
+		logged:      make(chan struct{}),
 		next:        make(chan *invocation),
 		initialized: make(chan error, 1),
 	}
 	e.server = &http.Server{Handler: e.runtimeAPI()}
 	go func() { _ = e.server.Serve(listener) }() // until stop
 
+	output, in := io.Pipe()
+	e.output = in
+	go e.log(output)
 	command := exec.Command(config.Bootstrap)
 	command.Env = config.environ(listener.Addr().String())
 	command.Stdout, command.Stderr = e.output, e.output
 	if e.process, err = machine.Start(command); err != nil {
+		e.output.Close()
 		e.server.Close()
 		return nil, &Error{Type: "Runtime.InvalidEntrypoint", Message: err.Error()}
 	}
@@ -137,7 +146,21 @@ func (e *environment) exitError() *Error {
 func (e *environment) stop() {
 	e.process.Kill()
 	e.server.Close()
-	e.output.Flush()
+	e.output.Close()
+	<-e.logged
+}
+
+// log passes on what the process writes, line by line. A line longer than maxLine comes
+// in pieces.
+func (e *environment) log(output io.Reader) {
+	defer close(e.logged)
+	for reader := bufio.NewReaderSize(output, maxLine); ; {
+		line, _, err := reader.ReadLine()
+		if err != nil {
+			return
+		}
+		e.config.Log(string(line))
+	}
 }
 
 // runtimeAPI serves the Runtime API, version 2018-06-01, to one process.

@@ -240,6 +240,17 @@ func TestEachLineOfOutputIsLogged(t *testing.T) {
 	}
 }
 
+func TestLinesAreLoggedWhole(t *testing.T) {
+	t.Parallel()
+	var got []string
+	e := &environment{config: Config{Log: func(line string) { got = append(got, line) }}, logged: make(chan struct{})}
+	long := strings.Repeat("x", maxLine)
+	e.log(strings.NewReader("one\ntwo\r\n\n" + long + "y\nlast"))
+	if want := []string{"one", "two", "", long, "y", "last"}; !slices.Equal(got, want) {
+		t.Errorf("got %d lines: %.60q", len(got), got)
+	}
+}
+
 func TestDeadlineIsTheTimeout(t *testing.T) {
 	t.Parallel()
 	f := newTest(t, nil)
