@@ -1,7 +1,7 @@
 // Package demo shows the pipeline at work: it lets the stand-in for Veryfi
 // deliver a dozen webhooks of every kind to a stack, and the reconciler find a
-// document whose webhook never came; it waits until they are through, prints what
-// became of them, and compares it with what must.
+// document without a webhook; it waits until they are through, prints what became
+// of them, and compares it with what must.
 package demo
 
 import (

@@ -40,7 +40,7 @@ func TestDemoFindsNothingWrong(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongIsTold(t *testing.T) {
+func TestWhatIsWrongIsFound(t *testing.T) {
 	t.Parallel()
 	steps := []step{{name: "one", status: 200, rows: []expectation{{id: "1", status: "processed", attempts: 1}, {id: "check#", status: "unsupported"}, {id: "3"}}}}
 	rows := map[string]stack.Row{
@@ -55,27 +55,27 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 		`row forged (processed) must not be there`:     true,
 	}
 	d := demo{steps: steps, credentials: secret.Credentials{ClientSecret: "secret-1", APIKey: "key-1"}}
-	told := func(check func()) []string {
+	found := func(check func()) []string {
 		d.problems = nil
 		check()
 		return d.problems
 	}
-	problems := told(func() { d.checkRows(rows) })
+	problems := found(func() { d.checkRows(rows) })
 	for _, problem := range problems {
 		if !want[problem] {
-			t.Errorf("told: %s", problem)
+			t.Errorf("found: %s", problem)
 		}
 	}
 	if len(problems) != len(want) {
 		t.Errorf("%d problems, want %d", len(problems), len(want))
 	}
 	d.deliveries = []delivery{{steps[0], []standin.Answer{{Status: 503, Body: "x"}}}}
-	if got := told(d.checkAnswers); len(got) != 1 || got[0] != `webhook "one" was answered 503, not 200: x` {
-		t.Errorf("told: %q", got)
+	if got := found(d.checkAnswers); len(got) != 1 || got[0] != `webhook "one" was answered 503, not 200: x` {
+		t.Errorf("found: %q", got)
 	}
 	var logs Logs
 	logs.Add("WebhookFunction", "the client secret is secret-1")
-	if got := told(func() { d.checkLogs(&logs) }); len(got) != 1 {
-		t.Errorf("told: %q", got)
+	if got := found(func() { d.checkLogs(&logs) }); len(got) != 1 {
+		t.Errorf("found: %q", got)
 	}
 }

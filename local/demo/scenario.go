@@ -66,7 +66,7 @@ func statement(id int64) expectation {
 // others are too young to be missed.
 var neverCame = step{name: "never came", rows: []expectation{processed(neverCameID)}}
 
-// prepare tells the stand-in for Veryfi which documents it has, and which of
+// prepare gives the stand-in for Veryfi its documents, and says which of
 // them are hard to get.
 func prepare(veryfi *standin.Server) {
 	for _, id := range []int64{receiptID, firstPageID, secondPageID, thirdPageID, busyID} {

@@ -118,7 +118,7 @@ func TestMissingProgramsAreOneSentence(t *testing.T) {
 	}
 }
 
-// Several test processes of one clone start with an empty folder at once.
+// Several test processes of one clone may start with an empty folder.
 func TestFetchIsWholeAndOnce(t *testing.T) {
 	path, directory := t.TempDir(), t.TempDir()
 	mvn := `#!/bin/sh

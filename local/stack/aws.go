@@ -29,9 +29,9 @@ const (
 	region    = "us-east-1"
 	account   = "000000000000" // ElasticMQ's
 	accessKey = "local"
-	// Name is the stack's, for whoever asks for it by CloudFormation.
+	// Name is the stack's in CloudFormation.
 	Name = "local"
-	// accountConcurrency is what a new AWS account has: ten executions at once.
+	// accountConcurrency is how many executions a new AWS account runs at a time.
 	accountConcurrency = 10
 )
 

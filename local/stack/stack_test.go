@@ -122,7 +122,7 @@ func TestWebhookBecomesARow(t *testing.T) {
 }
 
 // A container reaches AWS and Veryfi, at Docker's address and the same ports, when the
-// stack is told to; and never the webhook.
+// stack listens there; and never the webhook.
 func TestOtherAddressIsServedUntilTheStackStops(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {

@@ -16,7 +16,7 @@ import (
 const (
 	// maxLines is how many lines of a group are kept.
 	maxLines = 50_000
-	// linesInAnAnswer is few, so that whoever asks must ask on: CloudWatch has 10,000.
+	// linesInAnAnswer is few, so that callers must follow NextToken: CloudWatch has 10,000.
 	linesInAnAnswer = 100
 )
 

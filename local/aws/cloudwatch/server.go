@@ -48,10 +48,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(cbor.Encode(output))
 }
 
-// alarmsInAnAnswer is few, so that whoever asks must ask on: CloudWatch has 100.
+// alarmsInAnAnswer is few, so that callers must follow NextToken: CloudWatch has 100.
 const alarmsInAnAnswer = 5
 
-// describeAlarms tells of alarms by the beginning of their names.
+// describeAlarms finds alarms by the beginning of their names.
 func (s *Server) describeAlarms(input cbor.Map) cbor.Map {
 	prefix := text(input["AlarmNamePrefix"])
 	first, _ := strconv.Atoi(text(input["NextToken"]))

@@ -106,7 +106,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
 	case down:
-		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in was told to be down")
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in is set to be down")
 	case intercept != nil:
 		intercept(service, handler, w, r)
 	default:

@@ -33,7 +33,7 @@ type Config struct {
 	// Environment is all the function sees besides what Lambda itself sets.
 	Environment map[string]string
 	Region      string
-	// MaxConcurrency is how many invocations run at once, 1 or more; others
+	// MaxConcurrency is how many invocations run at a time, 1 or more; others
 	// wait.
 	MaxConcurrency int
 	// Initialized is called when an environment has ended its init, with the id of

@@ -19,9 +19,8 @@ import (
 )
 
 const (
-	// longPoll is how long one receive waits for a message. Lambda's is 20 s;
-	// a short one lets Stop wait for it, so that no message is received into
-	// the void.
+	// longPoll is how long one receive waits for a message. Lambda's is 20 s; Stop waits
+	// for a short one, so that no message is received by nobody.
 	longPoll = time.Second
 	// receiveMax is SQS's limit for one receive and one delete.
 	receiveMax = 10
@@ -50,7 +49,7 @@ type Config struct {
 	// Window is how long a batch that is not full waits for more messages,
 	// from its first message on.
 	Window time.Duration
-	// MaxConcurrency is how many invocations run at once.
+	// MaxConcurrency is how many invocations run at a time.
 	MaxConcurrency int
 	// ReportBatchItemFailures says that the function names the messages that
 	// failed; else its response is ignored.

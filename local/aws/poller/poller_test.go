@@ -19,7 +19,7 @@ import (
 )
 
 // A queue is an SQS queue with no visibility time-out: what is received stays
-// away until it is deleted. Messages are told apart by their first letter.
+// away until it is deleted. A message's first letter is its name.
 type queue struct {
 	mu       sync.Mutex
 	waiting  []types.Message
@@ -168,7 +168,7 @@ func TestOnlyMessagesNotNamedAreDeleted(t *testing.T) {
 		"bad key":            {`{"batchItemFailures":[{"ItemIdentifier":"id-b"}]}`, none},
 		"no key":             {`{"batchItemFailures":[{}]}`, none},
 		"null item":          {`{"batchItemFailures":[null]}`, none},
-		"a bad one beside":   {`{"batchItemFailures":[{"itemIdentifier":"id-b"},{"itemIdentifier":""}]}`, none},
+		"a bad one, too":     {`{"batchItemFailures":[{"itemIdentifier":"id-b"},{"itemIdentifier":""}]}`, none},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -257,7 +257,7 @@ func TestNoMoreThanMaxConcurrencyAtOnce(t *testing.T) {
 		q.send(strings.Fields("a b c d e f g h i j k l m n o")...)
 		pollFor(t, 5*time.Second, config(q, f))
 		if f.peak != 2 || len(f.batches) != 5 {
-			t.Errorf("%d batches, %d at once; want 5 and 2", len(f.batches), f.peak)
+			t.Errorf("%d batches, %d at a time; want 5 and 2", len(f.batches), f.peak)
 		}
 	})
 }
