@@ -62,6 +62,7 @@ type Document struct {
 	Body       []byte    // served byte for byte
 	Created    time.Time // of a document; zero for now
 	AutoDelete bool      // the first answer with status 200 deletes it
+	Behaviour  Behaviour // answers all requests for it, unless it is nil
 }
 
 // New returns a server without documents.
@@ -202,6 +203,9 @@ func (s *Server) take(kind Kind, id int64) (b Behaviour) {
 	if len(s.queue) > 0 {
 		b, s.queue = s.queue[0], s.queue[1:]
 		return b
+	}
+	if own := s.documents[key{kind, id}].Behaviour; own != nil {
+		return own
 	}
 	return s.always
 }

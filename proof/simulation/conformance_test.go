@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"veryfi-intake/local/aws/queue"
+	"veryfi-intake/local/aws/table"
 	"veryfi-intake/local/machine"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/shared/document"
@@ -55,12 +58,12 @@ func TestModelsAgreeWithTheEmulators(t *testing.T) {
 			operations := queueOperations(rand.New(rand.NewPCG(seed, 1)))
 			var want []string
 			synctest.Test(t, func(*testing.T) {
-				m := &modelled{newSQS(queueVisibility, queueReceives, 100)}
+				m := &modelled{queue.New(queue.Options{Visibility: queueVisibility, MaxReceives: queueReceives, InFlight: 100})}
 				want = m.run(operations)
 			})
-			queue := newEmulated(t, s, fmt.Sprint("conformance", seed))
+			emulated := newEmulated(t, s, fmt.Sprint("conformance", seed))
 			together.Go(func() {
-				got, err := queue.run(operations)
+				got, err := emulated.run(operations)
 				if diff := cmp.Diff(want, got); diff != "" || err != nil {
 					t.Errorf("%v: %v (-model +ElasticMQ):\n%s", operations, err, diff)
 				}
@@ -109,7 +112,7 @@ func queueOperations(r *rand.Rand) (operations []string) {
 }
 
 // A modelled queue is the model.
-type modelled struct{ *sqsModel }
+type modelled struct{ *queue.Queue }
 
 func (m *modelled) run(operations []string) (seen []string) {
 	receipts := map[string]string{}
@@ -118,19 +121,19 @@ func (m *modelled) run(operations []string) (seen []string) {
 		receipt := receipts[body]
 		switch verb {
 		case "send":
-			m.send(body, 0)
+			m.Send("", body, 0)
 		case "receive":
 			counts := map[string]int{}
-			for _, r := range m.receive(10) {
-				counts[r.body], receipts[r.body] = r.receives, r.receipt
+			for _, r := range m.Receive(10) {
+				counts[r.Body], receipts[r.Body] = r.Receives, r.Receipt
 			}
-			seen = append(seen, fmt.Sprint(counts, " dead ", len(m.dead)))
+			seen = append(seen, fmt.Sprint(counts, " dead ", len(m.DeadLetters())))
 		case "delete":
-			m.delete(receipt)
+			m.Delete(receipt)
 			delete(receipts, body)
 		case "hide", "show":
 			if receipt != "" {
-				_ = m.hide(receipt, map[string]time.Duration{"hide": queueVisibility}[verb])
+				m.Hide(receipt, map[string]time.Duration{"hide": queueVisibility}[verb])
 			}
 			if verb == "show" {
 				delete(receipts, body)
@@ -139,7 +142,7 @@ func (m *modelled) run(operations []string) (seen []string) {
 			time.Sleep(pause)
 			clear(receipts)
 		case "redrive":
-			m.redrive()
+			m.Redrive()
 		}
 	}
 	return seen
@@ -228,25 +231,40 @@ func (q *emulated) run(operations []string) (seen []string, failed error) {
 
 func (q *emulated) arnOf(url string) string { return arn(url[strings.LastIndexByte(url, '/')+1:]) }
 
-// compareTables writes rows of every status over each other.
+// compareTables writes rows of every status over each other, in the model and in
+// DynamoDB Local.
 func compareTables(t *testing.T, s *stack.Stack, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 2))
-	emulated, reader, model := store.New(s.DynamoDB, s.TableName), store.NewReader(s.DynamoDB, s.TableName), newTable()
-	client := tableClient{newWorld(seed, plan{}, nil), &environment{w: nil, name: "e"}}
-	client.w.table = model
+	memory := table.New(map[string]string{"problems": "updated_at"})
+	type services struct {
+		*store.Table
+		*store.Reader
+	}
+	model := services{store.New(memory, s.TableName), store.NewReader(memory, s.TableName)}
+	emulated := services{store.New(s.DynamoDB, s.TableName), store.NewReader(s.DynamoDB, s.TableName)}
+	agree := func(what string, ask func(services) (any, error)) {
+		t.Helper()
+		want, err1 := ask(model)
+		got, err2 := ask(emulated)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || (err1 == nil) != (err2 == nil) {
+			t.Fatalf("seed %d, %s: the model says %v, DynamoDB %v (-model +DynamoDB):\n%s", seed, what, err1, err2, diff)
+		}
+	}
 	ids := []string{fmt.Sprint("a", seed), fmt.Sprint("b", seed), fmt.Sprint("c", seed)}
-	for step := range 150 {
-		id := pick(r, ids...)
-		seen, err := emulated.Get(t.Context(), id)
+	versionOf := func(id string) string {
+		state, err := model.Get(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(model.get(id), seen); diff != "" {
-			t.Fatalf("seed %d, step %d (-model +DynamoDB):\n%s", seed, step, diff)
-		}
+		return state.Version
+	}
+	for step := range 150 {
+		id := pick(r, ids...)
+		agree("get", func(s services) (any, error) { return s.Get(t.Context(), id) })
+		seen := store.State{Version: versionOf(id)}
 		if r.IntN(3) == 0 {
-			seen.Version = pick(r, "", "2026-01-02T03:04:05.000Z", model.get(pick(r, ids...)).Version)
+			seen.Version = pick(r, "", "2026-01-02T03:04:05.000Z", versionOf(pick(r, ids...)))
 		}
 		row := store.Row{
 			ID: id, Status: pick(r, store.Processed, store.Processed, store.Failed, store.Retrying, store.Error, store.Unsupported),
@@ -254,47 +272,27 @@ func compareTables(t *testing.T, s *stack.Stack, seed uint64) {
 			ReceivedAt: time.Unix(1_700_000_000, 0).UTC(), UpdatedAt: time.Unix(1_700_000_000+int64(step), 0).UTC(), RequestID: "r",
 		}
 		if row.Status == store.Processed {
+			var err error
 			if row.Document, err = document.Read([]byte(`{"id": 7, "total": 1.50}`), 7); err != nil {
 				t.Fatal(err)
 			}
 		} else {
 			row.Error = fmt.Sprint("because ", step)
 		}
-		want, got := model.put(row, seen), emulated.Put(t.Context(), row, seen)
-		if errors.Is(want, store.ErrSuperseded) != errors.Is(got, store.ErrSuperseded) || (want == nil) != (got == nil) {
-			t.Fatalf("seed %d, step %d: the model says %v, DynamoDB %v", seed, step, want, got)
-		}
+		agree(fmt.Sprint("step ", step), func(s services) (any, error) {
+			err := s.Put(t.Context(), row, seen)
+			return errors.Is(err, store.ErrSuperseded), err
+		})
 	}
-	wantStates, err := client.GetAll(t.Context(), append(ids, "none"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gotStates, err := emulated.GetAll(t.Context(), append(ids, "none"))
-	if diff := cmp.Diff(wantStates, gotStates); diff != "" || err != nil {
-		t.Errorf("%v (-model +DynamoDB):\n%s", err, diff)
-	}
-	wantStates, err = client.States(t.Context(), append(ids, "none"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gotStates, err = reader.States(t.Context(), append(ids, "none"))
-	if diff := cmp.Diff(wantStates, gotStates); diff != "" || err != nil {
-		t.Errorf("%v (-model +DynamoDB):\n%s", err, diff)
-	}
+	all := slices.Concat(ids, []string{"none"})
 	before := time.Unix(1_700_000_000+int64(r.IntN(200)), 0)
-	wantStale, err := client.Stale(t.Context(), before, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gotStale, err := reader.Stale(t.Context(), before, 10)
-	if diff := cmp.Diff(wantStale, gotStale, cmpopts.EquateEmpty()); diff != "" || err != nil {
-		t.Errorf("%v (-model +DynamoDB):\n%s", err, diff)
-	}
+	agree("get all", func(s services) (any, error) { return s.GetAll(t.Context(), all) })
+	agree("states", func(s services) (any, error) { return s.States(t.Context(), all) })
+	agree("stale", func(s services) (any, error) { return s.Stale(t.Context(), before, 2) })
+	agree("problems", func(s services) (any, error) { return s.Problems(t.Context(), store.Failed, 2) })
 	for _, id := range ids { // for the next seed
-		if model.get(id).Status != store.Processed {
-			if err := emulated.Put(t.Context(), store.Row{ID: id, Status: store.Failed, Error: "e"}, model.get(id)); err != nil {
-				t.Fatal(err)
-			}
+		if err := emulated.Put(t.Context(), store.Row{ID: id, Status: store.Failed, Error: "e"}, store.State{Version: versionOf(id)}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -15,13 +15,19 @@ import (
 	processor "veryfi-intake/functions/processor/retrieve"
 	reconciler "veryfi-intake/functions/reconciler/reconcile"
 	webhook "veryfi-intake/functions/webhook/receive"
+	sqs "veryfi-intake/local/aws/queue"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/reconciliation"
 	"veryfi-intake/shared/secret"
+	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
 
 const (
+	documentQueue = "DocumentQueue"
+	tableName     = "DocumentTable"
+	secretID      = "VeryfiSecret"
+
 	coldStart         = 150 * time.Millisecond
 	webhookTimeout    = 15 * time.Second
 	processorTimeout  = time.Minute
@@ -102,7 +108,7 @@ func invoke[T any](e *environment, timeout time.Duration, handle func(context.Co
 }
 
 func (e *environment) secrets() orderedSecrets {
-	return orderedSecrets{secret.New(secretsClient{e.w, e}, "secret", time.Now), e}
+	return orderedSecrets{secret.New(secretsClient{e}, secretID, time.Now), e}
 }
 
 // orderedSecrets keeps the order of those who waited for the same reading of the
@@ -146,7 +152,7 @@ func (c orderedClient) Get(ctx context.Context, resource veryfi.Resource, id int
 
 func (e *environment) client(rate float64) *veryfi.Client {
 	client, err := veryfi.NewClient(veryfi.Config{
-		BaseURL: "https://veryfi.example", RequestsPerSecond: rate, Secrets: e.secrets(), Transport: veryfiClient{e.w, e}, Now: time.Now,
+		BaseURL: "https://veryfi.example", RequestsPerSecond: rate, Secrets: e.secrets(), Transport: veryfiClient{e}, Now: time.Now,
 	})
 	if err != nil {
 		panic(err) // fixed arguments
@@ -154,7 +160,7 @@ func (e *environment) client(rate float64) *veryfi.Client {
 	return client
 }
 
-func (e *environment) queue(url string) *queue.Queue { return queue.New(sqsClient{e.w, e}, url) }
+func (e *environment) queue(url string) *queue.Queue { return queue.New(sqsClient{e}, url) }
 
 func (e *environment) log() *slog.Logger { return slog.New(logHandler{e: e}) }
 
@@ -164,8 +170,8 @@ func (e *environment) webhook() *webhook.Handler {
 
 func (e *environment) processor() *processor.Handler {
 	return &processor.Handler{
-		Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: tableClient{e.w, e},
-		Queue: e.queue(documentQueue), DeadLetters: e.queue(deadLetterQueue),
+		Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: store.New(tableClient{e}, tableName),
+		Queue: e.queue(documentQueue), DeadLetters: e.queue(sqs.DeadLetterURL),
 		MaxTries: e.w.plan().maxTries, GiveUpAfter: e.w.plan().giveUpAfter, Now: time.Now, Log: e.log(),
 		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },
 	}
@@ -173,14 +179,14 @@ func (e *environment) processor() *processor.Handler {
 
 func (e *environment) reconciler() *reconciler.Handler {
 	return &reconciler.Handler{
-		Veryfi: e.client(2), Table: tableClient{e.w, e}, Queue: e.queue(documentQueue),
+		Veryfi: e.client(2), Table: store.NewReader(tableClient{e}, tableName), Queue: e.queue(documentQueue),
 		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: e.log(),
 	}
 }
 
-// A lambdaModel runs the functions: the webhook on request, the processor for the
+// lambda runs the functions: the webhook on request, the processor for the
 // queue's messages.
-type lambdaModel struct {
+type lambda struct {
 	w    *World
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -195,7 +201,7 @@ type webhookEnvironment struct {
 	handler *webhook.Handler
 }
 
-func (l *lambdaModel) name(function string) string {
+func (l *lambda) name(function string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.born++
@@ -204,7 +210,7 @@ func (l *lambdaModel) name(function string) string {
 
 // post gives a request to the webhook and returns the answer's status, or 0 when
 // there is none.
-func (l *lambdaModel) post(ctx context.Context, body, signature, requestID string) int {
+func (l *lambda) post(ctx context.Context, body, signature, requestID string) int {
 	l.mu.Lock()
 	var e *webhookEnvironment
 	for last := len(l.idle) - 1; last >= 0 && (e == nil || e.isDead()); last-- { // what goes on beside may kill it
@@ -232,7 +238,7 @@ func (l *lambdaModel) post(ctx context.Context, body, signature, requestID strin
 }
 
 // reconcile runs the reconciler once. It is not ok when the run failed.
-func (l *lambdaModel) reconcile(payload string) (result reconciliation.Result, ok bool) {
+func (l *lambda) reconcile(payload string) (result reconciliation.Result, ok bool) {
 	e := l.w.newEnvironment(l.name("reconciler"))
 	handler := e.reconciler()
 	return invoke(e, reconcilerTimeout, func(ctx context.Context) (reconciliation.Result, error) {
@@ -241,7 +247,7 @@ func (l *lambdaModel) reconcile(payload string) (result reconciliation.Result, o
 }
 
 // startPollers starts the event source mapping.
-func (l *lambdaModel) startPollers() {
+func (l *lambda) startPollers() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.stop = func() { cancel(); l.done.Wait() }
 	for number := range l.w.plan().concurrency {
@@ -250,7 +256,7 @@ func (l *lambdaModel) startPollers() {
 }
 
 // poll receives batches and has them processed, one at a time.
-func (l *lambdaModel) poll(ctx context.Context, name string) {
+func (l *lambda) poll(ctx context.Context, name string) {
 	var e *environment
 	var handle processing
 	for {
@@ -270,19 +276,19 @@ func (l *lambdaModel) poll(ctx context.Context, name string) {
 }
 
 // receive waits for messages. It returns none when ctx has ended.
-func (l *lambdaModel) receive(ctx context.Context, name string) []message {
+func (l *lambda) receive(ctx context.Context, name string) []sqs.Message {
 	for {
-		if outage := l.w.plan().outage(queues); outage != nil {
+		if outage := l.w.plan().outage(atSQS); outage != nil {
 			if !sleep(ctx, time.Until(outage.to)) {
 				return nil
 			}
 		}
-		at, some, changed := l.w.sqs.next()
+		at, some, changed := l.w.sqs.Next()
 		if some && !at.After(time.Now()) {
 			if !sleep(ctx, l.w.draw(name).latency()) {
 				return nil
 			}
-			if batch := l.w.sqs.receive(batchSize); batch != nil {
+			if batch := l.w.sqs.Receive(batchSize); batch != nil {
 				return batch
 			}
 			continue
@@ -308,23 +314,23 @@ type processing func(context.Context, events.SQSEvent) (events.SQSEventResponse,
 
 // process reports whether the environment lives on. What it does not answer for
 // comes again.
-func (l *lambdaModel) process(e *environment, handle processing, batch []message) (alive bool) {
+func (l *lambda) process(e *environment, handle processing, batch []sqs.Message) (alive bool) {
 	var event events.SQSEvent
 	var receipts = map[string]string{}
 	rounds := 0
 	for _, m := range batch {
-		if m.rounds >= maxRounds {
-			l.w.violate("message %s is dropped in its round %d", m.id, m.rounds)
+		if m.Rounds >= maxRounds {
+			l.w.violate("message %s is dropped in its round %d", m.ID, m.Rounds)
 		}
-		rounds = max(rounds, m.rounds)
-		receipts[m.id] = m.receipt
+		rounds = max(rounds, m.Rounds)
+		receipts[m.ID] = m.Receipt
 		event.Records = append(event.Records, events.SQSMessage{
-			MessageId: m.id, ReceiptHandle: m.receipt, Body: m.body,
+			MessageId: m.ID, ReceiptHandle: m.Receipt, Body: m.Body,
 			Attributes: map[string]string{
-				"ApproximateReceiveCount": strconv.Itoa(m.receives), "SentTimestamp": strconv.FormatInt(m.sent.UnixMilli(), 10),
+				"ApproximateReceiveCount": strconv.Itoa(m.Receives), "SentTimestamp": strconv.FormatInt(m.Sent.UnixMilli(), 10),
 			},
 		})
-		l.w.story("%s receives %s, the %d. time", e.name, m.id, m.receives)
+		l.w.story("%s receives %s, the %d. time", e.name, m.ID, m.Receives)
 	}
 	e.mu.Lock()
 	e.rounds = rounds
@@ -343,9 +349,9 @@ func (l *lambdaModel) process(e *environment, handle processing, batch []message
 		delete(receipts, failure.ItemIdentifier)
 	}
 	for _, m := range batch { // in this order, each time
-		if receipt, done := receipts[m.id]; done {
-			l.w.story("%s is done", m.id)
-			l.w.sqs.delete(receipt)
+		if receipt, done := receipts[m.ID]; done {
+			l.w.story("%s is done", m.ID)
+			l.w.sqs.Delete(receipt)
 		}
 	}
 	return true

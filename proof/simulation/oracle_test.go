@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"veryfi-intake/local/aws/queue"
+	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/store"
@@ -42,7 +44,7 @@ func newStoredWorld(t *testing.T) *world {
 	w.schedule = s
 	x := s.document(0)
 	x.accepted = true
-	w.veryfi.put(x.document)
+	w.putDocument(x.document)
 	return &world{s, t, x, store.Row{ID: x.key, Status: store.Processed, Created: "2026-01-02 03:04:05", Document: read(t, x), Attempts: 1, UpdatedAt: w.start}}
 }
 
@@ -55,8 +57,21 @@ func read(t *testing.T, x *subject) *document.Document {
 	return d
 }
 
-// write puts the row into the table, whatever was there.
-func (w *world) write() { w.w.table.rows[w.row.ID] = w.row }
+// put writes a row into the table, whatever was there.
+func (w *world) put(row store.Row) {
+	w.t.Helper()
+	wrote := w.w.table.Wrote
+	w.w.table.Wrote = nil
+	rows := store.New(w.w.table, tableName)
+	seen, err := rows.Get(w.t.Context(), row.ID)
+	if err == nil {
+		err = rows.Put(w.t.Context(), row, seen)
+	}
+	if err != nil {
+		w.t.Error(err)
+	}
+	w.w.table.Wrote = wrote
+}
 
 func (w *world) hasStatus(status store.Status, text string) {
 	w.row.Status, w.row.Error, w.row.Document = status, text, nil
@@ -64,7 +79,17 @@ func (w *world) hasStatus(status store.Status, text string) {
 
 // buries puts a message about the subject into the dead-letter queue.
 func (w *world) buries() {
-	w.w.sqs.sendDead(event.Message{Version: event.Version, Event: event.DocumentCreated, ID: w.x.document.id}.Encode())
+	w.w.sqs.Send(queue.DeadLetterURL, event.Message{Version: event.Version, Event: event.DocumentCreated, ID: w.x.document.id}.Encode(), 0)
+}
+
+// ask asks Veryfi for the document.
+func (w *world) ask() {
+	resp, err := w.w.veryfi.RoundTrip(httptest.NewRequest(http.MethodGet, w.x.document.path(), nil))
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	resp.Body.Close()
 }
 
 // isMissing makes the document one that Veryfi does not have.
@@ -81,7 +106,7 @@ func judged(t *testing.T, oracle func(*world), change func(*world), want string)
 		w := newStoredWorld(t)
 		change(w)
 		if w.row.ID != "" {
-			w.write()
+			w.put(w.row)
 		}
 		oracle(w)
 		switch got := w.w.violations; {
@@ -104,7 +129,7 @@ func TestRowsAreHeldAgainstWhatWasAccepted(t *testing.T) {
 		"forged and no row":         {func(w *world) { w.x.forged, w.x.accepted, w.row.ID = true, false, "" }, ""},
 		"no row":                    {func(w *world) { w.row.ID = "" }, "was accepted and has no row"},
 		"no row, never accepted":    {func(w *world) { w.x.accepted, w.row.ID = false, "" }, ""},
-		"row of nothing":            {func(w *world) { w.w.table.rows["7"] = store.Row{ID: "7", Status: store.Failed} }, "row 7 comes from nothing"},
+		"row of nothing":            {func(w *world) { w.put(store.Row{ID: "7", Status: store.Failed}) }, "row 7 comes from nothing"},
 		"no document":               {func(w *world) { w.row.Document = nil }, "does not hold the document"},
 		"another document":          {func(w *world) { w.x.bodies = []string{body(w.x.document.id, 2)} }, "does not hold the document"},
 		"the version before":        {func(w *world) { w.x.bodies = append(w.x.bodies, "newer") }, ""},
@@ -132,7 +157,7 @@ func TestRowsAreHeldAgainstWhatWasAccepted(t *testing.T) {
 			w.row.Error = "not found: " + private
 			w.buries()
 		}, "tells a secret"},
-		"letter of nobody": {func(w *world) { w.w.sqs.sendDead("?") }, "a dead letter cannot be read"},
+		"letter of nobody": {func(w *world) { w.w.sqs.Send(queue.DeadLetterURL, "?", 0) }, "a dead letter cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) { judged(t, func(w *world) { w.check() }, test.change, test.want) })
 	}
@@ -168,7 +193,7 @@ func TestRowsAreHeldAgainstTheList(t *testing.T) {
 		"stored":      {func(*world) {}, ""},
 		"not found":   {func(w *world) { w.row.ID = "" }, "the reconciler has not found document 101"},
 		"given up":    {func(w *world) { w.hasStatus(store.Error, "table: 500") }, "the reconciler has not found document 101"},
-		"statement":   {func(w *world) { w.x.document.statement, w.row.ID = true, "" }, ""},
+		"statement":   {func(w *world) { w.x.document.kind, w.row.ID = standin.BankStatements, "" }, ""},
 		"forged":      {func(w *world) { w.x.forged, w.row.ID = true, "" }, ""},
 		"not Veryfis": {func(w *world) { w.x.document.body, w.row.ID = nil, "" }, ""},
 	} {
@@ -183,25 +208,25 @@ func TestRowsAreHeldAgainstTheReplay(t *testing.T) {
 		want          string
 	}{
 		"stored":                  {func(*world) {}, func(*world) {}, ""},
-		"changed":                 {func(*world) {}, func(w *world) { w.row.UpdatedAt = w.row.UpdatedAt.Add(1) }, "a replay has changed row 101"},
-		"asked for":               {func(*world) {}, func(w *world) { w.x.document.requests++ }, "ask Veryfi for document 101 again"},
+		"changed":                 {func(*world) {}, func(w *world) { w.row.UpdatedAt = w.row.UpdatedAt.Add(time.Millisecond) }, "a replay has changed row 101"},
+		"asked for":               {func(*world) {}, (*world).ask, "ask Veryfi for document 101 again"},
 		"missing":                 {(*world).isMissing, func(*world) {}, ""},
-		"missing, and changed":    {(*world).isMissing, func(w *world) { w.row.UpdatedAt = w.row.UpdatedAt.Add(1) }, "a replay has changed row 101"},
-		"missing, and asked for":  {(*world).isMissing, func(w *world) { w.x.document.requests++ }, "ask Veryfi for document 101 again"},
-		"gone":                    {func(w *world) { w.x.document.gone = true }, func(w *world) { w.x.document.requests++ }, ""},
-		"failed, and asked for":   {func(w *world) { w.hasStatus(store.Failed, "bad scan") }, func(w *world) { w.x.document.requests++ }, ""},
-		"forged":                  {func(w *world) { w.x.forged = true }, func(w *world) { w.x.document.requests++ }, ""},
-		"a later call was lost":   {func(w *world) { w.deliveries[0].accepted = false }, func(w *world) { w.x.document.requests++ }, ""},
-		"another row":             {func(*world) {}, func(w *world) { w.w.table.rows["7"] = store.Row{ID: "7", Status: store.Unsupported} }, ""},
-		"another row that waits":  {func(*world) {}, func(w *world) { w.w.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying} }, "has made row 7, which is retrying"},
-		"another row with it too": {func(*world) {}, func(w *world) { w.w.table.rows["7"] = store.Row{ID: "7", Status: store.Processed} }, "has made row 7, which is processed"},
+		"missing, and changed":    {(*world).isMissing, func(w *world) { w.row.UpdatedAt = w.row.UpdatedAt.Add(time.Millisecond) }, "a replay has changed row 101"},
+		"missing, and asked for":  {(*world).isMissing, (*world).ask, "ask Veryfi for document 101 again"},
+		"gone":                    {func(w *world) { w.x.document.gone = true }, (*world).ask, ""},
+		"failed, and asked for":   {func(w *world) { w.hasStatus(store.Failed, "bad scan") }, (*world).ask, ""},
+		"forged":                  {func(w *world) { w.x.forged = true }, (*world).ask, ""},
+		"a later call was lost":   {func(w *world) { w.deliveries[0].accepted = false }, (*world).ask, ""},
+		"another row":             {func(*world) {}, func(w *world) { w.put(store.Row{ID: "7", Status: store.Unsupported}) }, ""},
+		"another row that waits":  {func(*world) {}, func(w *world) { w.put(store.Row{ID: "7", Status: store.Retrying}) }, "has made row 7, which is retrying"},
+		"another row with it too": {func(*world) {}, func(w *world) { w.put(store.Row{ID: "7", Status: store.Processed}) }, "has made row 7, which is processed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			judged(t, func(w *world) {
-				before, requests := w.w.table.all(), w.requests()
+				before, asked := w.w.rows(), w.w.asked()
 				test.after(w)
-				w.write()
-				w.checkReplayed(before, requests)
+				w.put(w.row)
+				w.checkReplayed(before, asked)
 			}, func(w *world) {
 				w.deliver(0, event.DocumentCreated, w.x).accepted = true
 				test.before(w)
@@ -219,12 +244,12 @@ func TestRunsAreWatched(t *testing.T) {
 		want    string
 	}{
 		"quiet":          {0, (*world).quiet, ""},
-		"never quiet":    {0, func(w *world) { w.w.sqs.send("?", 0); w.quiet() }, "the queue still holds 1 messages"},
+		"never quiet":    {0, func(w *world) { w.w.sqs.Send(documentQueue, "?", 0); w.quiet() }, "the queue still holds 1 messages"},
 		"genuine":        {1, func(w *world) { w.send(0, w.deliver(0, event.DocumentCreated, w.x)); w.replay() }, ""},
 		"forged":         {1, func(w *world) { d := w.deliver(0, event.DocumentCreated, w.x); d.forged = true; w.send(0, d) }, "a forged request is answered 200"},
 		"not replayed":   {1, func(w *world) { w.deliver(0, event.DocumentCreated, w.x).secret = unsigned; w.replay() }, "a genuine webhook is answered 401"},
 		"reconciled":     {1, func(w *world) { w.reconcile() }, ""},
-		"no reconciler":  {1, func(w *world) { w.w.veryfi.credentials = credentials(7); w.reconcile() }, "the reconciler has failed"},
+		"no reconciler":  {1, func(w *world) { w.w.veryfi.SetCredentials(credentials(7)); w.reconcile() }, "the reconciler has failed"},
 		"redriven":       {1, func(w *world) { w.buries(); w.redrive() }, ""},
 		"never redriven": {0, func(w *world) { w.buries(); w.redrive() }, "the queue still holds 1 messages"},
 	} {
@@ -233,7 +258,7 @@ func TestRunsAreWatched(t *testing.T) {
 				w := newStoredWorld(t)
 				w.w.plan().concurrency = test.pollers
 				w.row.Created = w.created(0).Format(time.DateTime)
-				w.write()
+				w.put(w.row)
 				w.w.lambda.startPollers()
 				test.run(w)
 				w.w.lambda.stop()
@@ -258,7 +283,7 @@ func TestCallsOfFunctionsAreWatched(t *testing.T) {
 	}
 	send := func(url string, size int) func(*world, *environment) {
 		return func(w *world, e *environment) {
-			_, err := sqsClient{w.w, e}.SendMessageBatch(w.t.Context(), &sqs.SendMessageBatchInput{
+			_, err := sqsClient{e}.SendMessageBatch(w.t.Context(), &sqs.SendMessageBatchInput{
 				QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{{Id: aws.String("0"), MessageBody: aws.String(strings.Repeat("x", size))}},
 			})
 			if err != nil {
@@ -268,9 +293,9 @@ func TestCallsOfFunctionsAreWatched(t *testing.T) {
 	}
 	hide := func(seconds int32) func(*world, *environment) {
 		return func(w *world, e *environment) {
-			w.w.sqs.send("x", 0)
-			receipt := w.w.sqs.receive(1)[0].receipt
-			if _, err := (sqsClient{w.w, e}).ChangeMessageVisibility(w.t.Context(), &sqs.ChangeMessageVisibilityInput{ReceiptHandle: &receipt, VisibilityTimeout: seconds}); err != nil {
+			w.w.sqs.Send(documentQueue, "x", 0)
+			receipt := w.w.sqs.Receive(1)[0].Receipt
+			if _, err := (sqsClient{e}).ChangeMessageVisibility(w.t.Context(), &sqs.ChangeMessageVisibilityInput{ReceiptHandle: &receipt, VisibilityTimeout: seconds}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -279,15 +304,15 @@ func TestCallsOfFunctionsAreWatched(t *testing.T) {
 		return func(w *world, e *environment) {
 			row := w.row
 			row.Status, row.Created = status, created
-			if err := (tableClient{w.w, e}).Put(w.t.Context(), row, w.row.State()); err != nil {
+			if err := store.New(tableClient{e}, tableName).Put(w.t.Context(), row, w.row.State()); err != nil {
 				t.Error(err)
 			}
 		}
 	}
 	ask := func(requests int) func(*world, *environment) {
 		return func(w *world, e *environment) {
-			w.w.veryfi.times = slices.Repeat([]time.Time{time.Now()}, requests-1)
-			resp, err := veryfiClient{w.w, e}.RoundTrip(httptest.NewRequest(http.MethodGet, "https://veryfi.example/", nil))
+			w.w.requests = slices.Repeat([]time.Time{time.Now()}, requests-1)
+			resp, err := veryfiClient{e}.RoundTrip(httptest.NewRequest(http.MethodGet, "https://veryfi.example/", nil))
 			if err != nil {
 				t.Error(err)
 				return
@@ -299,19 +324,19 @@ func TestCallsOfFunctionsAreWatched(t *testing.T) {
 		run  func(*world, *environment)
 		want string
 	}{
-		"answers":       {func(w *world, e *environment) { w.w.lambda.process(e, answer("m1"), []message{{id: "m1"}}) }, ""},
-		"names another": {func(w *world, e *environment) { w.w.lambda.process(e, answer("m2"), []message{{id: "m1"}}) }, `a failure names "m2"`},
+		"answers":       {func(w *world, e *environment) { w.w.lambda.process(e, answer("m1"), []queue.Message{{ID: "m1"}}) }, ""},
+		"names another": {func(w *world, e *environment) { w.w.lambda.process(e, answer("m2"), []queue.Message{{ID: "m1"}}) }, `a failure names "m2"`},
 		"fifteenth round": {func(w *world, e *environment) {
-			w.w.lambda.process(e, answer(), []message{{id: "m1", rounds: maxRounds - 1}})
+			w.w.lambda.process(e, answer(), []queue.Message{{ID: "m1", Rounds: maxRounds - 1}})
 		}, ""},
 		"sixteenth round": {func(w *world, e *environment) {
-			w.w.lambda.process(e, answer(), []message{{id: "m1", rounds: maxRounds}})
+			w.w.lambda.process(e, answer(), []queue.Message{{ID: "m1", Rounds: maxRounds}})
 		}, "message m1 is dropped in its round 16"},
 		"does not end": {func(w *world, e *environment) {
 			w.w.lambda.process(e, func(ctx context.Context, _ events.SQSEvent) (r events.SQSEventResponse, err error) {
 				time.Sleep(processorTimeout + 1)
 				return r, ctx.Err()
-			}, []message{{id: "m1"}})
+			}, []queue.Message{{ID: "m1"}})
 			time.Sleep(time.Second)
 		}, "e does not answer before its time-out"},
 		"logs":                 {func(_ *world, e *environment) { e.log().Info("stored") }, ""},
@@ -319,7 +344,7 @@ func TestCallsOfFunctionsAreWatched(t *testing.T) {
 		"tells each time":      {func(_ *world, e *environment) { e.log().With(slog.String("error", private)).Info("stored") }, "a log line tells a secret"},
 		"largest message":      {send(documentQueue, 1<<20), ""},
 		"too large":            {send(documentQueue, 1<<20+1), "a message of 1048577 bytes is sent"},
-		"too large, dead":      {send(deadLetterQueue, 1<<20+1), "a message of 1048577 bytes is sent"},
+		"too large, dead":      {send(queue.DeadLetterURL, 1<<20+1), "a message of 1048577 bytes is sent"},
 		"twelve hours":         {hide(43_200), ""},
 		"too long":             {hide(43_201), "hidden for more than twelve hours"},
 		"a later one":          {put(store.Processed, "2026-01-02 03:04:06"), ""},
@@ -348,16 +373,16 @@ func reads(e *environment, times int) {
 func TestRequestsAreCountedBySecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := &veryfiModel{}
+		w := &World{}
 		for range limit {
-			m.count()
+			w.isWithinLimit()
 		}
 		time.Sleep(time.Second - 1)
-		if m.count() {
+		if w.isWithinLimit() {
 			t.Error("61 requests within a second are allowed")
 		}
 		time.Sleep(time.Nanosecond)
-		if !m.count() {
+		if !w.isWithinLimit() {
 			t.Error("a second later there is no request left")
 		}
 	})
@@ -392,7 +417,7 @@ func TestSchedulesHaveAll(t *testing.T) {
 				note("missing", d.body == nil)
 				note("poison", d.poison)
 				note("in progress", d.inProgress > 0)
-				note("statement", d.statement)
+				note("statement", d.kind == standin.BankStatements)
 			}
 		}
 		note("rotation", s.rotation > 0)

@@ -11,6 +11,7 @@ import (
 
 	"veryfi-intake/deployment/template"
 	"veryfi-intake/local/machine"
+	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/store"
 )
@@ -42,7 +43,7 @@ func TestOutageOfSixHours(t *testing.T) {
 				t.Parallel()
 			}
 			synctest.Test(t, func(t *testing.T) {
-				o.service, o.from, o.to = veryfiAPI, time.Now(), time.Now().Add(6*time.Hour)
+				o.service, o.from, o.to = atVeryfi, time.Now(), time.Now().Add(6*time.Hour)
 				p := deployed
 				p.outages = []outage{o}
 				w := newWorld(1, p, nil)
@@ -58,9 +59,9 @@ func TestOutageOfSixHours(t *testing.T) {
 				}()
 				w.lambda.startPollers()
 				time.Sleep(6 * time.Hour)
-				during := w.sqs.most()
+				during := w.sqs.Stats().InFlight
 				for range 2 * 24 * 60 {
-					if time.Sleep(time.Minute); w.sqs.left() == 0 {
+					if time.Sleep(time.Minute); w.sqs.Left() == 0 {
 						break
 					}
 				}
@@ -70,19 +71,20 @@ func TestOutageOfSixHours(t *testing.T) {
 					t.Error(violation)
 				}
 				processed := 0
-				for _, row := range w.table.all() {
+				for _, row := range w.rows() {
 					if row.Status == store.Processed {
 						processed++
 					}
 				}
-				if processed != waiting+arriving || len(w.sqs.dead) != 0 {
-					t.Errorf("%d of %d documents are stored, %d are dead letters", processed, waiting+arriving, len(w.sqs.dead))
+				stats, dead := w.sqs.Stats(), len(w.sqs.DeadLetters())
+				if processed != waiting+arriving || dead != 0 {
+					t.Errorf("%d of %d documents are stored, %d are dead letters", processed, waiting+arriving, dead)
 				}
-				if w.sqs.inFlightMax >= inFlightLimit {
-					t.Errorf("%d messages were in flight at once", w.sqs.inFlightMax)
+				if stats.InFlight >= inFlightLimit {
+					t.Errorf("%d messages were in flight at once", stats.InFlight)
 				}
 				summary := fmt.Sprintf("%d documents, in flight at once: %d during the outage, %d after it; receives of one message: %d at most; the last document stored %v after the outage",
-					processed, during, w.sqs.inFlightMax, w.sqs.mostOften, took.Round(time.Minute))
+					processed, during, stats.InFlight, stats.MostOften, took.Round(time.Minute))
 				t.Log(summary)
 				if *progress {
 					fmt.Printf("outage of six hours, %s: %s\n", name, summary)
@@ -93,10 +95,10 @@ func TestOutageOfSixHours(t *testing.T) {
 }
 
 func announce(w *World, id int64) {
-	d := &stored{id: id, body: []byte(body(id, 1)), created: time.Now()}
-	w.veryfi.put(d)
+	d := &stored{id: id, kind: standin.Documents, body: []byte(body(id, 1)), created: time.Now()}
+	w.putDocument(d)
 	m := event.Message{Version: event.Version, Event: event.DocumentCreated, ID: id, Created: d.created.UTC().Format(time.DateTime), ReceivedAt: time.Now(), RequestID: "r"}
-	w.sqs.send(m.Encode(), 0)
+	w.sqs.Send(documentQueue, m.Encode(), 0)
 }
 
 // readTemplate returns a plan with the numbers that are deployed, in which all

@@ -60,8 +60,8 @@ func newPlan(r *rand.Rand, start time.Time) plan {
 			length = time.Duration(r.Float64() * float64(8*time.Hour))
 		}
 		o := outage{service: service(r.IntN(int(numServices))), from: from, to: from.Add(length), hangs: r.IntN(3) == 0}
-		o.writes = o.service == table && r.IntN(2) == 0
-		if o.service == veryfiAPI && r.IntN(2) == 0 {
+		o.writes = o.service == atDynamoDB && r.IntN(2) == 0
+		if o.service == atVeryfi && r.IntN(2) == 0 {
 			o.status, o.retryAfter = 429, 1
 		}
 		p.outages = append(p.outages, o)

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -9,9 +10,8 @@ import (
 	"sync"
 	"time"
 
-	processor "veryfi-intake/functions/processor/retrieve"
+	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/signature"
 	"veryfi-intake/shared/store"
 )
@@ -59,11 +59,6 @@ type schedule struct {
 	reconciles bool
 }
 
-func credentials(n int) secret.Credentials {
-	word := fmt.Sprint(private, n)
-	return secret.Credentials{ClientID: "id " + word, ClientSecret: "secret " + word, Username: "user " + word, APIKey: "key " + word}
-}
-
 // Run runs the schedule of a seed and returns the promises that were broken. The
 // story goes to tell, unless that is nil. It must be called in a bubble of
 // testing/synctest.
@@ -76,26 +71,6 @@ func Run(seed uint64, tell func(string)) (violations []string) {
 	w.story("plan: %+v", *w.plan())
 	s.run()
 	return w.violations
-}
-
-// visibility is the queue's visibility time-out.
-const visibility = 360 * time.Second
-
-// newWorld returns a world in which nothing has happened yet.
-func newWorld(seed uint64, p plan, tell func(string)) *World {
-	w := &World{seed: seed, start: time.Now(), tell: tell}
-	w.plans.Store(&p)
-	w.sqs = newSQS(visibility, p.maxReceives, p.ceiling)
-	w.sqs.choose = func(about string, n int) int { return w.draw(about).below(whichOne, n) }
-	w.sqs.again = func() bool { return w.draw("again").part(whether) < w.plan().duplicates }
-	w.sqs.note = w.story
-	w.table = newTable()
-	w.veryfi = &veryfiModel{w: w, credentials: credentials(0), documents: map[string]*stored{}}
-	w.secrets = &secretsModel{}
-	w.secrets.put(secret.Credentials{ClientID: "unset", ClientSecret: "unset", Username: "unset", APIKey: "unset"})
-	w.secrets.put(credentials(0))
-	w.lambda = &lambdaModel{w: w}
-	return w
 }
 
 // fill draws what arrives.
@@ -124,7 +99,7 @@ func (s *schedule) arrival(at time.Duration) {
 	case 4: // a set of bank statements
 		a, b := s.document(at), s.document(at)
 		for _, x := range []*subject{a, b} {
-			x.document.statement = true
+			x.document.kind = standin.BankStatements
 			x.key = fmt.Sprint("bank_statement#", x.document.id)
 		}
 		s.deliver(at, event.BankStatementSetCreated, a, b)
@@ -162,6 +137,7 @@ func (s *schedule) arrival(at time.Duration) {
 			return
 		}
 		x.document.inProgress = 1 + s.random.IntN(3)
+		s.w.veryfi.Then(x.document.id, slices.Repeat([]standin.Behaviour{standin.InProgress()}, x.document.inProgress)...)
 		s.deliver(at, event.DocumentCreated, x)
 	case 13:
 		s.forge(at)
@@ -184,7 +160,7 @@ func body(id int64, version int) string {
 
 func (s *schedule) document(at time.Duration) *subject {
 	id := s.id()
-	d := &stored{id: id, body: []byte(body(id, 1)), created: s.created(at)}
+	d := &stored{id: id, kind: standin.Documents, body: []byte(body(id, 1)), created: s.created(at)}
 	x := &subject{key: fmt.Sprint(id), document: d, want: store.Processed, bodies: []string{body(id, 1)}}
 	s.subjects = append(s.subjects, x)
 	return x
@@ -218,7 +194,7 @@ func (s *schedule) deliver(at time.Duration, name string, about ...*subject) *de
 	d.before = func() {
 		for _, x := range about {
 			if x.document != nil {
-				s.w.veryfi.put(x.document)
+				s.w.putDocument(x.document)
 			}
 		}
 	}
@@ -233,9 +209,8 @@ func (s *schedule) update(at time.Duration, x *subject) {
 	d := s.deliver(at, event.DocumentCreated, x)
 	d.isUpdate = true
 	d.before = func() {
-		s.w.veryfi.mu.Lock()
-		defer s.w.veryfi.mu.Unlock()
 		x.document.body = []byte(newer)
+		s.w.putDocument(x.document)
 	}
 }
 
@@ -317,12 +292,9 @@ func (s *schedule) send(number int, d *delivery) {
 }
 
 func (s *schedule) post(requestID string, d *delivery) int {
-	key := d.secret
-	if key == "" {
-		s.w.veryfi.mu.Lock()
-		key = s.w.veryfi.credentials.ClientSecret
-		s.w.veryfi.mu.Unlock()
-	}
+	s.w.mu.Lock()
+	key := cmp.Or(d.secret, s.w.credentials.ClientSecret)
+	s.w.mu.Unlock()
 	signed, err := signature.Sign([]byte(d.data), key)
 	if err != nil {
 		panic(err) // our own data
@@ -349,237 +321,11 @@ func (s *schedule) accept(d *delivery) {
 func (s *schedule) rotate() {
 	time.Sleep(s.rotation + 7*time.Nanosecond)
 	s.w.story("Veryfi's credentials change")
-	s.w.veryfi.mu.Lock()
-	s.w.veryfi.credentials = credentials(1)
-	s.w.veryfi.mu.Unlock()
+	s.w.mu.Lock()
+	s.w.credentials = credentials(1)
+	s.w.mu.Unlock()
+	s.w.veryfi.SetCredentials(credentials(1))
 	time.Sleep(s.late)
 	s.w.story("the secret is replaced")
-	s.w.secrets.put(credentials(1))
-}
-
-// longest is how long it may take until all is quiet: the age at which the processor
-// gives up whatever else holds, and the wait before.
-const longest = processor.MaxAge + 24*time.Hour
-
-// quiet waits until the queue is empty.
-func (s *schedule) quiet() {
-	for end := time.Now().Add(longest); s.w.sqs.left() > 0; time.Sleep(time.Minute + 13*time.Nanosecond) {
-		if time.Now().After(end) {
-			s.w.violate("after %v the queue still holds %d messages", longest, s.w.sqs.left())
-			return
-		}
-	}
-}
-
-// deadLetters returns the keys of the rows whose messages were given up.
-func (s *schedule) deadLetters() (keys []string) {
-	for _, m := range s.w.sqs.dead {
-		message, err := event.DecodeMessage(m.body)
-		if err != nil {
-			s.w.violate("a dead letter cannot be read: %v", err)
-		}
-		keys = append(keys, message.Key())
-	}
-	return keys
-}
-
-// check holds the rows against what was promised for each webhook that was
-// accepted.
-func (s *schedule) check() {
-	rows, dead := s.w.table.all(), s.deadLetters()
-	for _, x := range s.subjects {
-		row, exists := rows[x.key]
-		switch isDead := slices.Contains(dead, x.key); {
-		case x.forged && exists:
-			s.w.violate("row %s comes from a forged request", x.key)
-		case !x.accepted:
-			// Nobody has promised anything; the queue may have it all the same.
-		case !exists:
-			s.w.violate("%s was accepted and has no row", x.key)
-		case row.Status == store.Processed && isDead && s.mayBeGivenUp(x):
-			// It is the older version; the newer one was given up.
-		case row.Status == store.Processed && x.want == store.Processed:
-			s.checkDocument(x, row)
-		case (row.Status == store.Error || row.Status == store.Retrying) && isDead && s.mayBeGivenUp(x):
-		case row.Status != x.want:
-			s.w.violate("row %s is %s, not %s: %s", x.key, row.Status, x.want, row.Error)
-		case row.Status == store.Error && !isDead:
-			s.w.violate("row %s is given up without a dead letter: %s", x.key, row.Error)
-		}
-	}
-	for key, row := range rows {
-		if !s.isExpected(key) {
-			s.w.violate("row %s comes from nothing", key)
-		}
-		if strings.Contains(row.Error, private) {
-			s.w.violate("the error of row %s tells a secret: %s", row.ID, row.Error)
-		}
-	}
-}
-
-// isExpected reports whether a row is about something that Veryfi tells about.
-func (s *schedule) isExpected(key string) bool {
-	return slices.ContainsFunc(s.subjects, func(x *subject) bool { return x.key == key })
-}
-
-func (s *schedule) checkDocument(x *subject, row store.Row) {
-	wanted := x.bodies
-	if x.updated {
-		wanted = x.bodies[len(x.bodies)-1:]
-	}
-	if row.Document == nil || !slices.Contains(wanted, string(row.Document.JSON)) {
-		s.w.violate("row %s does not hold the document", x.key)
-	}
-}
-
-// mayBeGivenUp reports whether a document may be lost, or its tries used up.
-func (s *schedule) mayBeGivenUp(x *subject) bool {
-	d := x.document
-	switch {
-	case d == nil || s.w.plan().maxTries < 60:
-		return true
-	case d.poison, x.want == store.Error:
-		return true
-	}
-	return s.isLost(x)
-}
-
-// isLost reports whether nobody has the document any more: it was deleted by a
-// request whose answer did not arrive, or to a function that died, or that neither
-// table nor queue has served.
-func (s *schedule) isLost(x *subject) bool {
-	d := x.document
-	return d != nil && d.gone && (!d.delivered || d.to.isDead() || x.givenUp)
-}
-
-// givenUp takes note of a log line that says so.
-func (w *World) givenUp(line string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, x := range w.schedule.subjects {
-		if strings.Contains(line, "document_id="+x.key+" ") {
-			x.givenUp = true
-		}
-	}
-}
-
-// redrive moves the dead letters back. Now all goes well.
-func (s *schedule) redrive() {
-	attempts := map[string]int{}
-	for _, key := range s.deadLetters() {
-		attempts[key] = s.w.table.get(key).Attempts
-	}
-	for _, x := range s.subjects {
-		if x.document != nil && x.document.poison {
-			x.document.poison, x.want = false, store.Processed // the mistake is mended
-		}
-	}
-	s.w.story("%d dead letters are moved back", s.w.sqs.redrive())
-	s.quiet()
-	s.checkRedriven(attempts)
-}
-
-// checkRedriven holds the rows against what they were, by their attempts, when they
-// had dead letters.
-func (s *schedule) checkRedriven(attempts map[string]int) {
-	rows, dead := s.w.table.all(), s.deadLetters()
-	for _, x := range s.subjects {
-		row := rows[x.key]
-		before, wasDead := attempts[x.key]
-		switch {
-		case !wasDead:
-		case s.isLost(x) && row.Status == store.Error && slices.Contains(dead, x.key):
-		case row.Status != x.want:
-			s.w.violate("after the redrive row %s is %s, not %s: %s", x.key, row.Status, x.want, row.Error)
-		case row.Attempts < before:
-			s.w.violate("after the redrive row %s has %d attempts, and had %d", x.key, row.Attempts, before)
-		case row.Status == store.Processed:
-			s.checkDocument(x, row)
-		}
-	}
-}
-
-// reconcile finds what was never accepted.
-func (s *schedule) reconcile() {
-	time.Sleep(2 * time.Hour) // older than the grace period
-	result, ok := s.w.lambda.reconcile(fmt.Sprintf(`{"since": %q}`, s.w.start.Add(-time.Hour).UTC().Format(time.DateTime)))
-	if !ok || result.Next != nil {
-		s.w.violate("the reconciler has failed: %+v", result)
-	}
-	s.quiet()
-	s.checkReconciled()
-}
-
-func (s *schedule) checkReconciled() {
-	rows := s.w.table.all()
-	for _, x := range s.subjects {
-		if d := x.document; d != nil && !d.statement && !x.forged && x.want == store.Processed && d.body != nil && rows[x.key].Status != store.Processed {
-			s.w.violate("the reconciler has not found document %d: row %s %s", d.id, rows[x.key].Status, rows[x.key].Error)
-		}
-	}
-}
-
-// replay sends every webhook again, under each name. Nothing may come of those of
-// stored documents.
-func (s *schedule) replay() {
-	before, requests := s.w.table.all(), s.requests()
-	for number, d := range s.deliveries {
-		if d.forged {
-			continue
-		}
-		for _, name := range []string{event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.BankStatementSetFailed, event.Reconciled} {
-			again := *d
-			again.name = name
-			if status := s.post(fmt.Sprint("again", number, name), &again); status != 200 {
-				s.w.violate("a genuine webhook is answered %d", status)
-			}
-		}
-	}
-	s.quiet()
-	s.checkReplayed(before, requests)
-}
-
-// requests returns how often each document was asked for, by the key of its row.
-func (s *schedule) requests() map[string]int {
-	requests := map[string]int{}
-	for _, x := range s.subjects {
-		if x.document != nil {
-			requests[x.key] = x.document.requests
-		}
-	}
-	return requests
-}
-
-// checkReplayed holds the rows, and how often documents were asked for, against what
-// they were before the replay.
-func (s *schedule) checkReplayed(before map[string]store.Row, requests map[string]int) {
-	after := s.w.table.all()
-	for key, row := range after {
-		_, known := before[key]
-		if !known && (row.Status == store.Retrying || row.Status == store.Processed && !s.isExpected(key)) {
-			s.w.violate("a replay has made row %s, which is %s", key, row.Status)
-		}
-	}
-	for _, x := range s.subjects {
-		row := before[x.key]
-		isMissing := row.Status == store.Error && row.NotFound >= 5
-		if row.Status != store.Processed && !isMissing || x.forged {
-			continue
-		}
-		if x.pending(s) || x.document.gone {
-			continue // a later notification asks for what is not there any more
-		}
-		if after[x.key].UpdatedAt != row.UpdatedAt {
-			s.w.violate("a replay has changed row %s", x.key)
-		}
-		if x.document.requests != requests[x.key] {
-			s.w.violate("a replay has made somebody ask Veryfi for document %d again", x.document.id)
-		}
-	}
-}
-
-// pending reports whether a later notification of the document was never accepted:
-// then its replay is news.
-func (x *subject) pending(s *schedule) bool {
-	return slices.ContainsFunc(s.deliveries, func(d *delivery) bool { return !d.accepted && slices.Contains(d.subjects, x) })
+	s.w.secrets.Put(asJSON(credentials(1)))
 }

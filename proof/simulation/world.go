@@ -1,8 +1,8 @@
 // Package simulation runs the real handlers in one process and in virtual time,
-// between small models of what surrounds them: SQS with Lambda's event source
-// mapping, the table, Secrets Manager, and Veryfi. A seed decides what happens:
-// what arrives, which calls fail, which function dies in the middle of what, which
-// service is out for hours. Afterwards nothing may be lost, forged or told.
+// between the models that local/ has of SQS, DynamoDB, Secrets Manager and Veryfi. A
+// seed decides what happens: what arrives, which calls fail, which function dies in the
+// middle of what, which service is out for hours. Afterwards nothing may be lost, forged
+// or disclosed.
 //
 // The tests of this package are the runs: virtual time is that of
 // [testing/synctest].
@@ -15,23 +15,32 @@ package simulation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"veryfi-intake/local/aws/queue"
+	"veryfi-intake/local/aws/secrets"
+	"veryfi-intake/local/aws/table"
+	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/secret"
 )
 
 // A service is something that can fail.
 type service int
 
 const (
-	queues service = iota
-	table
-	secrets
-	veryfiAPI
+	atSQS service = iota
+	atDynamoDB
+	atSecretsManager
+	atVeryfi
 	numServices
 )
 
@@ -51,20 +60,68 @@ type World struct {
 	seed  uint64
 	start time.Time
 	plans atomic.Pointer[plan] // what goes wrong now
-	tell  func(string)         // the story goes here, unless it is nil
+	tell  func(string)         // gets the story, unless it is nil
 
 	telling sync.Mutex
 
-	mu         sync.Mutex
-	violations []string
+	sqs     *queue.Queue
+	table   *table.Table
+	secrets *secrets.Server
+	veryfi  *standin.Server
+	lambda  *lambda
 
-	sqs     *sqsModel
-	table   *tableModel
-	veryfi  *veryfiModel
-	secrets *secretsModel
-	lambda  *lambdaModel
+	mu          sync.Mutex
+	violations  []string
+	credentials secret.Credentials // Veryfi's
+	documents   map[string]*stored // that Veryfi has or had, by path
+	requests    []time.Time        // to Veryfi, of the last second
 
 	schedule *schedule
+}
+
+// visibility is the queue's visibility timeout.
+const visibility = 360 * time.Second
+
+// newWorld returns a world in which nothing has happened yet.
+func newWorld(seed uint64, p plan, tell func(string)) *World {
+	w := &World{
+		seed: seed, start: time.Now(), tell: tell, documents: map[string]*stored{}, credentials: credentials(0),
+		table:   table.New(map[string]string{"problems": "updated_at"}),
+		secrets: secrets.New(secretID, asJSON(secret.Credentials{ClientID: "unset", ClientSecret: "unset", Username: "unset", APIKey: "unset"})),
+		veryfi:  standin.New(credentials(0)),
+	}
+	w.plans.Store(&p)
+	w.sqs = queue.New(queue.Options{
+		Visibility: visibility, MaxReceives: p.maxReceives, InFlight: p.ceiling,
+		Choose:  func(about string, n int) int { return w.draw(about).below(whichOne, n) },
+		Again:   func() bool { return w.draw("again").part(whether) < w.plan().duplicates },
+		Subject: subjectOf, Note: w.story,
+	})
+	w.table.Wrote = w.wrote
+	w.secrets.Put(asJSON(credentials(0)))
+	w.lambda = &lambda{w: w}
+	return w
+}
+
+func credentials(n int) secret.Credentials {
+	word := fmt.Sprint(private, n)
+	return secret.Credentials{ClientID: "id " + word, ClientSecret: "secret " + word, Username: "user " + word, APIKey: "key " + word}
+}
+
+func asJSON(c secret.Credentials) string {
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // four strings
+	}
+	return string(text)
+}
+
+// subjectOf returns what the messages about one document have in common.
+func subjectOf(body string) string {
+	if m, err := event.DecodeMessage(body); err == nil {
+		return strconv.FormatInt(m.ID, 10)
+	}
+	return body
 }
 
 func (w *World) plan() *plan { return w.plans.Load() }
@@ -142,13 +199,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // repetitions.
 const answerTimeout = 12 * time.Second
 
-// call is one call of a service by an environment. It reports whether the call has
-// an effect, and what the caller is told: both, an effect without an answer, or
-// neither. The environment may die of it.
-func (w *World) call(ctx context.Context, e *environment, s service, about string) (effect bool, err error) {
+// call is one call of a service. It reports whether the call has an effect, and what
+// the caller gets: both, an effect without an answer, or neither. The environment may die
+// of it.
+func (e *environment) call(ctx context.Context, s service, about string) (effect bool, err error) {
 	if e.isDead() {
 		return false, errDead
 	}
+	w := e.w
 	d := w.draw(e.name + " " + about)
 	if outage := w.plan().outage(s); outage != nil && (!outage.writes || !strings.HasPrefix(about, "read")) {
 		wait := d.latency()
@@ -156,11 +214,9 @@ func (w *World) call(ctx context.Context, e *environment, s service, about strin
 			wait += answerTimeout
 		}
 		if sleep(ctx, wait) {
-			err = errRefused
-		} else {
-			err = ctx.Err()
+			return false, errRefused
 		}
-		return false, err
+		return false, ctx.Err()
 	}
 	if !sleep(ctx, d.latency()) {
 		return false, ctx.Err()
@@ -168,17 +224,19 @@ func (w *World) call(ctx context.Context, e *environment, s service, about strin
 	if e.isDead() {
 		return false, errDead
 	}
+	deaths := w.plan().deaths
 	switch chance, way := d.part(whether), d.part(whichWay) < 0.5; {
-	case chance < w.plan().deaths:
+	case chance < deaths:
 		w.story("%s dies, %s %s", e.name, map[bool]string{true: "after", false: "before"}[way], about)
 		e.die()
 		return way, errDead
-	case chance < w.plan().deaths+w.plan().failures[s]:
-		w.story("%s: %s fails%s", e.name, about, map[bool]string{true: ", and is done all the same", false: ""}[way])
-		if way {
-			return true, errLost
-		}
+	case chance >= deaths+w.plan().failures[s]:
+		return true, nil
+	case way:
+		w.story("%s: %s fails, and is done all the same", e.name, about)
+		return true, errLost
+	default:
+		w.story("%s: %s fails", e.name, about)
 		return false, errRefused
 	}
-	return true, nil
 }

@@ -2,12 +2,17 @@ package table
 
 import (
 	"context"
-	"encoding/json"
+	"encoding/base64"
+	"io"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"veryfi-intake/shared/jsonscan"
 )
 
 // sent returns the input as it would be sent: the caller's options may put a body of
@@ -26,63 +31,63 @@ func sent(ctx context.Context, in *dynamodb.PutItemInput, options []func(*dynamo
 			return nil, err
 		}
 	}
+	var body []byte
 	send := middleware.HandlerFunc(func(_ context.Context, request any) (any, middleware.Metadata, error) {
-		var body putItemBody
-		err := json.NewDecoder(request.(*smithyhttp.Request).GetStream()).Decode(&body) //nolint:errcheck // the stack makes no other
-		in := &dynamodb.PutItemInput{
-			Item: items(body.Item), ConditionExpression: body.ConditionExpression,
-			ExpressionAttributeValues: items(body.ExpressionAttributeValues),
-		}
-		return in, middleware.Metadata{}, err
+		r := request.(*smithyhttp.Request) //nolint:errcheck // the stack makes no other
+		var err error
+		body, err = io.ReadAll(r.GetStream())
+		return nil, middleware.Metadata{}, err
 	})
-	out, _, err := middleware.DecorateHandler(send, stack).Handle(ctx, in)
-	if err != nil {
+	if _, _, err := middleware.DecorateHandler(send, stack).Handle(ctx, in); err != nil {
 		return nil, err
 	}
-	return out.(*dynamodb.PutItemInput), nil //nolint:errcheck // that is what send returns
-}
-
-type putItemBody struct {
-	Item, ExpressionAttributeValues map[string]attribute
-	ConditionExpression             *string
-}
-
-// An attribute is a value in DynamoDB's JSON, of which one member is set.
-type attribute struct {
-	S, N       *string
-	B          []byte
-	BOOL, NULL *bool
-	L          []attribute
-	M          map[string]attribute
-}
-
-func (a attribute) value() types.AttributeValue {
-	switch {
-	case a.S != nil:
-		return &types.AttributeValueMemberS{Value: *a.S}
-	case a.N != nil:
-		return &types.AttributeValueMemberN{Value: *a.N}
-	case a.B != nil:
-		return &types.AttributeValueMemberB{Value: a.B}
-	case a.BOOL != nil:
-		return &types.AttributeValueMemberBOOL{Value: *a.BOOL}
-	case a.NULL != nil:
-		return &types.AttributeValueMemberNULL{Value: *a.NULL}
-	case a.M != nil:
-		return &types.AttributeValueMemberM{Value: items(a.M)}
-	default:
-		list := make([]types.AttributeValue, len(a.L))
-		for i, element := range a.L {
-			list[i] = element.value()
+	in = &dynamodb.PutItemInput{}
+	isObject := jsonscan.Each(body, func(name string, value []byte) {
+		switch name {
+		case "Item":
+			in.Item = itemOf(value)
+		case "ConditionExpression":
+			in.ConditionExpression = aws.String(unquoted(value))
+		case "ExpressionAttributeValues":
+			in.ExpressionAttributeValues = itemOf(value)
 		}
-		return &types.AttributeValueMemberL{Value: list}
+	})
+	if !isObject {
+		return nil, &smithy.GenericAPIError{Code: "SerializationException", Message: "the body is not JSON"}
 	}
+	return in, nil
 }
 
-func items(attributes map[string]attribute) Item {
-	item := make(Item, len(attributes))
-	for name, value := range attributes {
-		item[name] = value.value()
-	}
+// itemOf reads an item in DynamoDB's JSON.
+func itemOf(text []byte) Item {
+	item := Item{}
+	jsonscan.Each(text, func(name string, value []byte) { item[name] = attributeOf(value) })
 	return item
 }
+
+func attributeOf(text []byte) (value types.AttributeValue) {
+	jsonscan.Each(text, func(kind string, text []byte) {
+		switch kind {
+		case "S":
+			value = &types.AttributeValueMemberS{Value: unquoted(text)}
+		case "N":
+			value = &types.AttributeValueMemberN{Value: unquoted(text)}
+		case "B":
+			bytes, _ := base64.StdEncoding.DecodeString(unquoted(text)) // what is wrong with it, shows
+			value = &types.AttributeValueMemberB{Value: bytes}
+		case "BOOL":
+			value = &types.AttributeValueMemberBOOL{Value: string(text) == "true"}
+		case "NULL":
+			value = &types.AttributeValueMemberNULL{Value: true}
+		case "M":
+			value = &types.AttributeValueMemberM{Value: itemOf(text)}
+		case "L":
+			list := []types.AttributeValue{}
+			jsonscan.Each(text, func(_ string, element []byte) { list = append(list, attributeOf(element)) })
+			value = &types.AttributeValueMemberL{Value: list}
+		}
+	})
+	return value
+}
+
+func unquoted(text []byte) string { return string(jsonscan.Bytes(text[1 : len(text)-1])) }

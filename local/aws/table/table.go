@@ -104,7 +104,7 @@ func (t *Table) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dyn
 		if err != nil {
 			return nil, err
 		}
-		if ok {
+		if ok && item[sortedBy] != nil { // an index has no others
 			found = append(found, item)
 		}
 	}

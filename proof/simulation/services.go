@@ -1,0 +1,136 @@
+package simulation
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"veryfi-intake/local/aws/secrets"
+	"veryfi-intake/local/aws/table"
+	"veryfi-intake/shared/store"
+)
+
+// AWS as an environment sees it: the models, each call of which may fail.
+
+type sqsClient struct{ *environment }
+
+func (c sqsClient) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	out, url := &sqs.SendMessageBatchOutput{}, aws.ToString(in.QueueUrl)
+	effect, err := c.call(ctx, atSQS, "send to "+url+": "+*in.Entries[0].MessageBody)
+	for _, entry := range in.Entries {
+		switch body := *entry.MessageBody; {
+		case !effect:
+		case err == nil && c.w.draw(c.name+" entry "+body).part(whether) < c.w.plan().failures[atSQS]/4:
+			// Now and then SQS takes some messages of a batch and not the others.
+			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: entry.Id, Code: aws.String("InternalError")})
+		default:
+			if len(body) > 1<<20 {
+				c.w.violate("a message of %d bytes is sent", len(body))
+			}
+			m := c.w.sqs.Send(url, body, c.nextRound())
+			c.w.story("%s sends %s to %s: %.80s", c.name, m.ID, url, body)
+			out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: entry.Id})
+		}
+	}
+	return out, err
+}
+
+func (c sqsClient) ChangeMessageVisibility(ctx context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+	effect, err := c.call(ctx, atSQS, "hide "+*in.ReceiptHandle)
+	if !effect {
+		return nil, err
+	}
+	c.w.story("%s hides %s for %d s", c.name, *in.ReceiptHandle, in.VisibilityTimeout)
+	if in.VisibilityTimeout > 43_200 {
+		c.w.violate("a message is hidden for more than twelve hours")
+	}
+	return answered(err, func() (*sqs.ChangeMessageVisibilityOutput, error) { return c.w.sqs.ChangeMessageVisibility(ctx, in) })
+}
+
+// answered makes a call that has an effect, whatever its caller gets.
+func answered[T any](lost error, call func() (*T, error)) (*T, error) {
+	out, err := call()
+	if lost != nil {
+		return nil, lost
+	}
+	return out, err
+}
+
+type tableClient struct{ *environment }
+
+func (c tableClient) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	if _, err := c.call(ctx, atDynamoDB, "read row "+table.Text(in.Key, "id")); err != nil {
+		return nil, err
+	}
+	return c.w.table.GetItem(ctx, in)
+}
+
+func (c tableClient) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	var ids []string
+	for _, request := range in.RequestItems {
+		for _, key := range request.Keys {
+			ids = append(ids, table.Text(key, "id"))
+		}
+	}
+	if _, err := c.call(ctx, atDynamoDB, "read the rows "+strings.Join(ids, " ")); err != nil {
+		return nil, err
+	}
+	return c.w.table.BatchGetItem(ctx, in)
+}
+
+func (c tableClient) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	if _, err := c.call(ctx, atDynamoDB, "read an index"); err != nil {
+		return nil, err
+	}
+	return c.w.table.Query(ctx, in)
+}
+
+func (c tableClient) PutItem(ctx context.Context, in *dynamodb.PutItemInput, options ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	effect, err := c.call(ctx, atDynamoDB, "write row "+table.Text(in.Item, "id"))
+	if !effect {
+		return nil, err
+	}
+	return answered(err, func() (*dynamodb.PutItemOutput, error) {
+		out, err := c.w.table.PutItem(ctx, in, options...)
+		c.w.story("%s writes row %s: %v", c.name, table.Text(in.Item, "id"), err)
+		return out, err
+	})
+}
+
+// wrote sees that a stored document is replaced by that of a later notification only.
+func (w *World) wrote(before, after table.Item) {
+	was, is := rowOf(before), rowOf(after)
+	w.story("row %s is %s: %s", is.ID, is.Status, is.Error)
+	if was.Status == store.Processed && (is.Created <= was.Created || is.Status != store.Processed) {
+		w.violate("row %s of %s is replaced by one of %s that is %s", is.ID, was.Created, is.Created, is.Status)
+	}
+}
+
+type secretsClient struct{ *environment }
+
+func (c secretsClient) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	if aws.ToString(in.VersionStage) != secrets.Previous {
+		c.readsSecret()
+	}
+	if _, err := c.call(ctx, atSecretsManager, "read the secret "+aws.ToString(in.VersionStage)); err != nil {
+		return nil, err
+	}
+	return c.w.secrets.GetSecretValue(ctx, in)
+}
+
+// readsSecret keeps an attacker from setting the pace: after the first readings
+// there is one a second while none succeeds, and otherwise one in ten seconds.
+func (e *environment) readsSecret() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.secretReads++
+	if allowed := 3 + int(time.Since(e.born)/time.Second); e.secretReads > allowed {
+		e.w.violate("%s has read the secret %d times in %v", e.name, e.secretReads, time.Since(e.born))
+	}
+}
