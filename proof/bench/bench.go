@@ -22,7 +22,7 @@ type Options struct {
 	Rounds int
 	// Parts are the names of those to run, see [Parts]; all of them when empty.
 	Parts []string
-	// Progress is told in a few words what takes long, Table each result.
+	// Progress gets in a few words what takes long, Table each result.
 	Progress func(string)
 	Table    func(Table)
 }
@@ -39,14 +39,9 @@ type bench struct {
 // Run measures.
 func Run(ctx context.Context, options Options) error {
 	b := &bench{Options: options}
-	parts := map[string]func(context.Context) error{
-		"micro":     func(ctx context.Context) error { return b.show(b.micro(ctx)) },
-		"functions": b.functions,
-		"pipeline":  func(ctx context.Context) error { return b.show(b.pipeline(ctx)) },
-		"sizes": func(ctx context.Context) error {
-			table, err := b.sizes(ctx)
-			return b.show([]Table{table.table()}, err)
-		},
+	parts := map[string]func(context.Context) ([]Table, error){
+		"micro": b.micro, "pipeline": b.pipeline, "sizes": b.sizes,
+		"functions": func(ctx context.Context) ([]Table, error) { return nil, b.functions(ctx) },
 	}
 	wanted := options.Parts
 	if len(wanted) == 0 {
@@ -57,7 +52,7 @@ func Run(ctx context.Context, options Options) error {
 		if !ok {
 			return fmt.Errorf("there is no part %s: the parts are %v", name, Parts)
 		}
-		if err := part(ctx); err != nil {
+		if err := b.show(part(ctx)); err != nil {
 			return err
 		}
 	}
@@ -89,7 +84,7 @@ func (b *bench) functions(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	if s.webhookPython.config.Bootstrap == "" {
+	if !s.hasPython() {
 		b.Progress("the Python receiver is skipped: `make bench` sets up its environment where Python is")
 	}
 	if b.share, err = newShare(); err != nil {
@@ -97,19 +92,10 @@ func (b *bench) functions(ctx context.Context) error {
 	} else {
 		defer b.share.remove()
 	}
-	if err := b.show(b.cold(ctx, s)); err != nil {
-		return err
+	for _, part := range []func(context.Context, *subjects) ([]Table, error){b.cold, b.warm, b.batches, b.memorySizes, b.levers} {
+		if err := b.show(part(ctx, s)); err != nil {
+			return err
+		}
 	}
-	warm, err := b.warm(ctx, s)
-	if err := b.show([]Table{warm.table()}, err); err != nil {
-		return err
-	}
-	if err := b.show(b.batches(ctx, s)); err != nil {
-		return err
-	}
-	if err := b.show(b.sizesOfMemory(ctx, s)); err != nil {
-		return err
-	}
-	levers, err := b.levers(ctx, s)
-	return b.show([]Table{levers.table()}, err)
+	return nil
 }

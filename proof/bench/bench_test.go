@@ -76,19 +76,19 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 		event          []byte
 		messages, rows int64
 	}{
-		{s.hello, s.request, 0, 0},
-		{s.webhook, s.request, 1, 0},
-		{s.webhookFloor, s.request, 0, 0},
-		{s.processor, batch(10), 0, 10},
-		{s.processorFloor, batch(10), 0, 0},
+		{s.webhooks[0], s.request, 1, 0},
+		{s.webhooks[1], s.request, 0, 0},
+		{s.webhooks[2], s.request, 0, 0},
+		{s.processors[0], batch(10), 0, 10},
+		{s.processors[1], batch(10), 0, 0},
 	} {
-		messages, rows := s.upstream.messages.Load(), s.upstream.rows.Load()
-		instance, took, err := start(t.Context(), test.subject, test.event, 0, nil)
+		messages, rows := int64(s.upstream.queue.Stats().Sent), s.upstream.rows.Load()
+		instance, took, err := start(t.Context(), test.subject, test.event, nil, unthrottled)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(instance.stop)
-		if messages, rows = s.upstream.messages.Load()-messages, s.upstream.rows.Load()-rows; messages != test.messages || rows != test.rows {
+		if messages, rows = int64(s.upstream.queue.Stats().Sent)-messages, s.upstream.rows.Load()-rows; messages != test.messages || rows != test.rows {
 			t.Errorf("%s sent %d messages and wrote %d rows", test.subject.config.Bootstrap, messages, rows)
 		}
 		cpu, err := cpuTime(instance.pid)
@@ -100,7 +100,7 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 		}
 	}
 	forged := s.request[:len(s.request)/2]
-	if _, _, err := start(t.Context(), s.webhook, forged, 0, nil); err == nil {
+	if _, _, err := start(t.Context(), s.webhooks[0], forged, nil, unthrottled); err == nil {
 		t.Error("an event that is cut off was measured")
 	}
 }

@@ -40,7 +40,7 @@ func (b *bench) pipeline(ctx context.Context) ([]Table, error) {
 		environment map[string]string
 	}{
 		{"as deployed", nil},
-		{"without Veryfi's limit", map[string]string{"VERYFI_REQUESTS_PER_SECOND": "100000"}},
+		{"without Veryfi's limit", map[string]string{rateVariable: "100000"}},
 	} {
 		b.Progress("the pipeline, " + kind.name)
 		rows, err := b.runPipeline(ctx, kind.name, kind.environment)

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,18 +16,18 @@ import (
 
 // sizes compares the binaries and the zip files that are deployed with an empty
 // function.
-func (b *bench) sizes(ctx context.Context) (comparison, error) {
+func (b *bench) sizes(ctx context.Context) ([]Table, error) {
 	table := comparison{title: "Size of the binary, and zipped"}
 	b.Progress("sizes for both architectures")
 	folder, err := os.MkdirTemp("", "veryfi-intake-sizes-")
 	if err != nil {
-		return table, err
+		return nil, err
 	}
 	defer os.RemoveAll(folder)
 	for _, architecture := range []struct{ aws, golang string }{{"arm64", "arm64"}, {"x86_64", "amd64"}} {
 		hello := filepath.Join(folder, "hello-"+architecture.aws)
 		if err := buildCompared(ctx, b.Root, "hello", hello, architecture.golang); err != nil {
-			return table, err
+			return nil, err
 		}
 		for _, function := range []struct {
 			id     string
@@ -34,36 +35,27 @@ func (b *bench) sizes(ctx context.Context) (comparison, error) {
 		}{{"WebhookFunction", 1.25}, {"ProcessorFunction", 1.45}, {"ReconcilerFunction", 0}} {
 			artifacts := filepath.Join(folder, architecture.aws, function.id)
 			if err := machine.Make(ctx, b.Root, "build-"+function.id, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture.aws); err != nil {
-				return table, err
+				return nil, err
 			}
-			ours := filepath.Join(artifacts, "bootstrap")
-			row, err := compareSizes(function.id+", "+architecture.aws, ours, hello, os.ReadFile)
-			if err != nil {
-				return table, err
+			ours, what := filepath.Join(artifacts, "bootstrap"), function.id+", "+architecture.aws
+			binary, err1 := compareSizes(what, ours, hello, os.ReadFile)
+			zipped, err2 := compareSizes(what+", zipped", ours, hello, zipFile)
+			if err := errors.Join(err1, err2); err != nil {
+				return nil, err
 			}
-			row.target = function.target
-			zipped, err := compareSizes(function.id+", "+architecture.aws+", zipped", ours, hello, zipFile)
-			if err != nil {
-				return table, err
-			}
-			table.rows = append(table.rows, row, zipped)
+			binary.target = function.target
+			table.add(binary, zipped)
 		}
 	}
-	return table, nil
+	return []Table{table.table()}, nil
 }
 
 func compareSizes(what, ours, theirs string, read func(string) ([]byte, error)) (row, error) {
-	mine, err := read(ours)
-	if err != nil {
-		return row{}, err
-	}
-	other, err := read(theirs)
-	if err != nil {
-		return row{}, err
-	}
+	mine, err1 := read(ours)
+	other, err2 := read(theirs)
 	megabytes := func(b []byte) string { return fmt.Sprintf("%.2f MB", float64(len(b))/1e6) }
 	ratio := float64(len(mine)) / float64(len(other))
-	return row{what: what, ours: megabytes(mine), theirs: megabytes(other), ratio: quartiles{ratio, ratio, ratio}}, nil
+	return row{what, megabytes(mine), megabytes(other), quartilesOf([]float64{ratio}), 0}, errors.Join(err1, err2)
 }
 
 // zipFile returns a zip with the file in it, as SAM makes it.

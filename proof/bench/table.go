@@ -39,6 +39,9 @@ func quartilesOf(values []float64) quartiles {
 	return quartiles{percentile(values, 0.25), percentile(values, 0.5), percentile(values, 0.75)}
 }
 
+// add adds rows.
+func (c *comparison) add(rows ...row) { c.rows = append(c.rows, rows...) }
+
 // percentile returns the value below which a share of the values lies, between
 // neighbours in proportion.
 func percentile(values []float64, share float64) float64 {
@@ -78,6 +81,12 @@ func ratios(ours, theirs series) quartiles {
 	return quartilesOf(paired)
 }
 
+// compareBytes pairs two figures that were taken once.
+func compareBytes(what string, ours, theirs int64, target float64) row {
+	megabytes := func(bytes int64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/1e6) }
+	return row{what, megabytes(ours), megabytes(theirs), quartilesOf([]float64{float64(ours) / float64(theirs)}), target}
+}
+
 func duration(nanoseconds float64) string {
 	switch d := time.Duration(nanoseconds); {
 	case d < time.Microsecond:
@@ -105,7 +114,7 @@ func (r row) cells() []string {
 	return []string{r.what, r.ours, r.theirs, fmt.Sprintf("%.2f", r.ratio.median), spread, target, verdict}
 }
 
-func (c comparison) table(notes ...string) Table {
+func (c *comparison) table(notes ...string) Table {
 	t := Table{Title: c.title, Headers: []string{"what", "ours", "compared", "ratio", "quartiles", "target", ""}, Notes: notes}
 	for _, r := range c.rows {
 		t.Rows = append(t.Rows, r.cells())

@@ -31,15 +31,13 @@ type subject struct {
 	invocations int
 }
 
-// subjects are what is measured: our functions and what they are compared with.
-// A Python function is without a bootstrap when there is no Python for it.
+// subjects are what is measured: ours first, then the floor, then an empty function
+// for webhooks, then the same in Python, where Python has what it needs.
 type subjects struct {
-	hello                                      subject
-	webhook, webhookFloor, webhookPython       subject
-	processor, processorFloor, processorPython subject
-	upstream                                   *upstream
-	request                                    []byte // an event of API Gateway
-	folder                                     string
+	webhooks, processors []subject
+	upstream             *upstream
+	request              []byte // an event of API Gateway
+	folder               string
 }
 
 const webhookEvent = "events/webhook-document-created.json"
@@ -62,25 +60,17 @@ func newSubjects(ctx context.Context, root string, credentials secret.Credential
 	if s.upstream, err = startUpstream(credentials); err != nil {
 		return nil, err
 	}
-	trust, err := newTrust(s.folder, s.upstream.authority)
+	trust, err := newTrust(s.folder, s.upstream.authority())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ours(ctx, root, trust); err != nil {
-		return nil, err
-	}
-	if err := s.compared(ctx, root, trust); err != nil {
-		return nil, err
-	}
-	if err := s.python(root, trust); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s, errors.Join(s.ours(ctx, root, trust), s.compared(ctx, root, trust), s.python(root, trust))
 }
 
 func (s *subjects) close() {
 	if s.upstream != nil {
-		s.upstream.stop()
+		s.upstream.CloseClientConnections()
+		s.upstream.Close()
 	}
 	os.RemoveAll(s.folder)
 }
@@ -91,10 +81,10 @@ func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
 	if err != nil {
 		return err
 	}
-	for id, into := range map[string]*subject{"WebhookFunction": &s.webhook, "ProcessorFunction": &s.processor} {
+	for id, into := range map[string]*[]subject{"WebhookFunction": &s.webhooks, "ProcessorFunction": &s.processors} {
 		function, err := described.Function(id, template.References{
-			"DocumentQueue": s.upstream.url + "/queue", "DeadLetterQueue": s.upstream.url + "/dead-letters",
-			"DocumentTable": "documents", "VeryfiSecret": "secret", "AWS::StackName": "bench",
+			"DocumentQueue": s.upstream.URL + "/" + queueURL, "DeadLetterQueue": s.upstream.URL + "/dead-letters",
+			"DocumentTable": "documents", "VeryfiSecret": secretID, "AWS::StackName": "bench",
 		})
 		if err != nil {
 			return err
@@ -104,27 +94,33 @@ func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
 			return err
 		}
 		// A stand-in has no limit.
-		if _, paced := function.Environment["VERYFI_REQUESTS_PER_SECOND"]; paced {
-			function.Environment["VERYFI_REQUESTS_PER_SECOND"] = "100000"
-			function.Environment["VERYFI_BASE_URL"] = s.upstream.url
+		if _, paced := function.Environment[rateVariable]; paced {
+			function.Environment[rateVariable] = "100000"
+			function.Environment["VERYFI_BASE_URL"] = s.upstream.URL
 		}
-		*into = s.subject("ours", filepath.Join(artifacts, "bootstrap"), function.Environment, map[string]string{"SSL_CERT_FILE": trust.file})
-		into.config.MemorySize = function.MemorySize
+		ours := s.subject("ours", filepath.Join(artifacts, "bootstrap"), function.Environment, map[string]string{"SSL_CERT_FILE": trust.file})
+		ours.config.MemorySize = function.MemorySize
+		*into = append(*into, ours)
 	}
 	return nil
 }
 
+// rateVariable is how many requests to Veryfi a function makes in a second.
+const rateVariable = "VERYFI_REQUESTS_PER_SECOND"
+
 // compared are the bare functions in Go, built as AWS recommends, with what the
 // system trusts.
 func (s *subjects) compared(ctx context.Context, root string, trust trust) error {
-	for name, into := range map[string]*subject{"hello": &s.hello, "webhook": &s.webhookFloor, "processor": &s.processorFloor} {
-		bootstrap := filepath.Join(s.folder, name)
-		if err := buildCompared(ctx, root, name, bootstrap, runtime.GOARCH); err != nil {
+	for _, floor := range []struct {
+		name, program string
+		into          *[]subject
+	}{{"floor", "webhook", &s.webhooks}, {"empty function", "hello", &s.webhooks}, {"floor", "processor", &s.processors}} {
+		bootstrap := filepath.Join(s.folder, floor.program)
+		if err := buildCompared(ctx, root, floor.program, bootstrap, runtime.GOARCH); err != nil {
 			return err
 		}
-		*into = s.subject("floor", bootstrap, trust.environment(), nil)
+		*floor.into = append(*floor.into, s.subject(floor.name, bootstrap, trust.environment(), nil))
 	}
-	s.hello.name = "empty function"
 	return nil
 }
 
@@ -134,27 +130,35 @@ func (s *subjects) python(root string, trust trust) error {
 	if err := exec.Command(interpreter, "-c", "import awslambdaric, boto3").Run(); err != nil {
 		return nil //nolint:nilerr // there is no such Python
 	}
-	for handler, into := range map[string]*subject{"webhook": &s.webhookPython, "processor": &s.processorPython} {
+	sources := filepath.Join(root, "proof", "bench", "compared")
+	for handler, into := range map[string]*[]subject{"webhook": &s.webhooks, "processor": &s.processors} {
 		bootstrap := filepath.Join(s.folder, "python-"+handler)
 		script := fmt.Sprintf("#!/bin/sh\nexec '%s' -m awslambdaric receiver.%s\n", interpreter, handler)
 		if err := os.WriteFile(bootstrap, []byte(script), 0o755); err != nil {
 			return err
 		}
-		*into = s.subject("Python", bootstrap, trust.environment(), map[string]string{
-			"PYTHONPATH": filepath.Join(root, "local", "bench", "compared"), "PYTHONDONTWRITEBYTECODE": "1",
-			"AWS_CA_BUNDLE": trust.file, "AWS_DEFAULT_REGION": region, "LAMBDA_TASK_ROOT": filepath.Join(root, "local", "bench", "compared"),
-			"QUEUE_URL": s.upstream.url + "/queue", "TABLE_NAME": "documents", "VERYFI_SECRET_ID": "secret",
+		python := s.subject(pythonName, bootstrap, trust.environment(), map[string]string{
+			"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1", "LAMBDA_TASK_ROOT": sources,
+			"AWS_CA_BUNDLE": trust.file, "AWS_DEFAULT_REGION": region,
+			"QUEUE_URL": s.upstream.URL + "/" + queueURL, "TABLE_NAME": "documents", "VERYFI_SECRET_ID": secretID,
 		})
-		into.invocations = invocations / 10 // it takes its time
+		python.invocations = invocations / 10 // it takes its time
+		*into = append(*into, python)
 	}
 	return nil
 }
 
-const region = "us-east-1"
+const (
+	pythonName = "Python"
+	region     = "us-east-1"
+)
+
+// hasPython reports whether the Python receiver is measured.
+func (s *subjects) hasPython() bool { return s.webhooks[len(s.webhooks)-1].name == pythonName }
 
 func (s *subjects) subject(name, bootstrap string, environments ...map[string]string) subject {
 	variables := map[string]string{
-		"AWS_ENDPOINT_URL": s.upstream.url, "VERYFI_BASE_URL": s.upstream.url,
+		"AWS_ENDPOINT_URL": s.upstream.URL, "VERYFI_BASE_URL": s.upstream.URL,
 		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
 	}
 	for _, environment := range environments {
