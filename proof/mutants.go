@@ -6,7 +6,6 @@ import (
 
 	"veryfi-intake/local/command"
 	"veryfi-intake/proof/mutants"
-	"veryfi-intake/proof/mutation"
 )
 
 type mutantsCommand struct {
@@ -14,7 +13,7 @@ type mutantsCommand struct {
 }
 
 func (c mutantsCommand) Run(run *command.Run) error {
-	return mutants.Run(run, run.Root, c.Names, os.Stdout)
+	return mutants.Twins(run, run.Root, c.Names, os.Stdout)
 }
 
 type mutationCommand struct {
@@ -23,5 +22,5 @@ type mutationCommand struct {
 }
 
 func (c mutationCommand) Run(run *command.Run) error {
-	return mutation.Run(run, run.Root, c.Base, runtime.NumCPU(), c.Packages, os.Stdout)
+	return mutants.Small(run, run.Root, c.Base, runtime.NumCPU(), c.Packages, os.Stdout)
 }

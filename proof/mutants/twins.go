@@ -7,12 +7,72 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
+
+// stages are the tests in the order in which they are tried: what is quick and
+// notices most comes first.
+var stages = []stage{
+	{"unit tests", []string{"-short", "-timeout", "90s", "./functions/...", "./shared/..."}},
+	{"simulation", []string{"-run", "^TestSchedules$", "./proof/simulation", "-schedules=4000"}},
+	{"real binaries", []string{"./proof/pipeline"}},
+}
+
+// Twins breaks the code as the patches in the folder twins do, one after another, or as those
+// that are named, and prints which test notices each. The first line of a patch says what is
+// wrong with the code.
+//
+// It fails when a twin survives, when a patch no longer applies, when a twin does not
+// compile (that proves nothing), or when the tests fail without a twin.
+func Twins(ctx context.Context, root string, names []string, out io.Writer) error {
+	return judgeTwins(ctx, root, filepath.Join(root, "proof", "mutants", "twins"), stages, names, out)
+}
+
+func judgeTwins(ctx context.Context, root, folder string, stages []stage, names []string, out io.Writer) error {
+	twins, err := readTwins(folder)
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		twins = slices.DeleteFunc(twins, func(t twin) bool { return !slices.Contains(names, t.name) })
+		if len(twins) != len(names) {
+			return fmt.Errorf("not all of %s are twins: see %s", strings.Join(names, ", "), folder)
+		}
+	}
+	fmt.Fprintln(out, "testing the code as it is")
+	for _, s := range stages[:min(2, len(stages))] {
+		if caught, err := s.run(ctx, root, ""); err != nil {
+			return err
+		} else if len(caught) > 0 {
+			return fmt.Errorf("the tests fail without a twin: %s", strings.Join(caught, ", "))
+		}
+	}
+	var wrong []string
+	for i, t := range twins {
+		start := time.Now()
+		verdict, ok := t.judge(ctx, root, stages)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		mark := "✓"
+		if !ok {
+			mark = "✗"
+			wrong = append(wrong, t.name)
+		}
+		fmt.Fprintf(out, "%s %2d/%d %-34s %s\n          %s (%.0f s)\n", mark, i+1, len(twins), t.name, t.what, verdict, time.Since(start).Seconds())
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("%d of %d twins: %s", len(wrong), len(twins), strings.Join(wrong, ", "))
+	}
+	fmt.Fprintf(out, "all %d twins were noticed\n", len(twins))
+	return nil
+}
 
 // A twin is the code with one flaw.
 type twin struct {
@@ -102,12 +162,7 @@ func (t twin) overlay(ctx context.Context, root, folder string) (string, error) 
 	if out, err := apply.CombinedOutput(); err != nil {
 		return "", errors.New(string(bytes.TrimSpace(out)))
 	}
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(folder, "overlay.json")
-	return path, os.WriteFile(path, text, 0o600)
+	return overlay(folder, replace)
 }
 
 // A stage is a part of the tests.
@@ -119,12 +174,7 @@ type stage struct {
 // run runs the tests with an overlay, and returns those that fail. An error says
 // that they could not be run.
 func (s stage) run(ctx context.Context, root, overlay string) (failed []string, err error) {
-	packages, flags := s.arguments, []string(nil)
-	if i := slices.IndexFunc(packages, func(a string) bool { return strings.HasPrefix(a, "-schedules") }); i >= 0 {
-		packages, flags = packages[:i], packages[i:]
-	}
-	arguments := append([]string{"test", "-json", "-vet=off"}, packages...)
-	out, err := goTool(ctx, root, overlay, append(arguments, flags...)...)
+	out, err := goTool(ctx, root, overlay, append([]string{"test", "-json", "-vet=off"}, s.arguments...)...)
 	if err == nil {
 		return nil, nil
 	}
@@ -153,16 +203,4 @@ func (s stage) run(ctx context.Context, root, overlay string) (failed []string, 
 		return nil, fmt.Errorf("the %s could not be run: %w: %.2000s", s.name, err, out)
 	}
 	return failed, nil
-}
-
-// goTool runs the go tool in root. The overlay goes by the environment, so that
-// what a test itself builds has it too.
-func goTool(ctx context.Context, root, overlay string, arguments ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, "go", arguments...)
-	command.Dir = root
-	command.Env = os.Environ()
-	if overlay != "" {
-		command.Env = append(command.Env, "GOFLAGS=-overlay="+overlay)
-	}
-	return command.CombinedOutput()
 }

@@ -2,7 +2,6 @@ package mutants
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,15 +44,7 @@ func sample(t *testing.T, patches map[string]string) (root, folder string) {
 	for name, patch := range patches {
 		files["twins/"+name+".patch"] = patch
 	}
-	for name, text := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write(t, root, files)
 	return root, filepath.Join(root, "twins")
 }
 
@@ -80,7 +71,7 @@ func TestTwinsAreJudged(t *testing.T) {
 			t.Parallel()
 			root, folder := sample(t, test.patches)
 			var out bytes.Buffer
-			err := run(t.Context(), root, folder, []stage{{"tests", []string{"./..."}}}, nil, &out)
+			err := judgeTwins(t.Context(), root, folder, []stage{{"tests", []string{"./..."}}}, nil, &out)
 			if (err == nil) != (test.fails == "") || err != nil && !strings.Contains(err.Error(), test.fails) || !strings.Contains(out.String(), test.says) {
 				t.Errorf("%v\n%s", err, &out)
 			}
@@ -91,11 +82,8 @@ func TestTwinsAreJudged(t *testing.T) {
 func TestTestsThatFailAnywayProveNothing(t *testing.T) {
 	t.Parallel()
 	root, folder := sample(t, map[string]string{"minus": change("func Sum(a, b int) int {", "\treturn a + b", "\treturn a - b")})
-	broken := []byte("package shared\n\nimport \"testing\"\n\nfunc TestAlways(t *testing.T) { t.Error(\"always\") }\n")
-	if err := os.WriteFile(filepath.Join(root, "shared", "b_test.go"), broken, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	err := run(t.Context(), root, folder, []stage{{"tests", []string{"./..."}}}, nil, &bytes.Buffer{})
+	write(t, root, map[string]string{"shared/b_test.go": "package shared\n\nimport \"testing\"\n\nfunc TestAlways(t *testing.T) { t.Error(\"always\") }\n"})
+	err := judgeTwins(t.Context(), root, folder, []stage{{"tests", []string{"./..."}}}, nil, &bytes.Buffer{})
 	if err == nil || !strings.Contains(err.Error(), "TestAlways") {
 		t.Error(err)
 	}

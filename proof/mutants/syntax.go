@@ -1,4 +1,4 @@
-package mutation
+package mutants
 
 import (
 	"fmt"
@@ -36,8 +36,8 @@ func (m mutant) text(original []byte) []byte {
 	return []byte(string(original[:m.start]) + after + string(original[m.end:]))
 }
 
-// mutants returns all mutants of a file in the order of its lines.
-func mutants(file string) ([]mutant, error) {
+// mutantsOf returns all mutants of a file in the order of its lines.
+func mutantsOf(file string) ([]mutant, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err

@@ -1,10 +1,4 @@
-// Package mutation breaks the code in every small way that its syntax offers, one after
-// another, and shows what the tests of its package do not notice: an operator taken for
-// another, a number one too large, a condition turned round, a statement or a literal's
-// member left out, an error dropped.
-//
-// What survives is a question: a test may be missing, or the change makes no difference.
-package mutation
+package mutants
 
 import (
 	"bufio"
@@ -22,9 +16,14 @@ import (
 	"time"
 )
 
-// Run tests the mutants of packages in the module at root, some at a time. With a
-// base, a commit, it breaks only lines that have changed since.
-func Run(ctx context.Context, root, base string, workers int, packages []string, out io.Writer) error {
+// Small breaks packages of the module at root in every small way that their syntax offers,
+// some at a time, and prints what the tests of the same package do not notice: an operator
+// taken for another, a number one too large, a condition turned round, a statement or a
+// literal's member left out, an error dropped. With a base, a commit, it breaks only lines
+// that have changed since.
+//
+// What survives is a question: a test may be missing, or the change makes no difference.
+func Small(ctx context.Context, root, base string, workers int, packages []string, out io.Writer) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return err
@@ -128,7 +127,7 @@ func changedSince(ctx context.Context, root, base string) (func(mutant) bool, er
 func (p source) test(ctx context.Context, root string, hasChanged func(mutant) bool, workers int, out io.Writer) (score, error) {
 	var todo []mutant
 	for _, name := range p.GoFiles {
-		all, err := mutants(filepath.Join(p.Dir, name))
+		all, err := mutantsOf(filepath.Join(p.Dir, name))
 		if err != nil {
 			return score{}, err
 		}
@@ -145,15 +144,15 @@ func (p source) test(ctx context.Context, root string, hasChanged func(mutant) b
 	if text, err := goTest(ctx, root, "", time.Hour, p.ImportPath); err != nil {
 		return score{}, fmt.Errorf("the tests of %s fail as it is: %w\n%s", p.ImportPath, err, text)
 	}
-	// Beyond it a mutant runs for ever.
+	// Beyond it a mutant runs forever.
 	limit := 10*time.Second + 5*time.Since(start)
-	fates := make([]fate, len(todo))
+	outcomes := make([]outcome, len(todo))
 	next := make(chan int)
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() {
 			for i := range next {
-				fates[i] = todo[i].judge(ctx, root, limit, p.ImportPath)
+				outcomes[i] = todo[i].judge(ctx, root, limit, p.ImportPath)
 			}
 		})
 	}
@@ -166,11 +165,11 @@ func (p source) test(ctx context.Context, root string, hasChanged func(mutant) b
 		return score{}, ctx.Err()
 	}
 	var s score
-	for i, f := range fates {
+	for i, o := range outcomes {
 		switch {
-		case f.err != nil:
-			return score{}, f.err
-		case f.survives:
+		case o.err != nil:
+			return score{}, o.err
+		case o.survives:
 			s.survived++
 			name, err := filepath.Rel(root, todo[i].file)
 			if err != nil {
@@ -178,7 +177,7 @@ func (p source) test(ctx context.Context, root string, hasChanged func(mutant) b
 			}
 			todo[i].file = name
 			fmt.Fprintln(out, todo[i])
-		case f.compiles:
+		case o.compiles:
 			s.noticed++
 		}
 	}
@@ -186,30 +185,26 @@ func (p source) test(ctx context.Context, root string, hasChanged func(mutant) b
 	return s, nil
 }
 
-// A fate is what became of a mutant.
-type fate struct {
+// An outcome is what the tests make of a mutant.
+type outcome struct {
 	compiles, survives bool
 	err                error
 }
 
-func (m mutant) judge(ctx context.Context, root string, limit time.Duration, importPath string) fate {
+func (m mutant) judge(ctx context.Context, root string, limit time.Duration, importPath string) outcome {
 	folder, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
-		return fate{err: err}
+		return outcome{err: err}
 	}
 	defer os.RemoveAll(folder)
 	overlay, err := m.overlay(folder)
 	if err != nil {
-		return fate{err: err}
+		return outcome{err: err}
 	}
 	text, err := goTest(ctx, root, overlay, limit, importPath)
-	return fate{
-		compiles: !bytes.Contains(text, []byte("[build failed]")),
-		survives: err == nil,
-	}
+	return outcome{compiles: !bytes.Contains(text, []byte("[build failed]")), survives: err == nil}
 }
 
-// overlay writes what tells the go tool to take the mutant for the file.
 func (m mutant) overlay(folder string) (string, error) {
 	original, err := os.ReadFile(m.file)
 	if err != nil {
@@ -219,22 +214,10 @@ func (m mutant) overlay(folder string) (string, error) {
 	if err := os.WriteFile(mine, m.text(original), 0o600); err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {m.file: mine}})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(folder, "overlay.json")
-	return path, os.WriteFile(path, text, 0o600)
+	return overlay(folder, map[string]string{m.file: mine})
 }
 
-// goTest runs a package's tests. The overlay goes by the environment, so that what a
-// test itself builds has it too.
+// goTest runs a package's tests.
 func goTest(ctx context.Context, root, overlay string, limit time.Duration, importPath string) ([]byte, error) {
-	command := exec.CommandContext(ctx, "go", "test", "-count=1", "-vet=off", "-failfast", "-timeout", limit.String(), importPath)
-	command.Dir = root
-	command.Env = os.Environ()
-	if overlay != "" {
-		command.Env = append(command.Env, "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
-	}
-	return command.CombinedOutput()
+	return goTool(ctx, root, overlay, "test", "-count=1", "-vet=off", "-failfast", "-timeout", limit.String(), importPath)
 }
