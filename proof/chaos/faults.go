@@ -35,6 +35,9 @@ const (
 	killed    = "killed"
 )
 
+// ofRequests are the kinds of faults of a request.
+var ofRequests = []string{slow, hanging, reset, serverErr, throttled, truncated, wrongJSON, lost}
+
 // injector makes requests fail while it is on, and counts how.
 type injector struct {
 	mu     sync.Mutex
@@ -92,7 +95,7 @@ func (i *injector) aws(service endpoint.Service, next http.Handler, w http.Respo
 	}
 	// A clock of AWS's that is not ours.
 	w.Header().Set("Date", time.Now().Add(time.Duration(i.below(20)-10)*time.Minute).UTC().Format(http.TimeFormat))
-	fault := i.draw(placeOf[service], slow, hanging, reset, serverErr, throttled, truncated, wrongJSON, lost)
+	fault := i.draw(placeOf[service], ofRequests...)
 	switch fault {
 	case throttled:
 		endpoint.Throttle(service, w)
@@ -165,7 +168,7 @@ func squeezeWait(r *http.Request) {
 // A front stands before the stand-in for Veryfi.
 type front struct {
 	injector *injector
-	veryfi   func() *standin.Server
+	veryfi   *standin.Server
 
 	mu       sync.Mutex
 	times    []time.Time
@@ -176,7 +179,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.times = append(f.times, time.Now())
 	f.mu.Unlock()
-	fault := f.injector.draw("Veryfi", slow, hanging, reset, serverErr, throttled, truncated, wrongJSON, lost)
+	fault := f.injector.draw("Veryfi", ofRequests...)
 	switch fault {
 	case throttled:
 		f.throttle(w)
@@ -188,9 +191,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.consumed[r.URL.Path] = true
 		f.mu.Unlock()
-		f.injector.spoil(fault, f.veryfi(), w, r)
+		f.injector.spoil(fault, f.veryfi, w, r)
 	default:
-		f.injector.spoil(fault, f.veryfi(), w, r)
+		f.injector.spoil(fault, f.veryfi, w, r)
 	}
 }
 

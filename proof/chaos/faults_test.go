@@ -81,14 +81,12 @@ func TestEveryKindOfFaultIsDrawn(t *testing.T) {
 
 func TestGateRefusesAndOpensAgain(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
-	defer server.Close()
 	g, err := newGate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer g.stop()
-	g.setBackend(server.Listener.Addr().String())
+	g.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
 	get := func() error {
 		resp, err := http.Get("http://" + g.address)
 		if err == nil {

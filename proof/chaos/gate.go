@@ -2,110 +2,88 @@ package chaos
 
 import (
 	"io"
+	"log"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 )
 
-// A gate passes connections on, and can be closed: then they are refused.
+// A gate serves a handler, and can be closed: then connections are refused.
 type gate struct {
-	address string // host:port, where the gate listens
+	address string // host:port
 
-	mu          sync.Mutex
-	backend     string
-	listener    net.Listener
-	connections map[net.Conn]struct{}
-	stopped     bool
+	mu      sync.Mutex
+	handler http.Handler // nil until the stack has it
+	server  *http.Server
+	stopped bool
 }
 
-// newGate opens a gate that has no backend yet.
+// newGate opens a gate with no handler yet.
 func newGate() (*gate, error) {
-	g := &gate{connections: map[net.Conn]struct{}{}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	g.address, g.listener = listener.Addr().String(), listener
-	go g.accept(listener)
+	g := &gate{address: listener.Addr().String()}
+	g.open(listener)
 	return g, nil
 }
 
-func (g *gate) setBackend(address string) {
+func (g *gate) open(listener net.Listener) {
+	server := &http.Server{Handler: g, ErrorLog: log.New(io.Discard, "", 0)}
+	g.server = server
+	go func() { _ = server.Serve(listener) }() // until it is closed
+}
+
+// serve sets what answers requests from now on.
+func (g *gate) serve(handler http.Handler) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.backend = address
+	g.handler = handler
 }
 
-func (g *gate) accept(listener net.Listener) {
-	for {
-		client, err := listener.Accept()
-		if err != nil {
-			return // closed
-		}
-		go g.pass(client)
-	}
-}
-
-func (g *gate) pass(client net.Conn) {
+// ServeHTTP passes a request on.
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
-	g.connections[client] = struct{}{}
-	backend := g.backend
+	handler := g.handler
 	g.mu.Unlock()
-	defer func() {
-		client.Close()
-		g.mu.Lock()
-		delete(g.connections, client)
-		g.mu.Unlock()
-	}()
-	server, err := net.Dial("tcp", backend)
-	if err != nil {
-		return
+	if handler == nil {
+		panic(http.ErrAbortHandler)
 	}
-	defer server.Close()
-	go func() {
-		_, _ = io.Copy(server, client)
-		server.Close()
-	}()
-	_, _ = io.Copy(client, server)
+	handler.ServeHTTP(w, r)
 }
 
-// refuse ends all connections and refuses new ones for d, and until the port can be
-// had back.
+// refuse ends all connections and refuses new ones for d, and until the port is free
+// again.
 func (g *gate) refuse(d time.Duration) {
 	g.mu.Lock()
-	g.listener.Close()
-	for connection := range g.connections {
-		connection.Close()
-	}
+	g.server.Close()
 	g.mu.Unlock()
 	time.Sleep(d)
-	for {
-		listener, err := net.Listen("tcp", g.address)
-		g.mu.Lock()
-		if g.stopped {
-			if err == nil {
-				listener.Close()
-			}
-			g.mu.Unlock()
-			return
-		}
-		if err == nil {
-			g.listener = listener
-			go g.accept(listener)
-			g.mu.Unlock()
-			return
-		}
-		g.mu.Unlock()
+	for !g.reopen() {
 		time.Sleep(50 * time.Millisecond) // somebody else has the port for now
 	}
+}
+
+// reopen returns false when it must be tried again.
+func (g *gate) reopen() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopped {
+		return true
+	}
+	listener, err := net.Listen("tcp", g.address)
+	if err != nil {
+		return false
+	}
+	g.open(listener)
+	return true
 }
 
 func (g *gate) stop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.stopped = true
-	g.listener.Close()
-	for connection := range g.connections {
-		connection.Close()
-	}
+	g.server.Close()
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
 )
 
@@ -43,6 +44,11 @@ func (x *subject) under(name, data string) (key, status string) {
 	default:
 		return unsupportedKey(name, data), "unsupported"
 	}
+}
+
+// unsupportedKey is the key of the row of an event that is not known.
+func unsupportedKey(name, data string) string {
+	return event.Message{Event: name, Data: event.Text(data)}.Key()
 }
 
 // A caught is a call that somebody has listened to.
