@@ -109,25 +109,25 @@ func (h *Handler) backoff(first time.Duration, receives int) time.Duration {
 // says why, and it comes again, or ends in the dead-letter queue. What is told and
 // counted is what was written. It must not fail: what goes wrong here leaves the
 // message to SQS.
-func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err error, values []metrics.Value) fate {
+func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err error, values []metrics.Value) outcome {
 	v := h.judge(d, err)
 	w, known := h.writeFailure(ctx, d, seen, v, err)
 	isFinal := w.row.Status == store.Error
 	if known && !w.written && (d.nothingToDo(view{own: w.now}) != "" || v.class == failure.NotFound && isKept(w.now)) {
-		h.tellNothing(ctx, d, "another message has written the row", values)
-		return fate{done: true, row: w.now}
+		h.logNothing(ctx, d, "another message has written the row", values)
+		return outcome{done: true, row: w.now}
 	}
 	isForAll := v.permanent || w.row.NotFound >= notFoundTries
-	f := fate{row: w.now, meets: !isFinal || isForAll}
+	o := outcome{row: w.now, forAll: !isFinal || isForAll}
 	if isFinal && (known || h.isOverdue(d)) {
-		f.done = h.giveUp(ctx, d)
+		o.done = h.giveUp(ctx, d)
 	}
-	if !f.done {
-		f.again = v.wait
+	if !o.done {
+		o.again = v.wait
 		h.delay(ctx, d, v.wait)
 	}
-	h.tellFailure(ctx, d, v, f, w.row, values)
-	return f
+	h.logFailure(ctx, d, v, o, w.row, values)
+	return o
 }
 
 // writeFailure writes a row that says why a document is not stored. It is known when
@@ -179,10 +179,10 @@ func (h *Handler) delay(ctx context.Context, d delivery, wait time.Duration) {
 	}
 }
 
-// tellFailure counts and logs a try that has failed.
-func (h *Handler) tellFailure(ctx context.Context, d delivery, v verdict, f fate, row store.Row, values []metrics.Value) {
+// logFailure counts and logs a try that has failed.
+func (h *Handler) logFailure(ctx context.Context, d delivery, v verdict, o outcome, row store.Row, values []metrics.Value) {
 	level := slog.LevelWarn
-	if f.done {
+	if o.done {
 		level = slog.LevelError
 		values = append(values, metrics.GivenUp.For(string(v.class), 1))
 	} else {

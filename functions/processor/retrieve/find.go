@@ -26,7 +26,7 @@ type finding struct {
 }
 
 // over returns the row that says what was found, over what the table has.
-func (f finding) over(d delivery, now store.State) store.Row {
+func (f finding) row(d delivery, now store.State) store.Row {
 	row := d.row(now)
 	row.Status, row.Error = f.status, f.text
 	row.Document, row.RetrievedAt = f.document, f.retrievedAt
@@ -41,7 +41,7 @@ func (f finding) over(d delivery, now store.State) store.Row {
 	return row
 }
 
-// find says what the row of a message is to say: what the message brings, or what
+// find says what the row of a message is to say: what the message hasDocument, or what
 // Veryfi has. With an error there may be values that count.
 func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, error) {
 	if d.unreadable != nil {
@@ -57,7 +57,7 @@ func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, err
 	case event.RecordFailure:
 		return finding{status: store.Failed, text: failedError(d.message)}, nil
 	case event.RetrieveDocument, event.RetrieveBankStatement:
-		if wait := h.untilAskedAgain(d, seen.own); wait > 0 {
+		if wait := h.waitBeforeRequest(d, seen.own); wait > 0 {
 			return finding{wait: wait}, nil
 		}
 		return h.document(ctx, d, seen.own)
@@ -66,11 +66,11 @@ func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, err
 	}
 }
 
-// untilAskedAgain returns how long a document is not asked for that Veryfi has not had
+// waitBeforeRequest returns how long a document is not asked for that Veryfi has not had
 // for another message just now. Copies that come at once would use up all answers of
 // 404 that a document has, and it may only be late.
-func (h *Handler) untilAskedAgain(d delivery, row store.State) time.Duration {
-	if d.brings() || row.Status != store.Retrying || row.Class != failure.NotFound || row.RequestID == d.message.RequestID {
+func (h *Handler) waitBeforeRequest(d delivery, row store.State) time.Duration {
+	if d.hasDocument() || row.Status != store.Retrying || row.Class != failure.NotFound || row.RequestID == d.message.RequestID {
 		return 0
 	}
 	return row.UpdatedAt().Add(FirstWait << max(0, row.NotFound-1)).Sub(h.Now())
@@ -85,7 +85,7 @@ var errOtherKind = failure.OtherKind.New("the document is stored under the key o
 func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f finding, err error) {
 	m := d.message
 	f.status = store.Processed
-	if d.brings() {
+	if d.hasDocument() {
 		if f.document, err = document.ReadGzip(m.Document, m.ID); err != nil {
 			err = failure.Malformed.Of(fmt.Errorf("%w: %w", event.ErrMalformed, err))
 		}

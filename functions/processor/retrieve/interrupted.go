@@ -17,7 +17,7 @@ import (
 // The mark is written anew each time, so that the row does not look forgotten. On the
 // last try the error is [errInterrupted], and nothing is tried: the row must say how
 // it ended, and after another death nobody would write it.
-func (h *Handler) mark(ctx context.Context, d delivery, seen view) (store.State, error) {
+func (h *Handler) markInterrupted(ctx context.Context, d delivery, seen view) (store.State, error) {
 	now := seen.own
 	switch {
 	case !d.retrieves(), d.nothingToDo(seen) != "":
@@ -30,31 +30,25 @@ func (h *Handler) mark(ctx context.Context, d delivery, seen view) (store.State,
 		if err := h.Queue.Delay(brief, d.receipt, h.backoff(deathWait, d.receives)); err != nil {
 			d.log.WarnContext(ctx, "a message that the function has died of could not be delayed", slog.String("error", err.Error()))
 		}
-	case !d.isUntraced(now):
+	case !d.leftNoResult(now):
 		return now, nil
 	}
 	w, err := h.write(ctx, d, now, func(now store.State) store.Row {
 		row := d.row(now)
 		row.Attempts-- // this one has no result yet
-		row.Status, row.Error = store.Retrying, failure.Text(errUntraced)
+		row.Status, row.Error = store.Retrying, failure.Text(errNoResult)
 		return row
 	})
 	return w.now, err
 }
 
 var (
-	errUntraced    = failure.Interrupted.New("an earlier try has ended without a result")
+	errNoResult    = failure.Interrupted.New("an earlier try has ended without a result")
 	errInterrupted = failure.Interrupted.New("the function has ended in the middle of each try")
 )
 
-// mustBeAlone reports whether the function may die of a document: it has died of it
-// before, or a death would leave it no other try.
-func (h *Handler) mustBeAlone(d delivery, row store.State) bool {
-	return row.Class == failure.Interrupted || h.isLastTry(d) && d.isUntraced(row)
-}
-
-// isUntraced reports whether the row knows nothing of the try before this one: it has
+// leftNoResult reports whether the row knows nothing of the try before this one: it has
 // fewer tries, or none since the message came first, which may be redriven.
-func (d delivery) isUntraced(row store.State) bool {
+func (d delivery) leftNoResult(row store.State) bool {
 	return d.receives > 1 && (row.Attempts < d.message.Attempts+d.receives-1 || row.UpdatedAt().Before(d.firstReceived))
 }

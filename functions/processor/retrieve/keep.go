@@ -20,66 +20,66 @@ const keepPause = time.Second
 // keep writes what was found where it is safe: into the table. A retrieved document
 // goes into the queue while the table refuses it. Nobody else may have it any more, so
 // both are tried until time is up.
-func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found finding) (fate, error) {
+func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found finding) (outcome, error) {
 	switch {
 	case found.nothing != "":
-		h.tellNothing(ctx, d, found.nothing, found.values)
-		return fate{done: true, row: seen}, nil
+		h.logNothing(ctx, d, found.nothing, found.values)
+		return outcome{done: true, row: seen}, nil
 	case found.wait > 0:
 		d.log.InfoContext(ctx, "not asked for, another message about the document has failed just now")
 		h.delay(ctx, d, found.wait)
-		return fate{again: found.wait, row: seen, meets: true}, nil
+		return outcome{again: found.wait, row: seen, forAll: true}, nil
 	}
-	f, err := h.store(ctx, d, seen, found)
+	o, err := h.store(ctx, d, seen, found)
 	isTooLarge := errors.Is(err, store.ErrTooLarge)
 	switch {
 	case err == nil || found.document == nil:
-		return f, err
-	case d.brings() && !isTooLarge:
-		return f, inQueue(err)
+		return o, err
+	case d.hasDocument() && !isTooLarge:
+		return o, inQueue(err)
 	}
 	body, fits := h.withDocument(d, seen, found)
 	switch {
 	case !fits:
-		return f, err
+		return o, err
 	case isTooLarge:
-		return h.keepTooLarge(ctx, d, seen, found, body, err), nil
+		return h.giveUpTooLarge(ctx, d, seen, found, body, err), nil
 	}
 	for {
-		f, refused := h.rescue(ctx, d, seen, found, body, err)
+		o, refused := h.rescue(ctx, d, seen, found, body, err)
 		if refused == nil {
-			return f, nil
+			return o, nil
 		}
 		select {
 		case <-ctx.Done():
 			d.log.ErrorContext(ctx, "neither the table nor the queue has taken the document; if Veryfi deletes it after one request, it is lost",
 				slog.String("queue", refused.Error()))
-			return f, err
+			return o, err
 		case <-time.After(keepPause):
 		}
-		if f, err = h.store(ctx, d, seen, found); err == nil {
-			return f, nil
+		if o, err = h.store(ctx, d, seen, found); err == nil {
+			return o, nil
 		}
 	}
 }
 
-// keepTooLarge gives up a document that does not fit into the table. Its dead letter has
+// giveUpTooLarge gives up a document that does not fit into the table. Its dead letter has
 // it, or the queue until there is one.
-func (h *Handler) keepTooLarge(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) fate {
-	brings := d.brings()
+func (h *Handler) giveUpTooLarge(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) outcome {
+	hasDocument := d.hasDocument()
 	d.body = body
-	f := h.fail(ctx, d, seen, why, found.values)
-	if f.done || brings {
-		return f
+	o := h.fail(ctx, d, seen, why, found.values)
+	if o.done || hasDocument {
+		return o
 	}
 	brief, cancel := h.brief(ctx)
 	defer cancel()
 	if err := h.Queue.Send(brief, body); err != nil {
 		d.log.ErrorContext(ctx, "no queue has taken the document; if Veryfi deletes it after one request, it is lost", slog.String("queue", err.Error()))
-		return f
+		return o
 	}
-	f.done = true
-	return f
+	o.done = true
+	return o
 }
 
 // withDocument returns the message with the document in it, and whether it fits: every
@@ -99,11 +99,11 @@ func (h *Handler) withDocument(d delivery, seen store.State, found finding) (bod
 // without a request to Veryfi. A message with a document is never sent again, only
 // delayed: Lambda drops what goes from a queue through a function into the same
 // queue for the 16th time (AWS Lambda, "recursive loop detection").
-func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) (fate, error) {
+func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) (outcome, error) {
 	brief, cancel := h.brief(ctx)
 	defer cancel()
 	if err := h.Queue.Send(brief, body); err != nil {
-		return fate{row: seen}, err
+		return outcome{row: seen}, err
 	}
 	w, err := h.write(ctx, d, seen, func(now store.State) store.Row {
 		row := d.row(now)
@@ -116,7 +116,7 @@ func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, foun
 	}
 	values := slices.Concat(found.values, []metrics.Value{metrics.Rescued.One(), metrics.TableFailures.One()})
 	d.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()), h.Metrics.Of(values...))
-	return fate{done: true, row: w.now}, nil
+	return outcome{done: true, row: w.now}, nil
 }
 
 // inQueue is the error of a table that refuses a document which is in the queue.
@@ -125,16 +125,16 @@ func inQueue(err error) error {
 }
 
 // store writes a row that says how a document is in the end, and then tells of it.
-func (h *Handler) store(ctx context.Context, d delivery, seen store.State, found finding) (fate, error) {
-	w, err := h.write(ctx, d, seen, func(now store.State) store.Row { return found.over(d, now) })
+func (h *Handler) store(ctx context.Context, d delivery, seen store.State, found finding) (outcome, error) {
+	w, err := h.write(ctx, d, seen, func(now store.State) store.Row { return found.row(d, now) })
 	if err != nil {
-		return fate{row: w.now}, err
+		return outcome{row: w.now}, err
 	}
 	values := found.values
 	switch row := w.row; {
 	case !w.written:
-		h.tellNothing(ctx, d, "another message has written the row", values)
-		return fate{done: true, row: w.now}, nil
+		h.logNothing(ctx, d, "another message has written the row", values)
+		return outcome{done: true, row: w.now}, nil
 	case row.Status != store.Processed:
 		values = append(values, metrics.Recorded.For(string(row.Status), 1))
 	default:
@@ -144,10 +144,10 @@ func (h *Handler) store(ctx context.Context, d delivery, seen store.State, found
 		}
 	}
 	d.log.InfoContext(ctx, "stored", slog.String("status", string(w.row.Status)), slog.Int("attempts", w.row.Attempts), h.Metrics.Of(values...))
-	return fate{done: true, row: w.now}, nil
+	return outcome{done: true, row: w.now}, nil
 }
 
-func (h *Handler) tellNothing(ctx context.Context, d delivery, why string, values []metrics.Value) {
+func (h *Handler) logNothing(ctx context.Context, d delivery, why string, values []metrics.Value) {
 	d.log.InfoContext(ctx, "nothing to do, "+why, h.Metrics.Of(values...))
 }
 
@@ -166,13 +166,13 @@ func (h *Handler) write(ctx context.Context, d delivery, seen store.State, compo
 	for w := (write{now: seen}); ; {
 		before := w.row
 		w.row = compose(w.now)
-		if isOwn(before, w.now) {
+		if isOwnWrite(before, w.now) {
 			return write{before, w.now, true}, nil // the answer to the first call was lost
 		}
-		if d.mustStay(w.now, w.row) {
+		if d.mustNotBeReplaced(w.now, w.row) {
 			return w, nil
 		}
-		w.row.UpdatedAt = h.after(w.now)
+		w.row.UpdatedAt = h.writeTime(w.now)
 		if h.Retention > 0 && w.row.Status == store.Processed {
 			w.row.ExpiresAt = w.row.UpdatedAt.Add(h.Retention)
 		}
@@ -194,7 +194,7 @@ func (h *Handler) write(ctx context.Context, d delivery, seen store.State, compo
 
 // after returns the time of a write over a row: now, but later than the row's own
 // time, which is its version. Clocks of two environments may differ.
-func (h *Handler) after(row store.State) time.Time {
+func (h *Handler) writeTime(row store.State) time.Time {
 	now, next := h.Now(), row.UpdatedAt().Add(time.Millisecond)
 	if row.Version != "" && next.After(now) {
 		return next
@@ -202,22 +202,22 @@ func (h *Handler) after(row store.State) time.Time {
 	return now
 }
 
-// isOwn reports whether the table has what this try has written before.
-func isOwn(row store.Row, now store.State) bool {
+// isOwnWrite reports whether the table has what this try has written before.
+func isOwnWrite(row store.Row, now store.State) bool {
 	return row.ID != "" && row.Status == now.Status && row.RequestID == now.RequestID && row.Attempts == now.Attempts
 }
 
-// mustStay reports whether what the table has must not be replaced by a row: a
+// mustNotBeReplaced reports whether what the table has must not be replaced by a row: a
 // document by nothing but a later one, and what else leaves nothing to do for the
 // message by nothing but a document.
-func (d delivery) mustStay(now store.State, row store.Row) bool {
+func (d delivery) mustNotBeReplaced(now store.State, row store.Row) bool {
 	switch {
 	case row.Document != nil:
 		return now.Status == store.Processed && !d.message.IsLater(now.Created)
 	case now.Status == store.Processed:
 		return true
 	case now.Status == store.Retrying && now.Class == failure.Rescued:
-		return !d.brings() && row.Class() != failure.Rescued
+		return !d.hasDocument() && row.Class() != failure.Rescued
 	default:
 		return d.nothingToDo(view{own: now}) != ""
 	}

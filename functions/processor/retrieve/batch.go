@@ -1,0 +1,247 @@
+package retrieve
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"veryfi-intake/shared/failure"
+	"veryfi-intake/shared/store"
+)
+
+// Handle processes the records of a batch side by side, and reports those that
+// are not done. It answers before the function's time-out, whatever they do.
+func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	late, cancel := h.reserve(ctx, answerReserve/2)
+	defer cancel()
+	ctx, cancel = h.reserve(ctx, answerReserve)
+	defer cancel()
+
+	ends := make(chan end, len(batch.Records))
+	go h.processBatch(ctx, batch.Records, ends)
+	done := make([]bool, len(batch.Records))
+	for left := len(batch.Records); left > 0 && late.Err() == nil; {
+		select {
+		case e := <-ends:
+			done[e.record] = e.done
+			left--
+		case <-late.Done():
+			h.Log.ErrorContext(ctx, "records did not end in time, they will be tried again", slog.Int("records", left))
+		}
+	}
+	failures := []events.SQSBatchItemFailure{}
+	for i, record := range batch.Records {
+		if !done[i] {
+			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
+		}
+	}
+	return events.SQSEventResponse{BatchItemFailures: failures}, nil
+}
+
+// An end says of a record, by its number, whether its message is done.
+type end struct {
+	record int
+	done   bool
+}
+
+// records processes the records of a batch: those about one row one after another,
+// and the rows side by side. Rows during whose earlier tries the function has died
+// come last, one at a time and in any order: the one that it dies of takes no other
+// with it time after time.
+func (h *Handler) processBatch(ctx context.Context, records []events.SQSMessage, ends chan<- end) {
+	deliveries := make([]delivery, len(records))
+	for i, r := range records {
+		deliveries[i] = h.delivery(ctx, i, r)
+	}
+	groups := groupByRow(deliveries)
+	states := h.lookTogether(ctx, groups)
+	postponed := make([]bool, len(groups))
+	var together sync.WaitGroup
+	for i, p := range groups {
+		together.Go(func() { postponed[i] = h.processGroup(ctx, p, states, false, ends) })
+	}
+	together.Wait()
+	for _, i := range h.shuffled(len(groups)) {
+		if postponed[i] && ctx.Err() == nil {
+			h.processGroup(ctx, groups[i], nil, true, ends) // it looks again
+		}
+	}
+}
+
+// A group of work are the deliveries of a batch that are about one row.
+type group []delivery
+
+// rows returns the keys of the rows that the group depends on, its own one first.
+func (g group) keys() (keys []string) {
+	for _, key := range []string{g[0].key, g[0].message.SignedKey()} {
+		if key != "" && g[0].unreadable == nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// groupByRow puts the deliveries about one row together, and in order: first what hasDocument
+// its document along, then what asks for the latest, failures last. So what follows
+// the first one asks for nothing more than it did.
+func groupByRow(deliveries []delivery) (groups []group) {
+	places := map[[2]string]int{}
+	for _, d := range deliveries {
+		// Copies have both keys in common; a swapped name has a group of its own.
+		place := [2]string{d.key, d.message.SignedKey()}
+		i, known := places[place]
+		if !known || d.key == "" || d.unreadable != nil {
+			i = len(groups)
+			groups = append(groups, nil)
+			if d.unreadable == nil {
+				places[place] = i
+			}
+		}
+		groups[i] = append(groups[i], d)
+	}
+	for _, p := range groups {
+		slices.SortStableFunc(p, func(a, b delivery) int {
+			return cmp.Or(b.urgency()-a.urgency(), later(b, a))
+		})
+	}
+	return groups
+}
+
+func (d delivery) urgency() int {
+	switch {
+	case d.hasDocument():
+		return 2
+	case d.retrieves():
+		return 1
+	default:
+		return 0
+	}
+}
+
+func later(a, b delivery) int {
+	switch {
+	case a.message.IsLater(b.message.Created):
+		return 1
+	case b.message.IsLater(a.message.Created):
+		return -1
+	default:
+		return 0
+	}
+}
+
+// lookTogether reads the rows of a batch in one call, which takes a fraction of the
+// time of many. What it leaves out, and all when it fails, is read group by group.
+func (h *Handler) lookTogether(ctx context.Context, groups []group) map[string]store.State {
+	var ids []string
+	for _, p := range groups {
+		for _, id := range p.keys() {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	states := map[string]store.State{}
+	if len(ids) < 2 {
+		return states
+	}
+	working, cancel := h.reserve(ctx, storeReserve)
+	defer cancel()
+	brief, cancel := h.brief(working)
+	defer cancel()
+	err := guarded(ctx, h.Log, func() error {
+		read, err := h.Table.GetAll(brief, ids)
+		if err == nil {
+			states = read
+		}
+		return err
+	})
+	if err != nil {
+		h.Log.WarnContext(ctx, "the rows could not be read together, they are read one by one", slog.String("error", err.Error()))
+	}
+	return states
+}
+
+// group processes the deliveries about one row, or postpones them until they are alone.
+func (h *Handler) processGroup(ctx context.Context, g group, states map[string]store.State, alone bool, ends chan<- end) (postponed bool) {
+	seen, err := h.look(ctx, g, states)
+	if err == nil && !alone && h.mustRunAlone(g[0], seen.own) {
+		return true
+	}
+	var o outcome
+	for i, d := range g {
+		if i > 0 && d.endsLike(g[0], o) {
+			h.endLike(ctx, d, o)
+		} else {
+			o = h.process(ctx, d, seen, err)
+			seen.own = o.row
+		}
+		ends <- end{d.number, o.done}
+	}
+	return false
+}
+
+// look returns the view of a group; what is not in states, it reads.
+func (h *Handler) look(ctx context.Context, g group, states map[string]store.State) (seen view, err error) {
+	working, cancel := h.reserve(ctx, storeReserve)
+	defer cancel()
+	brief, cancel := h.brief(working)
+	defer cancel()
+	for i, id := range g.keys() {
+		state, known := states[id]
+		if !known {
+			err = guarded(ctx, h.Log, func() (err error) {
+				state, err = h.Table.Get(brief, id)
+				return err
+			})
+			if err != nil {
+				return view{}, err
+			}
+		}
+		if i == 0 {
+			seen.own = state
+		} else {
+			seen.signed = state
+		}
+	}
+	return seen, nil
+}
+
+// mustRunAlone reports whether the function may die of a document: it has died of it
+// before, or a death would leave it no other try.
+func (h *Handler) mustRunAlone(d delivery, row store.State) bool {
+	return row.Class == failure.Interrupted || h.isLastTry(d) && d.leftNoResult(row)
+}
+
+// shares reports whether a delivery has the outcome of the first one of its group,
+// because it asks for the same.
+func (d delivery) endsLike(first delivery, of outcome) bool {
+	asksForTheSame := d.retrieves() && !d.hasDocument() && !d.message.IsLater(first.message.Created)
+	return of.forAll && asksForTheSame && (!of.done || !first.hasDocument())
+}
+
+// share ends a delivery as the one before it has ended.
+func (h *Handler) endLike(ctx context.Context, d delivery, o outcome) {
+	if o.done {
+		d.log.InfoContext(ctx, "nothing to do, another message about the document was given up just now")
+		return
+	}
+	d.log.InfoContext(ctx, "not asked for, another message about the document has failed just now")
+	_ = guarded(ctx, d.log, func() error {
+		h.delay(ctx, d, o.again)
+		return nil
+	}) // it is not done either way
+}
+
+// shuffled returns the numbers from 0 to below n in any order.
+func (h *Handler) shuffled(n int) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		j := int(h.Random() * float64(i+1))
+		numbers[i], numbers[j] = numbers[j], i
+	}
+	return numbers
+}
