@@ -1,6 +1,6 @@
 // Package metrics names what the functions count, and writes it into their log
-// lines in CloudWatch's embedded metric format: the line that tells what happened
-// is the data point, too. No call is made for it.
+// lines in CloudWatch's embedded metric format: the line that says what happened
+// is the data point, too, and no call is made.
 //
 // The format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 package metrics
@@ -38,14 +38,14 @@ type Metric struct {
 	By string
 }
 
-// Metrics of the webhook function. Received is accepted, rejected, refused for a
-// reason of ours, or a verification code.
+// Metrics of the webhook function. What is Received is accepted, rejected, answered 503, or
+// a verification code.
 var (
 	Received        = Metric{"Received", Count, ""}
 	Accepted        = Metric{"Accepted", Count, ""}
 	Rejected        = Metric{"Rejected", Count, "Reason"}
 	EnqueueFailures = Metric{"EnqueueFailures", Count, ""}
-	SecretFailures  = Metric{"SecretFailures", Count, ""} // unfilled, or not to be read
+	SecretFailures  = Metric{"SecretFailures", Count, ""} // not filled, or cannot be read
 )
 
 // Metrics of the processor function. Veryfi's answers are those of the reconciler,
@@ -56,10 +56,10 @@ var (
 	Recorded      = Metric{"Recorded", Count, "Status"} // a row without a document: failed, unsupported
 	Retried       = Metric{"Retried", Count, "Class"}
 	GivenUp       = Metric{"GivenUp", Count, "Class"}
-	Rescued       = Metric{"Rescued", Count, ""}       // documents that the table has refused, and the queue has
+	Rescued       = Metric{"Rescued", Count, ""}       // documents that the table refused, and the queue has
 	TableFailures = Metric{"TableFailures", Count, ""} // tries that failed because of the table
-	// TimeToRow is the time from the webhook to the stored document, RetryAge that from
-	// when the document was queued to a try that has failed and is not the last.
+	// TimeToRow is the time from the webhook to the stored document, RetryAge the age of a
+	// message in the queue when a try failed that was not the last.
 	TimeToRow = Metric{"TimeToRow", Milliseconds, ""}
 	RetryAge  = Metric{"RetryAge", Seconds, ""}
 
@@ -172,7 +172,7 @@ func (r Recorder) Of(values ...Value) slog.Attr {
 				head = append(head, ',')
 			}
 			head = append(head, `{"Name":"`+v.metric.Name+`"`...)
-			if v.metric.Unit != Count { // CloudWatch shows a count with no unit just so
+			if v.metric.Unit != Count { // CloudWatch shows a count without a unit in the same way
 				head = append(head, `,"Unit":"`+string(v.metric.Unit)+`"`...)
 			}
 			head = append(head, '}')

@@ -1,5 +1,5 @@
-// Package secret holds a Veryfi profile's credentials: read from Secrets Manager,
-// kept for minutes, read again when they seem to have changed.
+// Package secret has a Veryfi profile's credentials: it reads them from Secrets Manager, keeps
+// them for minutes, and reads them again when they seem to have changed.
 package secret
 
 import (
@@ -21,39 +21,35 @@ import (
 )
 
 const (
-	// maxAge is from when on a secret is read again. It serves meanwhile.
+	// maxAge is when a secret is read again. It is used meanwhile.
 	maxAge = 5 * time.Minute
-	// maxUntried is how long a secret serves without any try to read it again. Whoever
-	// asks for it later, as after a function was frozen for hours, waits for the reading.
+	// maxUntried is how long a secret is used when nobody tries to read it again. A later
+	// caller, as after a function was frozen for hours, waits for the reading.
 	maxUntried = 15 * time.Minute
-	// reloadInterval is the least time between two readings that callers ask for, and
-	// after one that failed while there is a secret to use, so that requests with wrong
-	// signatures set no pace.
+	// reloadInterval is the least time between two readings that callers ask for, and after
+	// a failed one if there is a secret to use. So wrong signatures set no pace.
 	reloadInterval = 10 * time.Second
-	// retryInterval is the least time between two readings while there is nothing
-	// to use.
+	// retryInterval is the least time between two readings while there is nothing to use.
 	retryInterval = time.Second
-	// readTimeout bounds one reading with all its repetitions.
+	// readTimeout bounds one reading with its retries.
 	readTimeout = 3 * time.Second
 	// untilRead is longer than a reading takes.
 	untilRead = 2 * readTimeout
-	// retryTimeout bounds how long a caller waits for one that follows a failed one.
+	// retryTimeout bounds how long a caller waits for a reading after a failed one.
 	retryTimeout = 500 * time.Millisecond
 
 	current  = "AWSCURRENT"
 	previous = "AWSPREVIOUS"
 
-	// placeholder stands for a value that is not known yet, in a secret that was made by
-	// hand. That of template.yaml has no version at all.
+	// placeholder stands for a value that is not known yet, in a secret made by hand. The
+	// secret of template.yaml has no version at first.
 	placeholder = "unset"
 )
 
-// ErrNotFilled means that the secret has no value yet, or none of those that are
-// needed.
+// ErrNotFilled means that the secret lacks the values that are needed.
 var ErrNotFilled = errors.New("the secret is not filled: put the four values from Veryfi's Settings > Keys into it, as README says")
 
-// Credentials are the four values of a Veryfi profile. A value that is not filled
-// is empty.
+// Credentials are the four values of a Veryfi profile. One that is not filled is empty.
 type Credentials struct {
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
@@ -69,8 +65,7 @@ func (c Credentials) Verifies() error {
 	return nil
 }
 
-// Retrieves returns [ErrNotFilled] when a value is missing that a request to
-// Veryfi needs.
+// Retrieves returns [ErrNotFilled] when a request to Veryfi lacks a value.
 func (c Credentials) Retrieves() error {
 	if c.ClientID == "" || c.APIKey == "" || c.Username == "" && !c.IsBearer() {
 		return ErrNotFilled
@@ -78,15 +73,15 @@ func (c Credentials) Retrieves() error {
 	return nil
 }
 
-// IsBearer reports whether the API key is of the newer kind, which is sent as a
-// bearer token and needs no username.
+// IsBearer reports whether the API key is of the newer kind: a bearer token, which needs no
+// username.
 func (c Credentials) IsBearer() bool { return strings.HasPrefix(c.APIKey, "vrfk_") }
 
-// Secret is what is known at a time.
+// Secret is what was read.
 type Secret struct {
 	Credentials
-	// Keys verify webhooks: with the current client secret, and with the previous
-	// one, so that a rotation loses nothing.
+	// Keys verify webhooks, with the current client secret and the previous one, so that a
+	// rotation loses nothing.
 	Keys []*signature.Key
 }
 
@@ -118,14 +113,14 @@ type Client interface {
 
 // A Source hands out a secret. It is safe for concurrent use.
 //
-// A secret that was read serves at once, and on while Secrets Manager is down or hangs:
-// the reading goes on beside, one at a time. A caller waits, for 3 s at most, while there
-// is nothing to use, when nobody has tried to read the secret for 15 minutes, and in
-// [Source.Reload]; while readings fail, for half a second once in ten.
+// A secret that was read is used immediately, also while Secrets Manager is down or hangs:
+// it is read in the background, once at a time. A caller waits, 3 s at most, while there is
+// nothing to use, when nobody has tried to read the secret for 15 minutes, and in
+// [Source.Reload]; while readings fail, half a second once in ten.
 //
-// So while Secrets Manager answers, a version whose stage was taken away verifies for
-// five minutes, and then for as long as one reading takes; where fewer webhooks come,
-// until the first one after that time, and never after 15 minutes.
+// So while Secrets Manager answers, a version whose stage was taken away verifies for five
+// minutes and one reading; with few webhooks, until the first one after that time, and never
+// after 15 minutes.
 type Source struct {
 	client Client // nil when the secret is fixed
 	id     string
@@ -134,7 +129,7 @@ type Source struct {
 	mu         sync.Mutex
 	secret     *Secret  // the last one that was read
 	err        error    // why there is none
-	reading    *reading // the one under way, nil when there is none
+	reading    *reading // in progress, or nil
 	tried      time.Time
 	failing    bool // the last reading failed
 	nextRead   time.Time
@@ -158,9 +153,8 @@ func New(client Client, id string, now func() time.Time) *Source {
 	return &Source{client: client, id: id, clock: now}
 }
 
-// Configured returns the source that the environment asks for: Secrets Manager
-// when VERYFI_SECRET_ID is set, else the values of VERYFI_CLIENT_ID,
-// VERYFI_CLIENT_SECRET, VERYFI_USERNAME and VERYFI_API_KEY.
+// Configured returns the source of the environment: Secrets Manager if VERYFI_SECRET_ID is
+// set, else VERYFI_CLIENT_ID, VERYFI_CLIENT_SECRET, VERYFI_USERNAME and VERYFI_API_KEY.
 func Configured(getenv func(string) string, client Client, now func() time.Time) (*Source, error) {
 	if id := getenv("VERYFI_SECRET_ID"); id != "" {
 		return New(client, id, now), nil
@@ -187,12 +181,12 @@ func (s *Source) Get(ctx context.Context) (*Secret, error) {
 	})
 }
 
-// Prepare reads the secret ahead of the first Get, and tells nobody if it cannot.
+// Prepare reads the secret before the first Get needs it. An error waits for that.
 func (s *Source) Prepare(ctx context.Context) { _, _ = s.Get(ctx) }
 
-// Reload reads the secret again because the one at hand does not seem to be right, at
-// most once in 10 seconds, and returns what is known then. While readings fail, only the
-// caller who has the next one begin waits for it, and not for long: it may succeed again.
+// Reload reads the secret again because it seems to have changed, at most once in 10
+// seconds, and returns what is known then. While readings fail, only the caller who starts
+// the next one waits for it, and not for long: it may succeed again.
 func (s *Source) Reload(ctx context.Context) (*Secret, error) {
 	return s.ask(ctx, func(now time.Time) (due bool, wait time.Duration) {
 		due = !now.Before(s.nextReload)
@@ -210,10 +204,10 @@ func (s *Source) Reload(ctx context.Context) (*Secret, error) {
 }
 
 // ask returns the secret. how says whether a reading is due, and how long to wait for the
-// one that is under way.
+// one in progress.
 //
-// Times are those of the wall clock: a frozen function's monotonic clock may stand still.
-// A reading that was frozen too is left to itself, and what it brings is not used.
+// Times are of the wall clock: a frozen function's monotonic clock may stand still. A
+// reading that was frozen too is abandoned, and its result is not used.
 func (s *Source) ask(ctx context.Context, how func(now time.Time) (due bool, wait time.Duration)) (*Secret, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,11 +223,11 @@ func (s *Source) ask(ctx context.Context, how func(now time.Time) (due bool, wai
 		s.reading = &reading{now, make(chan struct{})}
 		go s.read(context.WithoutCancel(ctx), s.reading)
 	}
-	if under := s.reading; wait > 0 && under != nil {
+	if underWay := s.reading; wait > 0 && underWay != nil {
 		s.mu.Unlock()
 		timer := time.NewTimer(wait)
 		select {
-		case <-under.done:
+		case <-underWay.done:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -253,13 +247,13 @@ func (s *Source) ask(ctx context.Context, how func(now time.Time) (due bool, wai
 // isUsable reports whether webhooks can be verified or documents retrieved.
 func (s *Secret) isUsable() bool { return s != nil && (s.Verifies() == nil || s.Retrieves() == nil) }
 
-// read reads both versions of the secret. When that fails, the secret at hand
-// stays; without one, the current version alone is better than nothing.
+// read reads both versions of the secret. When that fails, the known secret stays; if none
+// is known, the current version alone is better than nothing.
 func (s *Source) read(ctx context.Context, r *reading) {
 	defer close(r.done)
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	// One after the other: side by side they would take a connection each.
+	// One after the other: concurrently they would need two connections.
 	now, err := s.version(ctx, current)
 	before, beforeErr := s.version(ctx, previous)
 
@@ -296,7 +290,7 @@ func (s *Source) read(ctx context.Context, r *reading) {
 	}
 }
 
-// ErrForm means that the secret holds something else than the JSON of [Credentials].
+// ErrForm means that the secret is not the JSON of [Credentials].
 var ErrForm = errors.New(`it is not JSON of the form {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}`)
 
 // version reads one version of the secret. An error never holds any of it.
@@ -316,15 +310,15 @@ func (s *Source) version(ctx context.Context, stage string) (*Credentials, error
 	return &c, nil
 }
 
-// isWithoutValue reports whether the secret is there and nobody has written a value
-// yet. Secrets Manager has one error for that and for no secret, with two texts.
+// isWithoutValue reports whether the secret exists and nobody has written a value yet.
+// Secrets Manager has one error for that and for a missing secret, with two texts.
 func isWithoutValue(err error) bool {
 	missing, ok := errors.AsType[*types.ResourceNotFoundException](err)
 	return ok && strings.Contains(missing.ErrorMessage(), "staging label: "+current)
 }
 
-// Trimmed returns the credentials with placeholders and the spaces that pasting
-// brings taken away.
+// Trimmed returns the credentials without placeholders, and without the spaces that come
+// from pasting.
 func (c Credentials) Trimmed() Credentials {
 	for _, value := range []*string{&c.ClientID, &c.ClientSecret, &c.Username, &c.APIKey} {
 		if *value = strings.TrimSpace(*value); *value == placeholder {

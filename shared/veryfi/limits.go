@@ -1,6 +1,6 @@
 package veryfi
 
-// What Veryfi answers a client in a second; the rest gets 429.
+// Veryfi's limits for a client. The rest gets 429.
 const (
 	RequestsPerSecond = 60
 	ListsPerSecond    = 5
@@ -9,16 +9,16 @@ const (
 // LeastRequestsPerSecond is the slowest that a client can be.
 const LeastRequestsPerSecond = 0.001
 
-// What the reconciler makes of that: two runs at once, a scheduled one and one by hand.
+// The reconciler's share: two runs together, a scheduled one and one by hand.
 const (
 	Reconcilers                 = 2
 	ReconcilerRequestsPerSecond = 2
 )
 
 // Fits reports whether so many processors, each with that many requests a second, stay
-// below Veryfi's limit beside the reconciler: their product must be below 56. It may
-// not be 56, since all can start in the same instant, and then the first and the last
-// request of a second both count.
+// within Veryfi's limit together with the reconciler: the product must be below 56. It must
+// not be 56: all can start in the same instant, and then the first and the last request of a
+// second both count.
 func Fits(processors int, requestsPerSecond float64) bool {
 	return float64(processors)*requestsPerSecond+Reconcilers*ReconcilerRequestsPerSecond < RequestsPerSecond
 }

@@ -13,11 +13,10 @@ import (
 )
 
 const (
-	// PageSize is how many documents a page of the list has, at most (Veryfi's
-	// limit).
+	// PageSize is the number of documents on a page of the list (Veryfi's limit).
 	PageSize = 50
 	// maxPage is the largest page that is read, in bytes. Fifty documents with all
-	// details have about 30 MB.
+	// details are about 30 MB.
 	maxPage = 64 << 20
 )
 
@@ -33,13 +32,12 @@ type Page struct {
 	Documents []Listed
 	// Unusable is how many entries have no usable id.
 	Unusable int
-	// IsLast is true when Veryfi says that no page follows, or when this one is
-	// empty.
+	// IsLast is true when Veryfi says that no page follows, or this one is empty.
 	IsLast bool
 }
 
-// List returns one page of the documents that Veryfi created from since until
-// before until, both to the second; the first page is 1. They come in the order of
+// List returns one page of the documents that Veryfi created from since to before until,
+// both to the second; the first page is 1. They come in the order of
 // their creation. Answers and errors are those of [Client.Get].
 //
 // Veryfi writes times without a zone; they are taken as UTC.
@@ -71,8 +69,8 @@ func (c *Client) list(ctx context.Context, query url.Values, page int) (Page, []
 	return read, answers, nil
 }
 
-// readPage reads a page of that number. Of the documents it looks at three members
-// only, in whichever form Veryfi's flags give them.
+// readPage reads the page with that number, and three members of each document, in
+// whichever form Veryfi's flags give them.
 func readPage(body []byte, number int) (page Page, ok bool) {
 	total := -1
 	var isList bool

@@ -11,32 +11,30 @@ import (
 )
 
 const (
-	// leastTime is what must be left of the context for a request to be sent. One
-	// that is cut off may have cost the document: Veryfi may delete it after the
-	// first request.
+	// leastTime must be left of the context, or no request is sent. One that is cut off
+	// could lose the document: Veryfi may delete it after the first request.
 	leastTime = 2 * time.Second
-	// defaultPause is how long a 429 stops requests when it does not say, and
-	// maxPause the longest that it does: then one request finds out.
+	// defaultPause is how long a 429 stops requests if it does not say, maxPause the
+	// longest: then one request finds out.
 	defaultPause = 10 * time.Second
 	maxPause     = 15 * time.Minute
-	// patience is how many requests in a row may fail at full pace. With each
-	// failure after these the interval doubles, up to slowest.
+	// patience is how many requests in a row may fail at full pace. Each further failure
+	// doubles the interval, up to slowest.
 	patience = 10
 	slowest  = 5 * time.Second
 )
 
-// ErrNoTime means that a request's turn would come too short before the context's
-// end, or after it. Nothing was sent.
+// ErrNoTime means that the context ends before a request's turn, or too soon after it.
+// Nothing was sent.
 var ErrNoTime = failure.OutOfTime.New("no time was left for the request")
 
-// A pacer spaces requests. It counts from when a request really goes: after a
-// pause of the process (Lambda gives a function a part of a CPU) those that are
-// late do not go all at once, as a token bucket would let them.
+// A pacer spaces requests. It counts from when a request is really sent: after a pause of
+// the process (Lambda gives a function part of a CPU) late ones do not go together, as a
+// token bucket would let them.
 //
-// While Veryfi is down or asks to wait, the pacer holds back those who wait for
-// their turn. So a function keeps its batch, and the queue its backlog: messages
-// that are handed back to wait count as in flight, and of these SQS allows a
-// queue about 120,000.
+// While Veryfi is down or asks to wait, requests wait for their turn here. So a function
+// keeps its batch, and the queue its backlog: messages that are handed back to wait count as
+// in flight, and SQS allows a queue about 120,000 of these.
 type pacer struct {
 	interval time.Duration
 	now      func() time.Time
@@ -53,9 +51,8 @@ func newPacer(interval time.Duration, now func() time.Time) *pacer {
 	return &pacer{interval: interval, now: now, turn: make(chan struct{}, 1), next: now().Add(interval)}
 }
 
-// wait returns nil when a request may go. The other results are [ErrNoTime] and,
-// in a pause that outlasts ctx, an [*Error] of the class [failure.Throttled]: that comes
-// only when ctx is about to end.
+// wait returns nil when a request may go, [ErrNoTime], or an [*Error] of the class
+// [failure.Throttled] when a pause lasts longer than ctx: only when ctx is about to end.
 func (p *pacer) wait(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
@@ -89,8 +86,8 @@ func (p *pacer) wait(ctx context.Context) error {
 	}
 }
 
-// due returns when a request may go, and whether a pause is what it waits for.
-// That changes while it waits, as answers to earlier requests come.
+// due returns when a request may go, and whether it waits for a pause. Both change as
+// answers to earlier requests come.
 func (p *pacer) due() (t time.Time, paused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +97,7 @@ func (p *pacer) due() (t time.Time, paused bool) {
 	return p.next, false
 }
 
-// stopped is the error of a request that a pause keeps from going.
+// stopped is the error of a request that was not sent because of a pause.
 func (p *pacer) stopped() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +109,7 @@ func (p *pacer) stopped() error {
 	}
 }
 
-// note takes account of how a request went.
+// note notes how a request ended.
 func (p *pacer) note(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +118,7 @@ func (p *pacer) note(err error) {
 		if err == nil {
 			p.failures = 0
 		}
-		return // the caller's time was up: that says nothing of Veryfi
+		return // the caller's time was up, which says nothing about Veryfi
 	}
 	switch answer.Class {
 	case failure.NotFound, failure.Refused, failure.TooLarge: // of this document only
@@ -151,7 +148,7 @@ func (p *pacer) spacing() time.Duration {
 	return grown
 }
 
-// sleep reports whether it slept for so long, and ctx did not end first.
+// sleep reports whether it slept for d before ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -33,9 +33,8 @@ type Submission struct {
 	Async      bool `json:"async"`
 }
 
-// Submit sends a document to Veryfi, once, and returns its id. Other than of the
-// client's other requests, the error holds what Veryfi says is wrong: it is for the
-// person who submits.
+// Submit sends a document to Veryfi, once, and returns its id. The error holds what Veryfi
+// says is wrong, unlike those of other requests: it is for the person who submits.
 func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error) {
 	s.Async = true
 	body, err := json.Marshal(s)
@@ -68,7 +67,7 @@ func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error)
 		return 0, broken(ctx, submitTimeout, resp.StatusCode, err)
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		refused := &Error{Class: classOf(resp.StatusCode), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now())}
+		refused := c.refused(resp)
 		var told struct {
 			Error string `json:"error"`
 		}
@@ -89,8 +88,8 @@ func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error)
 }
 
 // FindByExternalID returns the ids of the documents that were submitted with an
-// external_id, newest first, at most [PageSize] of them. Those that Veryfi has
-// deleted are not among them.
+// external_id, newest first, at most [PageSize] of them, without those that Veryfi has
+// deleted.
 func (c *Client) FindByExternalID(ctx context.Context, externalID string) ([]int64, error) {
 	page, _, err := c.list(ctx, url.Values{"external_id": {externalID}, "order_by": {"-created"}}, 1)
 	if err != nil {

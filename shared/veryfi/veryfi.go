@@ -24,12 +24,11 @@ import (
 const DefaultBaseURL = "https://api.veryfi.com"
 
 const (
-	// requestTimeout bounds one request. Veryfi answers within a second as a rule.
+	// requestTimeout bounds one request. Veryfi usually answers within a second.
 	requestTimeout = 20 * time.Second
 	// submitTimeout bounds the upload of one file, of 20 MB at most.
 	submitTimeout = 2 * time.Minute
-	// maxRetryAfter is the most that Retry-After is taken for. A message cannot wait
-	// longer anyway.
+	// maxRetryAfter bounds Retry-After. No message can wait longer anyway.
 	maxRetryAfter = 24 * time.Hour
 
 	root = "api/v8/partner" // of all paths
@@ -44,12 +43,12 @@ const (
 	BankStatements Resource = "bank-statements"
 )
 
-// An Error is an unsuccessful request. Its text has nothing of what Veryfi sent:
-// that may quote the request or the document.
+// An Error is an unsuccessful request. Its text holds nothing that Veryfi sent: that may
+// quote the request or the document.
 type Error struct {
 	Class      failure.Class
 	Status     int           // 0 when there was no answer
-	RetryAfter time.Duration // what Veryfi asks for, 0 when it asks for nothing
+	RetryAfter time.Duration // 0 when Veryfi asks for nothing
 	detail     string
 }
 
@@ -83,8 +82,7 @@ var hints = map[failure.Class]string{
 type Client struct {
 	base    *url.URL
 	secrets secret.Provider
-	// transport and not an http.Client, which follows redirects: one would take the
-	// credentials to another place.
+	// No http.Client: it follows redirects, and would take the credentials elsewhere.
 	transport http.RoundTripper
 	pacer     *pacer
 	now       func() time.Time
@@ -101,9 +99,9 @@ type Config struct {
 	Now               func() time.Time
 }
 
-// NewClient returns a client that spaces its requests evenly, with no burst, and sends
-// the first one an interval from now: a process that replaces another one must not add
-// to what that has just sent.
+// NewClient returns a client that spaces its requests evenly, with no burst. The first one
+// goes an interval from now: a process that replaces another must not add to what that has
+// just sent.
 //
 // A 429 stops all requests of the client for as long as it says. Failures in a
 // row slow it down to one request in 5 seconds, until one succeeds. The error is about
@@ -122,8 +120,8 @@ func NewClient(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// NewTransport returns what carries a client's requests: HTTP/1.1, since HTTP/2
-// would make each function 0.4 MB larger.
+// NewTransport returns a transport for HTTP/1.1: HTTP/2 would make each function 0.4 MB
+// larger.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
@@ -141,12 +139,11 @@ type Answer struct {
 }
 
 // Get retrieves a document, as Veryfi sends it, with one request; with a second one only
-// if Veryfi refuses the credentials and the secret has others by then. After it has
-// returned a document, Veryfi may have deleted it.
+// if Veryfi refuses the credentials and the secret has others by then. Veryfi may delete a
+// document once it has sent it.
 //
-// It returns what Veryfi answered to each request, also with an error. The error is an
-// [*Error], [ErrNoTime], one of the class [failure.NoCredentials], or the context's when
-// that has ended.
+// The answers are those to each request, also with an error. The error is an [*Error],
+// [ErrNoTime], one of the class [failure.NoCredentials], or the context's.
 func (c *Client) Get(ctx context.Context, resource Resource, id int64) ([]byte, []Answer, error) {
 	var body bytes.Buffer
 	answers, err := c.ask(ctx, c.base.JoinPath(root, string(resource), strconv.FormatInt(id, 10), "/"), document.MaxJSON, func(answer io.Reader, length int64) error {
@@ -189,7 +186,7 @@ func (c *Client) ask(ctx context.Context, url *url.URL, limit int64, read func(a
 	return answers, err
 }
 
-// credentials returns those of a secret, or why Veryfi cannot be asked with them.
+// credentials returns those of a secret, or an error if Veryfi cannot be asked with them.
 func credentials(known *secret.Secret, err error) (secret.Credentials, error) {
 	if err != nil {
 		return secret.Credentials{}, failure.NoCredentials.Of(fmt.Errorf("cannot read the secret: %w", err))
@@ -200,7 +197,7 @@ func credentials(known *secret.Secret, err error) (secret.Credentials, error) {
 	return known.Credentials, nil
 }
 
-// authorize shows the credentials.
+// authorize adds the credentials to a request.
 func authorize(req *http.Request, c secret.Credentials) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Client-Id", c.ClientID)
@@ -238,11 +235,7 @@ func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *
 	if resp.StatusCode != http.StatusOK {
 		// A short answer read to its end keeps the connection.
 		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-		return &Error{
-			Class:      classOf(resp.StatusCode),
-			Status:     resp.StatusCode,
-			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
-		}
+		return c.refused(resp)
 	}
 	answer := &io.LimitedReader{R: resp.Body, N: limit + 1}
 	err = read(answer, resp.ContentLength)
@@ -255,8 +248,17 @@ func (c *Client) send(ctx context.Context, credentials secret.Credentials, url *
 	return nil
 }
 
-// paceRepetition makes a request wait for a turn when net/http sends it a second
-// time by itself: a GET on a kept connection which the other side has closed.
+// refused returns the error of an answer without a document.
+func (c *Client) refused(resp *http.Response) *Error {
+	return &Error{
+		Class:      classOf(resp.StatusCode),
+		Status:     resp.StatusCode,
+		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
+	}
+}
+
+// paceRepetition makes a request wait for its turn when net/http sends it a second time by
+// itself: a GET on a kept connection that the other side has closed.
 func (c *Client) paceRepetition(ctx context.Context, cancel context.CancelFunc) context.Context {
 	repeated := false
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -269,8 +271,7 @@ func (c *Client) paceRepetition(ctx context.Context, cancel context.CancelFunc) 
 	})
 }
 
-// broken returns the error of a request that got no answer, or half of one, within
-// that time.
+// broken returns the error of a request that got no answer in time, or half of one.
 func broken(ctx context.Context, within time.Duration, status int, err error) error {
 	if ctx.Err() != nil {
 		return failure.OutOfTime.Of(context.Cause(ctx))
@@ -278,8 +279,8 @@ func broken(ctx context.Context, within time.Duration, status int, err error) er
 	return &Error{Class: failure.Unavailable, Status: status, detail: describe(err, within)}
 }
 
-// describe says what went wrong in words that are known to hold nothing of the
-// answer. net/http quotes what it cannot read.
+// describe says what went wrong in words that hold nothing of the answer. net/http quotes
+// what it cannot read.
 func describe(err error, within time.Duration) string {
 	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return network.Error()
@@ -321,8 +322,8 @@ func classOf(status int) failure.Class {
 	}
 }
 
-// retryAfter reads the header Retry-After: seconds, or a date. A date that has
-// passed and what cannot be read ask for nothing.
+// retryAfter reads the header Retry-After: seconds, or a date. It returns 0 for a date that
+// has passed, and for what it cannot read.
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
 		if !(seconds > 0) { // also what is not a number

@@ -1,7 +1,6 @@
-// Package warmup does in a function's init what its first event would wait for
-// otherwise. Lambda gives a starting function a whole CPU, and afterwards one that
-// is cut to the function's memory size: at 128 MB to a fourteenth (AWS Lambda,
-// "Configure Lambda function memory").
+// Package warmup does in a function's init what its first event would otherwise wait for.
+// Lambda gives a function a whole CPU in init, and afterwards a part that depends on its
+// memory size: at 128 MB a fourteenth (AWS Lambda, "Configure Lambda function memory").
 package warmup
 
 import (
@@ -14,12 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// limit bounds a warm-up. Lambda ends an init that takes longer than 10 s, and
-// begins it anew.
+// limit bounds a warm-up. Lambda stops an init that takes longer than 10 s, and begins anew.
 const limit = 3 * time.Second
 
-// Run runs all steps side by side and waits for their ends, for 3 s at most. A step
-// has no result: what it could not do is done when it is needed.
+// Run runs all steps concurrently and waits for them, 3 s at most. A step has no result:
+// what it could not do is done when it is needed.
 func Run(steps ...func(context.Context)) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -30,9 +28,9 @@ func Run(steps ...func(context.Context)) {
 	all.Wait()
 }
 
-// ConnectOnly returns an HTTP client for a call of the AWS SDK that shall not
-// happen. It opens the connection that the call would take and leaves it to
-// client, whose next call finds it open. The call itself is not sent and fails.
+// ConnectOnly returns an HTTP client for a call of the AWS SDK that must not happen. It opens
+// the connection that the call would use and leaves it to client, whose next call finds it
+// open. The call itself is not sent and fails.
 func ConnectOnly(client aws.HTTPClient) aws.HTTPClient { return connector{client} }
 
 var errNotSent = errors.New("the call was made to open a connection, and was not sent")

@@ -13,8 +13,8 @@ import (
 	"veryfi-intake/shared/store"
 )
 
-// Handle processes the records of a batch side by side, and reports those that
-// are not done. It answers before the function's time-out, whatever they do.
+// Handle processes the records of a batch concurrently, and reports those that are not
+// done. It answers before the function's time-out, whatever they do.
 func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	late, cancel := h.reserve(ctx, answerReserve/2)
 	defer cancel()
@@ -42,16 +42,15 @@ func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
 }
 
-// An end says of a record, by its number, whether its message is done.
+// An end says whether the message of a record, by its number, is done.
 type end struct {
 	record int
 	done   bool
 }
 
-// records processes the records of a batch: those about one row one after another,
-// and the rows side by side. Rows during whose earlier tries the function has died
-// come last, one at a time and in any order: the one that it dies of takes no other
-// with it time after time.
+// processBatch processes records about one row in turn, and rows concurrently. Rows on
+// which the function died before come last, one at a time and in random order: so the one
+// that kills it does not take the same others with it each time.
 func (h *Handler) processBatch(ctx context.Context, records []events.SQSMessage, ends chan<- end) {
 	deliveries := make([]delivery, len(records))
 	for i, r := range records {
@@ -61,21 +60,21 @@ func (h *Handler) processBatch(ctx context.Context, records []events.SQSMessage,
 	states := h.lookTogether(ctx, groups)
 	postponed := make([]bool, len(groups))
 	var together sync.WaitGroup
-	for i, p := range groups {
-		together.Go(func() { postponed[i] = h.processGroup(ctx, p, states, false, ends) })
+	for i, g := range groups {
+		together.Go(func() { postponed[i] = h.processGroup(ctx, g, states, false, ends) })
 	}
 	together.Wait()
 	for _, i := range h.shuffled(len(groups)) {
 		if postponed[i] && ctx.Err() == nil {
-			h.processGroup(ctx, groups[i], nil, true, ends) // it looks again
+			h.processGroup(ctx, groups[i], nil, true, ends) // it reads the row again
 		}
 	}
 }
 
-// A group of work are the deliveries of a batch that are about one row.
+// A group has the deliveries of a batch that are about one row.
 type group []delivery
 
-// rows returns the keys of the rows that the group depends on, its own one first.
+// keys returns the keys of the rows that the group depends on, its own first.
 func (g group) keys() (keys []string) {
 	for _, key := range []string{g[0].key, g[0].message.SignedKey()} {
 		if key != "" && g[0].unreadable == nil {
@@ -85,9 +84,9 @@ func (g group) keys() (keys []string) {
 	return keys
 }
 
-// groupByRow puts the deliveries about one row together, and in order: first what hasDocument
-// its document along, then what asks for the latest, failures last. So what follows
-// the first one asks for nothing more than it did.
+// groupByRow puts the deliveries about one row together, in order: messages that have their
+// document first, then those that ask for the latest, failures last. So no delivery asks
+// for more than the first one.
 func groupByRow(deliveries []delivery) (groups []group) {
 	places := map[[2]string]int{}
 	for _, d := range deliveries {
@@ -103,8 +102,8 @@ func groupByRow(deliveries []delivery) (groups []group) {
 		}
 		groups[i] = append(groups[i], d)
 	}
-	for _, p := range groups {
-		slices.SortStableFunc(p, func(a, b delivery) int {
+	for _, g := range groups {
+		slices.SortStableFunc(g, func(a, b delivery) int {
 			return cmp.Or(b.urgency()-a.urgency(), later(b, a))
 		})
 	}
@@ -133,12 +132,12 @@ func later(a, b delivery) int {
 	}
 }
 
-// lookTogether reads the rows of a batch in one call, which takes a fraction of the
-// time of many. What it leaves out, and all when it fails, is read group by group.
+// lookTogether reads the rows of a batch in one call, which is much faster than many. Rows
+// that it leaves out, or all when it fails, are read group by group.
 func (h *Handler) lookTogether(ctx context.Context, groups []group) map[string]store.State {
 	var ids []string
-	for _, p := range groups {
-		for _, id := range p.keys() {
+	for _, g := range groups {
+		for _, id := range g.keys() {
 			if !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
@@ -165,7 +164,8 @@ func (h *Handler) lookTogether(ctx context.Context, groups []group) map[string]s
 	return states
 }
 
-// group processes the deliveries about one row, or postpones them until they are alone.
+// processGroup processes the deliveries about one row, or postpones them until they can
+// run alone.
 func (h *Handler) processGroup(ctx context.Context, g group, states map[string]store.State, alone bool, ends chan<- end) (postponed bool) {
 	seen, err := h.look(ctx, g, states)
 	if err == nil && !alone && h.mustRunAlone(g[0], seen.own) {
@@ -184,7 +184,7 @@ func (h *Handler) processGroup(ctx context.Context, g group, states map[string]s
 	return false
 }
 
-// look returns the view of a group; what is not in states, it reads.
+// look returns the view of a group. It reads what is not in states.
 func (h *Handler) look(ctx context.Context, g group, states map[string]store.State) (seen view, err error) {
 	working, cancel := h.reserve(ctx, storeReserve)
 	defer cancel()
@@ -210,20 +210,20 @@ func (h *Handler) look(ctx context.Context, g group, states map[string]store.Sta
 	return seen, nil
 }
 
-// mustRunAlone reports whether the function may die of a document: it has died of it
-// before, or a death would leave it no other try.
+// mustRunAlone reports whether a document may kill the function: it did before, or it would
+// have no other try after that.
 func (h *Handler) mustRunAlone(d delivery, row store.State) bool {
 	return row.Class == failure.Interrupted || h.isLastTry(d) && d.leftNoResult(row)
 }
 
-// shares reports whether a delivery has the outcome of the first one of its group,
-// because it asks for the same.
+// endsLike reports whether a delivery ends like the first one of its group, because it asks
+// for the same.
 func (d delivery) endsLike(first delivery, of outcome) bool {
 	asksForTheSame := d.retrieves() && !d.hasDocument() && !d.message.IsLater(first.message.Created)
 	return of.forAll && asksForTheSame && (!of.done || !first.hasDocument())
 }
 
-// share ends a delivery as the one before it has ended.
+// endLike ends a delivery as the one before it ended.
 func (h *Handler) endLike(ctx context.Context, d delivery, o outcome) {
 	if o.done {
 		d.log.InfoContext(ctx, "nothing to do, another message about the document was given up just now")
@@ -236,7 +236,7 @@ func (h *Handler) endLike(ctx context.Context, d delivery, o outcome) {
 	}) // it is not done either way
 }
 
-// shuffled returns the numbers from 0 to below n in any order.
+// shuffled returns the numbers from 0 to n-1 in random order.
 func (h *Handler) shuffled(n int) []int {
 	numbers := make([]int, n)
 	for i := range numbers {

@@ -22,10 +22,9 @@ type delivery struct {
 	key        string
 	body       string
 	receipt    string
-	receives   int       // this delivery counted in
-	queued     time.Time // when the message came into the queue, the last time it was redriven
-	// firstReceived is when it came out of the queue for the first time since then, zero
-	// when SQS does not tell.
+	receives   int       // with this delivery
+	queued     time.Time // when the message was sent to the queue, or redriven
+	// firstReceived is when it was first received since then, zero when SQS does not say.
 	firstReceived time.Time
 	log           *slog.Logger
 }
@@ -58,7 +57,7 @@ func receiveCount(r events.SQSMessage) int {
 	return n
 }
 
-// timeOf returns an attribute that is a time, zero when it is not there.
+// timeOf returns a time among the attributes, or zero.
 func timeOf(r events.SQSMessage, attribute string) time.Time {
 	milliseconds, err := strconv.ParseInt(r.Attributes[attribute], 10, 64)
 	if err != nil {
@@ -67,7 +66,7 @@ func timeOf(r events.SQSMessage, attribute string) time.Time {
 	return time.UnixMilli(milliseconds)
 }
 
-// keyOf returns the key of the row, or nothing when the message does not tell.
+// keyOf returns the key of the row, or "" when the message does not have it.
 func keyOf(m event.Message) string {
 	if m.Task() == event.KeepData && m.Data == "" {
 		return ""
@@ -75,7 +74,7 @@ func keyOf(m event.Message) string {
 	return m.Key()
 }
 
-// hasDocument reports whether the message has its document with it.
+// hasDocument reports whether the message carries its document.
 func (d delivery) hasDocument() bool { return len(d.message.Document) > 0 }
 
 func (d delivery) retrieves() bool {
@@ -83,13 +82,13 @@ func (d delivery) retrieves() bool {
 	return task == event.RetrieveDocument || task == event.RetrieveBankStatement
 }
 
-// nothingToDo says why the rows leave nothing to do for a message, or nothing.
+// nothingToDo says why the rows leave nothing to do for a message; "" if they do not.
 //
-// A stored document is replaced by nothing but the document of a later notification.
-// What Veryfi is known not to give is asked for again by a redrive of the message that
-// has found that out, by a later notification, and by the reconciler; and where the
-// reconciler has found it out, by anybody: it may have come too early. A message that
-// hasDocument its document is done only when one is stored: nobody else may have it.
+// Only the document of a later notification replaces a stored one. A document that Veryfi
+// does not give is asked for again by a redrive of the message that found that out, by a
+// later notification, and by the reconciler; by anybody if the reconciler found it out: it
+// may have come too early. A message that carries its document is done only when a document
+// is stored: nobody else may have it.
 func (d delivery) nothingToDo(seen view) string {
 	m, row := d.message, seen.own
 	isLater, isReconciled := m.IsLater(row.Created), m.Event == event.Reconciled
@@ -114,25 +113,25 @@ func (d delivery) nothingToDo(seen view) string {
 	return ""
 }
 
-// isUnretrievable reports whether the row says that another request will get nothing else.
+// isUnretrievable reports whether the row says that another request would fail, too.
 func isUnretrievable(row store.State) bool {
 	isFinal := row.NotFound >= notFoundTries || row.Class == failure.Refused || row.Class == failure.TooLarge
 	return row.Status == store.Error && isFinal
 }
 
-// isSwapped reports whether the message seems to be a caught call under another
-// event's name: what was signed is stored, just as it was created then.
+// isSwapped reports whether the message seems to be a caught call sent under another
+// event's name: the signed document is stored, with the same time of creation.
 func (d delivery) isSwapped(seen view) bool {
 	return !d.hasDocument() && seen.signed.Status == store.Processed && d.message.IsOf(seen.signed.Created)
 }
 
-// hasGivenUp reports whether the row says that this very message was given up: it is
-// still there, so its dead letter could not be sent. One that was redriven is newer.
+// hasGivenUp reports whether the row says that this message was given up: since it is still
+// in the queue, its dead letter could not be sent. A redriven one is newer than the row.
 func (d delivery) hasGivenUp(row store.State) bool {
 	return row.Status == store.Error && row.RequestID == d.message.RequestID && d.queued.Before(row.UpdatedAt())
 }
 
-// row returns what every row of a message has that is written over another one.
+// row returns what every row of a message has, when it replaces another row.
 func (d delivery) row(over store.State) store.Row {
 	m := d.message
 	row := store.Row{
@@ -141,12 +140,12 @@ func (d delivery) row(over store.State) store.Row {
 		Created:    m.Created,
 		ParentID:   m.ParentID,
 		ReceivedAt: m.ReceivedAt,
-		// The row counts on when a message comes back from the dead-letter queue, whose
-		// receive count begins anew; the message knows where there is no row.
+		// A redriven message's receive count begins anew, the row's does not. Without a
+		// row the message knows.
 		Attempts:  max(over.Attempts+1, m.Attempts+d.receives),
 		RequestID: m.RequestID,
 	}
-	if over.Status != store.Error || d.hasGivenUp(over) { // otherwise it begins anew
+	if over.Status != store.Error || d.hasGivenUp(over) { // otherwise the count begins anew
 		row.NotFound = over.NotFound
 	}
 	return row

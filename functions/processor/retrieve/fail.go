@@ -20,20 +20,19 @@ const (
 	FirstWait = 10 * time.Second
 	// credentialsWait is the first wait when a person has to do something.
 	credentialsWait = time.Minute
-	// deathWait is the first wait for a document that the function has died of. It
-	// outlasts the function's time-out, during which it may still be tried.
+	// deathWait is the first wait for a document on which the function died. It is longer
+	// than the function's time-out, during which it may still be tried.
 	deathWait = 6 * time.Minute
-	// MaxWait bounds how long after an outage the last document comes. Sixty tries
-	// then reach past two days.
+	// MaxWait is the longest wait: after an outage, the last document comes within an hour.
+	// Sixty tries still take more than two days.
 	MaxWait = time.Hour
-	// ExactTries is how often a retry-after is kept to the second. When it has not
-	// helped so often, the waits grow all the same: a short one would use up all
-	// tries within an hour of an outage.
+	// ExactTries is how often a retry-after is kept to the second. Then the waits grow all
+	// the same: a short one would use up all tries in an outage of an hour.
 	ExactTries = 10
-	// notFoundTries is how often Veryfi may answer 404: then the document is deleted.
+	// notFoundTries is how often Veryfi may answer 404 before the document counts as deleted.
 	notFoundTries = 5
-	// MaxAge is when a message is given up whatever else holds: SQS deletes it without
-	// a copy at ten days (the template's MessageRetentionPeriod).
+	// MaxAge is when a message is given up in any case: at ten days (the template's
+	// MessageRetentionPeriod) SQS deletes it without a copy.
 	MaxAge = 8 * 24 * time.Hour
 )
 
@@ -42,7 +41,7 @@ func (h *Handler) isLastTry(d delivery) bool {
 	return d.receives >= h.MaxTries && h.age(d) >= h.GiveUpAfter || h.isOverdue(d)
 }
 
-// isOverdue reports whether SQS will delete a message before long.
+// isOverdue reports whether SQS will soon delete a message.
 func (h *Handler) isOverdue(d delivery) bool { return h.age(d) >= MaxAge }
 
 // age is how long a message has been in the queue.
@@ -56,7 +55,7 @@ func (h *Handler) age(d delivery) time.Duration {
 // A verdict says what an error means for the message.
 type verdict struct {
 	class     failure.Class
-	permanent bool          // it will not get better
+	permanent bool          // another try would fail, too
 	wait      time.Duration // until the next try otherwise
 }
 
@@ -70,7 +69,7 @@ func (h *Handler) judge(d delivery, err error) verdict {
 	switch v.class {
 	case failure.Malformed, failure.Refused, failure.TooLarge, failure.OtherKind:
 		v.permanent = true
-	case failure.NotFound: // for ever after some answers, which the row counts
+	case failure.NotFound: // permanent after some answers, which the row counts
 		v.wait = max(v.wait, retryAfter)
 	case failure.CredentialsRefused:
 		v.wait = max(h.backoff(credentialsWait, d.receives), retryAfter)
@@ -92,8 +91,8 @@ func (h *Handler) judge(d delivery, err error) verdict {
 	return v
 }
 
-// backoff doubles the wait with each receive, up to an hour, and adds up to half
-// of it by chance, so that what failed together does not come back together.
+// backoff doubles the wait with each receive, up to an hour, and adds up to half of it at
+// random, so that messages that failed together do not come back together.
 func (h *Handler) backoff(first time.Duration, receives int) time.Duration {
 	wait := first
 	for range receives - 1 {
@@ -105,10 +104,9 @@ func (h *Handler) backoff(first time.Duration, receives int) time.Duration {
 	return wait + time.Duration(h.Random()*float64(wait)/2)
 }
 
-// fail sees to it that a message which could not be processed is not lost: its row
-// says why, and it comes again, or ends in the dead-letter queue. What is told and
-// counted is what was written. It must not fail: what goes wrong here leaves the
-// message to SQS.
+// fail keeps a message that could not be processed: its row says why, and it comes again or
+// ends in the dead-letter queue. It logs and counts what was written. Whatever goes wrong
+// here leaves the message to SQS.
 func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err error, values []metrics.Value) outcome {
 	v := h.judge(d, err)
 	w, known := h.writeFailure(ctx, d, seen, v, err)
@@ -130,8 +128,8 @@ func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err er
 	return o
 }
 
-// writeFailure writes a row that says why a document is not stored. It is known when
-// the row says so now, or needs not: there is none, or a better one.
+// writeFailure writes a row that says why a document is not stored. known is true when the
+// row says so now, or need not: there is no key, or a better row.
 func (h *Handler) writeFailure(ctx context.Context, d delivery, seen store.State, v verdict, err error) (w write, known bool) {
 	lastTry := h.isLastTry(d)
 	compose := func(now store.State) store.Row {

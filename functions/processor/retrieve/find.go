@@ -13,24 +13,24 @@ import (
 	"veryfi-intake/shared/veryfi"
 )
 
-// A finding is what a row is to say of a message.
+// A finding is what the row of a message should say.
 type finding struct {
 	nothing string        // why there is nothing to write; then the rest is empty
-	wait    time.Duration // until it is time to ask; then the rest is empty
+	wait    time.Duration // until it is time to ask Veryfi; then the rest is empty
 
 	status      store.Status
 	text        string // why there is no document
 	document    *document.Document
 	retrievedAt time.Time
-	values      []metrics.Value // what was counted on the way
+	values      []metrics.Value // counted on the way
 }
 
-// over returns the row that says what was found, over what the table has.
+// row returns the row that says what was found, when it replaces what the table has.
 func (f finding) row(d delivery, now store.State) store.Row {
 	row := d.row(now)
 	row.Status, row.Error = f.status, f.text
 	row.Document, row.RetrievedAt = f.document, f.retrievedAt
-	if f.status != store.Failed { // which a swapped name can write between two answers
+	if f.status != store.Failed { // a swapped name can write that between two answers of 404
 		row.NotFound = 0
 	}
 	if f.status == store.Unsupported {
@@ -41,8 +41,8 @@ func (f finding) row(d delivery, now store.State) store.Row {
 	return row
 }
 
-// find says what the row of a message is to say: what the message hasDocument, or what
-// Veryfi has. With an error there may be values that count.
+// find finds out what the row of a message should say, from the message or from Veryfi.
+// With an error come the values that count all the same.
 func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, error) {
 	if d.unreadable != nil {
 		return finding{}, d.unreadable
@@ -66,9 +66,9 @@ func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, err
 	}
 }
 
-// waitBeforeRequest returns how long a document is not asked for that Veryfi has not had
-// for another message just now. Copies that come at once would use up all answers of
-// 404 that a document has, and it may only be late.
+// waitBeforeRequest returns how long to wait after Veryfi did not find the document for
+// another message. Copies that come together would use up all tries of a document that is
+// only late.
 func (h *Handler) waitBeforeRequest(d delivery, row store.State) time.Duration {
 	if d.hasDocument() || row.Status != store.Retrying || row.Class != failure.NotFound || row.RequestID == d.message.RequestID {
 		return 0
@@ -76,12 +76,12 @@ func (h *Handler) waitBeforeRequest(d delivery, row store.State) time.Duration {
 	return row.UpdatedAt().Add(FirstWait << max(0, row.NotFound-1)).Sub(h.Now())
 }
 
-// errOtherKind ends a row that a swapped name has begun before the document was
-// stored, which would wait for ever.
+// errOtherKind ends a row that a swapped name began before the document was stored. It
+// would wait forever.
 var errOtherKind = failure.OtherKind.New("the document is stored under the key of another kind: the event's name does not fit its data")
 
-// document returns the document: out of the message, when an earlier try has put it
-// there, or from Veryfi.
+// document returns the document, from the message if an earlier try put it there, else from
+// Veryfi.
 func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f finding, err error) {
 	m := d.message
 	f.status = store.Processed
@@ -115,8 +115,7 @@ func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f 
 	return f, err
 }
 
-// isKept reports whether the row says that the document is stored, or waits in the
-// queue.
+// isKept reports whether the document is stored, or waits in the queue.
 func isKept(row store.State) bool {
 	return row.Status == store.Processed || row.Status == store.Retrying && row.Class == failure.Rescued
 }

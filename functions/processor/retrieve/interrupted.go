@@ -8,15 +8,15 @@ import (
 	"veryfi-intake/shared/store"
 )
 
-// mark writes into the row that an earlier try has ended without a trace: the
-// function can die on a document, of its size or of a mistake of ours. It then
-// answers nothing, and its whole batch comes again. It returns what the row is then.
+// markInterrupted writes into the row that an earlier try left no result, and returns the
+// row's new state. A document can kill the function, by its size or by a bug of ours: then
+// nothing is answered, and the whole batch comes again.
 //
-// A document that is marked already is tried alone, and waits before it comes again
-// as if it had failed: a death hands nothing back, and would come again in minutes.
-// The mark is written anew each time, so that the row does not look forgotten. On the
-// last try the error is [errInterrupted], and nothing is tried: the row must say how
-// it ended, and after another death nobody would write it.
+// A document that is marked already is tried alone. Its next try is delayed beforehand, as
+// after a failure: a killed function delays nothing, and the message would come again within
+// minutes. The mark is renewed each time, so that the row does not look stale. On the last
+// try the error is [errInterrupted], and nothing is tried: if the function died again, nobody
+// would write how the row ended.
 func (h *Handler) markInterrupted(ctx context.Context, d delivery, seen view) (store.State, error) {
 	now := seen.own
 	switch {
@@ -28,7 +28,7 @@ func (h *Handler) markInterrupted(ctx context.Context, d delivery, seen view) (s
 		brief, cancel := h.brief(ctx)
 		defer cancel()
 		if err := h.Queue.Delay(brief, d.receipt, h.backoff(deathWait, d.receives)); err != nil {
-			d.log.WarnContext(ctx, "a message that the function has died of could not be delayed", slog.String("error", err.Error()))
+			d.log.WarnContext(ctx, "a message on which the function died could not be delayed", slog.String("error", err.Error()))
 		}
 	case !d.leftNoResult(now):
 		return now, nil
@@ -47,8 +47,8 @@ var (
 	errInterrupted = failure.Interrupted.New("the function has ended in the middle of each try")
 )
 
-// leftNoResult reports whether the row knows nothing of the try before this one: it has
-// fewer tries, or none since the message came first, which may be redriven.
+// leftNoResult reports whether the row does not know the try before this one: it has fewer
+// tries, or none since the message was first received, which may have been redriven.
 func (d delivery) leftNoResult(row store.State) bool {
 	return d.receives > 1 && (row.Attempts < d.message.Attempts+d.receives-1 || row.UpdatedAt().Before(d.firstReceived))
 }

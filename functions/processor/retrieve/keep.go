@@ -14,12 +14,11 @@ import (
 	"veryfi-intake/shared/store"
 )
 
-// keepPause is the time between two rounds of tries to keep a document.
+// keepPause is the time between two rounds of tries.
 const keepPause = time.Second
 
-// keep writes what was found where it is safe: into the table. A retrieved document
-// goes into the queue while the table refuses it. Nobody else may have it any more, so
-// both are tried until time is up.
+// keep stores what was found in the table. While the table refuses a retrieved document, it
+// goes into the queue. Veryfi may have deleted it by now, so both are tried until time is up.
 func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found finding) (outcome, error) {
 	switch {
 	case found.nothing != "":
@@ -63,8 +62,8 @@ func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found 
 	}
 }
 
-// giveUpTooLarge gives up a document that does not fit into the table. Its dead letter has
-// it, or the queue until there is one.
+// giveUpTooLarge gives up a document that does not fit into the table. Its dead letter
+// carries it; until there is one, a message in the queue.
 func (h *Handler) giveUpTooLarge(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) outcome {
 	hasDocument := d.hasDocument()
 	d.body = body
@@ -82,8 +81,8 @@ func (h *Handler) giveUpTooLarge(ctx context.Context, d delivery, seen store.Sta
 	return o
 }
 
-// withDocument returns the message with the document in it, and whether it fits: every
-// document does that fits into the table.
+// withDocument returns the message with the document in it, and whether SQS takes it: every
+// document that fits into the table fits.
 func (h *Handler) withDocument(d delivery, seen store.State, found finding) (body string, fits bool) {
 	m := d.message
 	var err error
@@ -95,10 +94,10 @@ func (h *Handler) withDocument(d delivery, seen store.State, found finding) (bod
 	return body, len(body) <= queue.MaxBody
 }
 
-// rescue sends the message again with the document in it: the next try stores it
-// without a request to Veryfi. A message with a document is never sent again, only
-// delayed: Lambda drops what goes from a queue through a function into the same
-// queue for the 16th time (AWS Lambda, "recursive loop detection").
+// rescue sends the message again with the document in it: the next try stores it without a
+// request to Veryfi. That message is only ever delayed, not sent again: Lambda drops what
+// goes from a queue through a function into the same queue for the 16th time (AWS Lambda,
+// "recursive loop detection").
 func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, found finding, body string, why error) (outcome, error) {
 	brief, cancel := h.brief(ctx)
 	defer cancel()
@@ -119,12 +118,12 @@ func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, foun
 	return outcome{done: true, row: w.now}, nil
 }
 
-// inQueue is the error of a table that refuses a document which is in the queue.
+// inQueue is the error of a table that refused a document, which is in the queue.
 func inQueue(err error) error {
 	return failure.Rescued.Of(fmt.Errorf("the document was retrieved and is in the queue; %s", failure.Text(err)))
 }
 
-// store writes a row that says how a document is in the end, and then tells of it.
+// store writes a row that is final, and logs and counts it.
 func (h *Handler) store(ctx context.Context, d delivery, seen store.State, found finding) (outcome, error) {
 	w, err := h.write(ctx, d, seen, func(now store.State) store.Row { return found.row(d, now) })
 	if err != nil {
@@ -149,76 +148,4 @@ func (h *Handler) store(ctx context.Context, d delivery, seen store.State, found
 
 func (h *Handler) logNothing(ctx context.Context, d delivery, why string, values []metrics.Value) {
 	d.log.InfoContext(ctx, "nothing to do, "+why, h.Metrics.Of(values...))
-}
-
-// A write is what has become of a row.
-type write struct {
-	row     store.Row   // that was to be written, over what the table had in the end
-	now     store.State // what the table has
-	written bool        // and not left as it is, because it must not be replaced
-}
-
-// write puts a row over what was seen of it. Where another try has written the row
-// meanwhile, it looks again, and composes the row anew or leaves it.
-func (h *Handler) write(ctx context.Context, d delivery, seen store.State, compose func(over store.State) store.Row) (write, error) {
-	ctx, cancel := h.brief(ctx)
-	defer cancel()
-	for w := (write{now: seen}); ; {
-		before := w.row
-		w.row = compose(w.now)
-		if isOwnWrite(before, w.now) {
-			return write{before, w.now, true}, nil // the answer to the first call was lost
-		}
-		if d.mustNotBeReplaced(w.now, w.row) {
-			return w, nil
-		}
-		w.row.UpdatedAt = h.writeTime(w.now)
-		if h.Retention > 0 && w.row.Status == store.Processed {
-			w.row.ExpiresAt = w.row.UpdatedAt.Add(h.Retention)
-		}
-		err := h.Table.Put(ctx, w.row, w.now)
-		if err == nil {
-			w.now, w.written = w.row.State(), true
-			return w, nil
-		}
-		if !errors.Is(err, store.ErrSuperseded) {
-			return w, err
-		}
-		now, err := h.Table.Get(ctx, d.key)
-		if err != nil {
-			return w, err
-		}
-		w.now = now
-	}
-}
-
-// after returns the time of a write over a row: now, but later than the row's own
-// time, which is its version. Clocks of two environments may differ.
-func (h *Handler) writeTime(row store.State) time.Time {
-	now, next := h.Now(), row.UpdatedAt().Add(time.Millisecond)
-	if row.Version != "" && next.After(now) {
-		return next
-	}
-	return now
-}
-
-// isOwnWrite reports whether the table has what this try has written before.
-func isOwnWrite(row store.Row, now store.State) bool {
-	return row.ID != "" && row.Status == now.Status && row.RequestID == now.RequestID && row.Attempts == now.Attempts
-}
-
-// mustNotBeReplaced reports whether what the table has must not be replaced by a row: a
-// document by nothing but a later one, and what else leaves nothing to do for the
-// message by nothing but a document.
-func (d delivery) mustNotBeReplaced(now store.State, row store.Row) bool {
-	switch {
-	case row.Document != nil:
-		return now.Status == store.Processed && !d.message.IsLater(now.Created)
-	case now.Status == store.Processed:
-		return true
-	case now.Status == store.Retrying && now.Class == failure.Rescued:
-		return !d.hasDocument() && row.Class() != failure.Rescued
-	default:
-		return d.nothingToDo(view{own: now}) != ""
-	}
 }

@@ -1,9 +1,9 @@
 // Package reconcile finds the documents whose webhook never arrived: it lists what
-// Veryfi has created, looks up which of it has no row, and enqueues that.
+// Veryfi has created, looks up which of that has no row, and enqueues it.
 //
-// A run keeps nothing for the next one. The windows of scheduled runs overlap, and
-// each run begins with the newest hour, which no run has seen; so a run that is cut
-// short, or fails, leaves to the next ones what they look at anyway.
+// Read [Handler.Handle] first, then [run.walk], the way of one listed time. A run keeps no
+// state for the next one. The windows of scheduled runs overlap, and each run begins with
+// the newest hour, which no run has seen: what a run leaves undone, the next ones do.
 package reconcile
 
 import (
@@ -29,23 +29,21 @@ import (
 )
 
 const (
-	// slice is the part of a scheduled run's window that is listed at once.
+	// slice is the part of a scheduled run's window that is listed in one walk.
 	slice = time.Hour
-	// reserve is kept free of the function's time-out, to enqueue what was found
-	// and to answer; a quarter of what is left, when the time-out is short.
+	// reserve is the part of the function's time-out that is kept free to enqueue what was
+	// found and to answer; at most a quarter of what is left.
 	reserve = 10 * time.Second
-	// listTries is how often a page is asked for, with waits that double from
-	// firstWait on.
+	// listTries is how often a page is requested, with waits that double from firstWait.
 	listTries = 4
 	firstWait = 5 * time.Second
-	// StaleAfter is how long a row may be `retrying` with no change. SQS keeps a
-	// message from being received for 12 hours at most, so no waiting message
-	// explains a longer time.
+	// StaleAfter is how long a row may be `retrying` without a change. The longest
+	// visibility timeout of SQS is 12 hours, so no waiting message explains a longer time.
 	StaleAfter = 13 * time.Hour
 	// maxStale bounds how many of these rows a run enqueues.
 	maxStale = 1000
-	// askAgainAfter is how long a listed document is left alone that the reconciler
-	// has asked for in vain.
+	// askAgainAfter is how long a listed document is left alone after the reconciler asked
+	// for it in vain.
 	askAgainAfter = 24 * time.Hour
 )
 
@@ -75,8 +73,8 @@ type Handler struct {
 	Veryfi Veryfi
 	Table  Table
 	Queue  Queue
-	// Window is how far a scheduled run looks back, from the end of the grace
-	// period; Grace is the time that a webhook, and the way to the row, may take.
+	// Window is how far a scheduled run looks back, from Grace ago: a webhook and the way to
+	// the row may take that long.
 	Window, Grace time.Duration
 	Metrics       metrics.Recorder
 	Now           func() time.Time
@@ -84,7 +82,7 @@ type Handler struct {
 }
 
 // Handle does one run. The payload is EventBridge's event or a [reconciliation.Request].
-// An error says how far the run has come; what it had found until then is enqueued.
+// An error says how far the run came; what it found until then is enqueued.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (reconciliation.Result, error) {
 	request, err := readRequest(payload)
 	if err != nil {
@@ -130,16 +128,16 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (reconcil
 	return r.result, err
 }
 
-// A run is one run, and what it has done so far.
+// A run is one run, and what it did so far.
 type run struct {
 	*Handler
 	scheduled bool
 	requestID string
-	isAsked   bool // a person has named the time
+	isByHand  bool // a person named the time
 	reserve   time.Duration
 	log       *slog.Logger
 	seen      map[int64]bool  // documents of the list
-	missing   []event.Message // to be sent
+	missing   []event.Message // to be enqueued
 	answers   map[metrics.Metric]int
 	result    reconciliation.Result
 }
@@ -163,7 +161,7 @@ func (r *run) count(err error) slog.Attr {
 	return r.Metrics.Of(values...)
 }
 
-// window walks over the window up to end, the newest slice first.
+// window walks over the window that ends at end, the newest slice first.
 func (r *run) window(ctx context.Context, end time.Time) error {
 	start := end.Add(-r.Window)
 	for until := end; until.After(start); until = until.Add(-slice) {
@@ -180,7 +178,7 @@ func (r *run) window(ctx context.Context, end time.Time) error {
 }
 
 func (r *run) byHand(ctx context.Context, request reconciliation.Request) error {
-	r.isAsked = true
+	r.isByHand = true
 	rest, err := r.walk(ctx, request.Since.Time, request.Until.Time, max(1, request.Page))
 	if rest != nil {
 		return r.stop(*rest, err)
@@ -188,7 +186,7 @@ func (r *run) byHand(ctx context.Context, request reconciliation.Request) error 
 	return nil
 }
 
-// stop ends the run before its work is done. That time is up is no error.
+// stop ends the run early, and says where to go on. That time is up is no error.
 func (r *run) stop(next reconciliation.Request, err error) error {
 	r.result.Next = &next
 	if errors.Is(err, veryfi.ErrNoTime) {
@@ -198,13 +196,13 @@ func (r *run) stop(next reconciliation.Request, err error) error {
 	return errors.Join(fmt.Errorf("%w; to go on from here, send %s", err, text), marshalErr)
 }
 
-// walk lists documents from since until before until, beginning at a page, and
-// enqueues what is missing on the way. With an error comes what is left to do.
+// walk lists documents created from since to before until, beginning at a page, and enqueues
+// the missing ones on the way. It returns what is left to do, with an error or without.
 //
-// Each request begins where the page before has ended, at its last document. Pages
-// by number move: a document that Veryfi deletes when it is retrieved leaves the
-// list. So what is missing of the second that the next request begins with is not
-// enqueued yet: this run at least deletes nothing from the pages to come.
+// Each request begins at the last document of the page before. Page numbers would move: a
+// document that Veryfi deletes when it is retrieved leaves the list. So missing documents of
+// the second with which the next request begins are not enqueued yet: at least this run
+// deletes nothing from the pages to come.
 func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *reconciliation.Request, err error) {
 	for {
 		list, err := r.list(ctx, since, until, page)
@@ -243,8 +241,8 @@ func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest 
 	}
 }
 
-// lastCreated returns when the last document was created. It is not ok for a list
-// that is not in the order of creation.
+// lastCreated returns when the last document was created. It is not ok if the documents are
+// not in order.
 func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
 	for _, d := range documents {
 		created, ok := event.CreatedTime(d.Created)
@@ -256,8 +254,8 @@ func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
 	return last, len(documents) > 0
 }
 
-// list asks for a page until it has it. The error is [veryfi.ErrNoTime] when the run's
-// time is up, and Veryfi's answer when that asks to wait for longer than the run has.
+// list requests a page until it has it. The error is [veryfi.ErrNoTime] when the run's time
+// is up, or Veryfi's answer when that asks for a longer wait than the run has time for.
 func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
 	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
 		list, answers, err := r.Veryfi.List(ctx, since, until, page)
@@ -285,8 +283,7 @@ func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryf
 	}
 }
 
-// lookUp finds what has no row. What Veryfi still works on comes again in a later
-// run.
+// lookUp finds documents without a row. A later run sees those that Veryfi still processes.
 func (r *run) lookUp(ctx context.Context, list veryfi.Page) error {
 	r.result.Listed += list.Unusable
 	if list.Unusable > 0 {
@@ -306,9 +303,9 @@ func (r *run) lookUp(ctx context.Context, list veryfi.Page) error {
 	return r.find(ctx, found, r.isMissing)
 }
 
-// isMissing reports whether a listed document has to be retrieved: it has no row, or
-// one that says that Veryfi does not have it, or that its call was a swapped one. Such
-// a call may have been genuine, and the document late.
+// isMissing reports whether a listed document has to be retrieved: it has no row, or one
+// that says that Veryfi does not have it or that its call was a swapped one. The call may
+// have been genuine, and the document late.
 func (r *run) isMissing(row store.State) bool {
 	switch {
 	case row.Status == "":
@@ -316,11 +313,11 @@ func (r *run) isMissing(row store.State) bool {
 	case row.Status != store.Error || row.Class != failure.NotFound && row.Class != failure.OtherKind:
 		return false
 	default:
-		return r.isAsked || row.Event != event.Reconciled || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
+		return r.isByHand || row.Event != event.Reconciled || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
 	}
 }
 
-// named enqueues documents that are not stored.
+// named enqueues the documents with these ids that are not stored.
 func (r *run) named(ctx context.Context, ids []reconciliation.ID) error {
 	var named []event.Message
 	for _, id := range ids {
@@ -332,8 +329,8 @@ func (r *run) named(ctx context.Context, ids []reconciliation.ID) error {
 	return r.send(ctx, always)
 }
 
-// find looks up the rows of messages, and keeps those messages to be sent whose
-// rows say so, each once. A row that is not there has no status.
+// find looks up the rows of messages, and keeps the messages whose rows are missing, each
+// once. Without a row the state has no status.
 func (r *run) find(ctx context.Context, messages []event.Message, missing func(store.State) bool) error {
 	byKey := make(map[string]event.Message, len(messages))
 	var keys []string
@@ -359,7 +356,7 @@ func (r *run) find(ctx context.Context, messages []event.Message, missing func(s
 // always is later than every document.
 var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// send enqueues what was found, but for what was created at that time or later.
+// send enqueues what was found and created before that time.
 func (r *run) send(ctx context.Context, before time.Time) error {
 	var bodies []string
 	var later []event.Message
@@ -378,8 +375,7 @@ func (r *run) send(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// sendRest enqueues what was found when the run ends early, in the time that is kept
-// free for it.
+// sendRest enqueues all that was found when the run ends early, in the reserve.
 func (r *run) sendRest(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.reserve/2)
 	defer cancel()
@@ -393,7 +389,7 @@ func (r *run) message(id int64, created string) event.Message {
 	}
 }
 
-// stale enqueues rows that wait for a message which there cannot be any more.
+// stale enqueues rows that wait for a message that cannot exist any more.
 func (r *run) stale(ctx context.Context) error {
 	rows, err := r.Table.Stale(ctx, r.Now().Add(-StaleAfter), maxStale)
 	if err != nil {
@@ -401,7 +397,7 @@ func (r *run) stale(ctx context.Context) error {
 	}
 	var bodies []string
 	for _, row := range rows {
-		// A rescued document is in the queue, or with the dead letters.
+		// A rescued document is in the queue, or among the dead letters.
 		if m, ok := messageOf(row); ok && row.Class() != failure.Rescued {
 			bodies = append(bodies, m.Encode())
 			r.log.WarnContext(ctx, "a row has been retrying for too long, its document is enqueued", slog.String("document_id", row.ID))
@@ -414,8 +410,8 @@ func (r *run) stale(ctx context.Context) error {
 	return nil
 }
 
-// messageOf returns the message that a row came from. It is not ok where the row
-// does not have all of it: the data of an event that is not supported.
+// messageOf returns the message that a row came from. It is not ok if the row does not have
+// all of it: the data of an unsupported event.
 func messageOf(row store.Row) (m event.Message, ok bool) {
 	id, err := strconv.ParseInt(row.ID[strings.LastIndexByte(row.ID, '#')+1:], 10, 64)
 	m = event.Message{

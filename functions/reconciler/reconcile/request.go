@@ -18,8 +18,8 @@ func isScheduled(payload []byte) bool {
 	return json.Unmarshal(payload, &event) == nil && event.Source == "aws.events"
 }
 
-// readRequest reads a payload. An empty one, and EventBridge's event, ask for what
-// a scheduled run does: then there is no request.
+// readRequest reads a payload. It returns nil for an empty one and for EventBridge's event:
+// they ask for what a scheduled run does.
 func readRequest(payload []byte) (*reconciliation.Request, error) {
 	payload = bytes.TrimSpace(payload)
 	if len(payload) == 0 || bytes.Equal(payload, []byte("null")) || isScheduled(payload) {

@@ -1,5 +1,7 @@
 // Package receive answers the requests to the webhook's URL: it verifies what
 // comes, puts it into the queue, and only then acknowledges it.
+//
+// Read [Handler.answer] first, the way of one request.
 package receive
 
 import (
@@ -26,8 +28,8 @@ import (
 const (
 	// maxBody is the largest body that is read, in bytes. A thousand ids take 12 KB.
 	maxBody = 262_144
-	// answerWithin is when an answer goes out at the latest. Veryfi waits 10 s
-	// (its API docs) or 20 s (its FAQ).
+	// answerWithin bounds the time to an answer. Veryfi waits 10 s (its API docs) or 20 s
+	// (its FAQ).
 	answerWithin = 9 * time.Second
 
 	signatureHeader = "x-veryfi-signature"
@@ -50,8 +52,8 @@ type Handler struct {
 	recent recentCalls
 }
 
-// Handle answers one request. Veryfi takes any status below 400 as received, and
-// repeats the request otherwise, twice at most.
+// Handle answers one request. For Veryfi any status below 400 means received; otherwise it
+// repeats the request, twice at most.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -74,7 +76,7 @@ func (h *Handler) answer(ctx context.Context, r request) answer {
 	switch r.RequestContext.HTTP.Method {
 	case http.MethodPost:
 	case http.MethodGet, http.MethodHead:
-		return alive // the portal looks whether somebody is there
+		return alive // the portal checks whether the URL answers
 	default:
 		return methodNotAllowed
 	}
@@ -109,6 +111,30 @@ func (h *Handler) answer(ctx context.Context, r request) answer {
 	return h.enqueue(ctx, r, event.New(name, data), data.Text)
 }
 
+// An answer is a status and a short JSON object.
+type answer struct {
+	status int
+	body   string
+}
+
+var (
+	alive            = answer{http.StatusOK, `{"status":"ok"}`}
+	accepted         = answer{http.StatusOK, `{"status":"accepted"}`}
+	badRequest       = answer{http.StatusBadRequest, `{"error":"the body is not a JSON object"}`}
+	unauthorized     = answer{http.StatusUnauthorized, `{"error":"the signature is missing or wrong"}`}
+	methodNotAllowed = answer{http.StatusMethodNotAllowed, `{"error":"use POST"}`}
+	tooLarge         = answer{http.StatusRequestEntityTooLarge, `{"error":"the body is too large"}`}
+	unavailable      = answer{http.StatusServiceUnavailable, `{"error":"try again later"}`}
+)
+
+func (a answer) response() events.APIGatewayV2HTTPResponse {
+	return events.APIGatewayV2HTTPResponse{
+		StatusCode: a.status,
+		Headers:    map[string]string{"content-type": "application/json"},
+		Body:       a.body,
+	}
+}
+
 var (
 	errTooLarge  = errors.New("the body is too large")
 	errNotBase64 = errors.New("the body is not base64, as it is said to be")
@@ -116,7 +142,7 @@ var (
 	errProbe     = errors.New("a probe of intake doctor, refused as it should be")
 )
 
-// decodeBody returns the body as it was sent, without the white space around it.
+// decodeBody returns the body as it was sent, without surrounding white space.
 func decodeBody(r request) ([]byte, error) {
 	body := []byte(r.Body)
 	if r.IsBase64Encoded {
@@ -136,8 +162,8 @@ func decodeBody(r request) ([]byte, error) {
 	return bytes.TrimSpace(body), nil
 }
 
-// verify returns the payload's data if Veryfi has signed it. A signature that
-// does not match may be of a newer secret.
+// verify returns the payload's data if Veryfi signed it. If the signature does not match,
+// the secret may have changed.
 func (h *Handler) verify(ctx context.Context, payload *signature.Payload, header string) (signature.Data, error) {
 	known, err := filled(h.Secrets.Get(ctx))
 	if err != nil {
@@ -168,8 +194,8 @@ func filled(s *secret.Secret, err error) (*secret.Secret, error) {
 	return s, nil
 }
 
-// hasSigned reports whether the payload is signed with the secret that is known. It
-// waits for none.
+// hasSigned reports whether the payload is signed with the known secret. It never waits for
+// one.
 func (h *Handler) hasSigned(ctx context.Context, payload *signature.Payload, header string) bool {
 	ended, end := context.WithCancel(ctx)
 	end()
@@ -180,7 +206,7 @@ func (h *Handler) hasSigned(ctx context.Context, payload *signature.Payload, hea
 	return err == nil
 }
 
-// enqueue acknowledges an event once the queue has it. text is what is signed.
+// enqueue acknowledges an event once the queue has it. text is what was signed.
 func (h *Handler) enqueue(ctx context.Context, r request, e event.Event, text []byte) answer {
 	messages := e.Messages(h.Now(), r.id)
 	var this call
@@ -211,9 +237,8 @@ func (h *Handler) enqueue(ctx context.Context, r request, e event.Event, text []
 	return accepted
 }
 
-// showCode writes the code that confirms the webhook's URL where a person finds it, and
-// whether the call was signed. Whether Veryfi signs it is not known, and a wrong code
-// confirms nothing.
+// showCode logs the code that confirms the webhook's URL, and whether the call was signed.
+// It is not known whether Veryfi signs it. A wrong code confirms nothing.
 func (r request) showCode(ctx context.Context, data signature.Data, signed bool) answer {
 	code, ok := verificationCode(data.Field("secret"))
 	if !ok {
@@ -225,8 +250,8 @@ func (r request) showCode(ctx context.Context, data signature.Data, signed bool)
 	return alive
 }
 
-// verificationCode reads a code: a JSON string of 1 to 256 printable characters of ASCII,
-// without spaces. Anybody can send one, and it ends on a person's terminal.
+// verificationCode reads a code: a JSON string of 1 to 256 printable ASCII characters
+// without spaces. Anybody can send one, and a terminal will show it.
 func verificationCode(json []byte) (code string, ok bool) {
 	if len(json) == 0 || json[0] != '"' {
 		return "", false
@@ -245,10 +270,10 @@ func (r request) refuse(ctx context.Context, a answer, why error) answer {
 	return a
 }
 
-// reason is what a refused request is counted as. One that is signed, but wrongly,
-// is told from what anybody sends to any URL: the client secret may be wrong. The
-// operator's command must not make that alarm ring; who hides a forged request behind
-// its event's name is refused all the same.
+// reason is what a refused request is counted as. A wrong signature counts apart from what
+// anybody sends to any URL: our client secret may be wrong, and an alarm fires. The
+// operator's probe must not make it fire; a forged request under the probe's name is refused
+// all the same.
 func reason(why error) string {
 	switch {
 	case errors.Is(why, errProbe):
@@ -274,8 +299,8 @@ func (r request) fail(ctx context.Context, why error) answer {
 	return unavailable
 }
 
-// header returns a header's value. API Gateway writes names in lower case, `sam
-// local start-api` in title case.
+// header returns a header's value. API Gateway writes names in lower case, `sam local
+// start-api` in title case.
 func (r request) header(name string) string {
 	for key, value := range r.Headers {
 		if strings.EqualFold(key, name) {
@@ -285,8 +310,8 @@ func (r request) header(name string) string {
 	return ""
 }
 
-// requestID returns what joins this function's log with API Gateway's, with the
-// processor's and with the row.
+// requestID returns the id that joins the logs of this function, API Gateway and the
+// processor, and the row.
 func requestID(ctx context.Context, req events.APIGatewayV2HTTPRequest) string {
 	if req.RequestContext.RequestID != "" {
 		return req.RequestContext.RequestID

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// manyMessages is from how many messages on a call is remembered: one of a thousand
-	// ids would otherwise become another thousand each time somebody repeats it.
+	// manyMessages is the number of messages from which on a call is remembered: a call of
+	// a thousand ids would become another thousand messages each time it is repeated.
 	manyMessages = 11
 	// rememberFor is how long a call is remembered.
 	rememberFor = time.Minute
@@ -17,8 +17,8 @@ const (
 	maxRemembered = 64
 )
 
-// recentCalls are the calls of many messages that this environment has acknowledged in
-// the last minute. The zero value is ready for use.
+// recentCalls are the calls of many messages that this environment acknowledged in the last
+// minute. The zero value is ready for use.
 type recentCalls struct {
 	mu    sync.Mutex
 	calls []call // the oldest first
@@ -29,7 +29,7 @@ type call struct {
 	at   time.Time // of the wall clock
 }
 
-// newCall returns a call that is known by its event's name and the text that is signed.
+// newCall returns a call, identified by its event's name and the signed text.
 func newCall(event string, text []byte, at time.Time) call {
 	return call{sha256.Sum256(append([]byte(event+"\x00"), text...)), at.Round(0)}
 }
