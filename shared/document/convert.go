@@ -70,9 +70,9 @@ func (c *converter) write(n int, text string) {
 func (c *converter) value(depth int) bool {
 	switch c.scan.Next() {
 	case '{':
-		return c.object(depth + 1)
+		return c.enter(depth) && c.object(depth+1)
 	case '[':
-		return c.array(depth + 1)
+		return c.enter(depth) && c.array(depth+1)
 	case '"':
 		token, plain, ok := c.scan.String()
 		c.string(token, plain)
@@ -96,20 +96,15 @@ func (c *converter) value(depth int) bool {
 	return c.scan.Literal("NaN") || c.scan.Literal("Infinity") || c.scan.Literal("-Infinity")
 }
 
-// enter counts a container of that depth.
+// enter reports whether one more container is read in so many.
 func (c *converter) enter(depth int) bool {
-	if depth > maxDepth {
-		c.native = false
-	}
-	return depth <= maxJSONDepth
+	c.native = c.native && depth < maxDepth
+	return depth < maxJSONDepth
 }
 
 // Containers count 3 bytes, and 1 for each element.
 
 func (c *converter) array(depth int) (ok bool) {
-	if !c.enter(depth) {
-		return false
-	}
 	c.write(3, `{"L":[`)
 	for more := c.scan.Open(']'); more; {
 		if !c.value(depth) {
@@ -127,9 +122,6 @@ func (c *converter) array(depth int) (ok bool) {
 }
 
 func (c *converter) object(depth int) (ok bool) {
-	if !c.enter(depth) {
-		return false
-	}
 	c.write(3, `{"M":{`)
 	if depth == 2 {
 		c.detail = nil

@@ -92,30 +92,17 @@ func (s *Scanner) Literal(word string) bool {
 	return true
 }
 
-// class tells what a byte means inside a string.
-var class = func() (t [256]uint8) {
-	for c := range t {
-		switch {
-		case c < 0x20:
-			t[c] = control
-		case c == '"':
-			t[c] = quote
-		case c == '\\':
-			t[c] = escape
-		case c >= 0x7f:
-			t[c] = notPlain
-		}
+// plain has the bytes that stand for themselves in a string: printable ASCII but for the
+// quote and the backslash.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
 	}
 	return t
 }()
 
-const (
-	plain uint8 = iota
-	notPlain
-	escape
-	quote
-	control
-)
+// escapes are the characters that stand after a backslash, and what they mean.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 // String consumes a string and returns what stands between its quotes, as it
 // stands there. isPlain is true when that is printable ASCII with no escape,
@@ -128,21 +115,21 @@ func (s *Scanner) String() (token []byte, isPlain, ok bool) {
 	isPlain = true
 	text, start := s.text, s.pos+1
 	for i := start; i < len(text); i++ {
-		c := class[text[i]]
-		if c == plain {
+		c := text[i]
+		if plain[c] {
 			continue
 		}
-		switch c {
-		case quote:
+		switch {
+		case c == '"':
 			s.pos = i + 1
 			return text[start:i], isPlain, true
-		case escape:
+		case c == '\\':
 			size := escapeSize(text[i:])
 			if size == 0 {
 				return nil, false, false
 			}
 			i += size - 1
-		case control:
+		case c < ' ': // a control character
 			return nil, false, false
 		}
 		isPlain = false
@@ -152,18 +139,16 @@ func (s *Scanner) String() (token []byte, isPlain, ok bool) {
 
 // escapeSize returns how many bytes the escape has that text begins with, 0 if it is none.
 func escapeSize(text []byte) int {
-	if len(text) < 2 {
+	switch {
+	case len(text) < 2:
+		return 0
+	case escapes[text[1]] != 0:
+		return 2
+	}
+	if _, ok := hex4(text[2:]); text[1] != 'u' || !ok {
 		return 0
 	}
-	switch text[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if _, ok := hex4(text[2:]); ok {
-			return 6
-		}
-	}
-	return 0
+	return 6
 }
 
 // Number consumes a number and returns its text. isInt is true when it has
@@ -239,29 +224,17 @@ func Rune(token []byte) (r rune, size int) {
 }
 
 func escaped(token []byte) (r rune, size int) {
-	switch c := token[1]; c {
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		r, _ = hex4(token[2:])
-		if utf16.IsSurrogate(r) && len(token) >= 12 && token[6] == '\\' && token[7] == 'u' {
-			low, _ := hex4(token[8:])
-			if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
-				return pair, 12
-			}
-		}
-		return r, 6
-	default:
-		return rune(c), 2
+	if c := token[1]; c != 'u' {
+		return rune(escapes[c]), 2
 	}
+	r, _ = hex4(token[2:])
+	if utf16.IsSurrogate(r) && len(token) >= 12 && token[6] == '\\' && token[7] == 'u' {
+		low, _ := hex4(token[8:])
+		if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+			return pair, 12
+		}
+	}
+	return r, 6
 }
 
 func hex4(b []byte) (r rune, ok bool) {

@@ -129,20 +129,11 @@ func (q *Queue) sendBatch(ctx context.Context, bodies []string) error {
 		if round == maxRounds {
 			return fmt.Errorf("send to the queue: %d messages were refused %d times", len(waiting), maxRounds)
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return err
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

@@ -79,31 +79,26 @@ func (p *printer) value(depth int) (raw span, ok bool) {
 		ok = p.enter(depth) && p.array(depth+1)
 	case '"':
 		ok = p.string()
-	case 't':
-		ok = p.literal("true", "True")
-	case 'f':
-		ok = p.literal("false", "False")
-	case 'n':
-		ok = p.literal("null", "None")
-	case 'N':
-		ok = p.literal("NaN", "nan")
-	case 'I':
-		ok = p.literal("Infinity", "inf")
-	case '-':
-		ok = p.literal("-Infinity", "-inf") || p.number()
 	default:
-		ok = p.number()
+		ok = p.number() || p.word()
 	}
 	raw.end = p.scan.Pos()
 	return raw, ok
 }
 
-func (p *printer) literal(json, python string) bool {
-	if !p.scan.Literal(json) {
-		return false
+// words are those of JSON and of json.loads, and what repr prints for them.
+var words = [...][2]string{
+	{"null", "None"}, {"true", "True"}, {"false", "False"}, {"NaN", "nan"}, {"Infinity", "inf"}, {"-Infinity", "-inf"},
+}
+
+func (p *printer) word() bool {
+	for _, word := range words {
+		if p.scan.Literal(word[0]) {
+			p.text = append(p.text, word[1]...)
+			return true
+		}
 	}
-	p.text = append(p.text, python...)
-	return true
+	return false
 }
 
 // enter reports whether CPython decodes one more container in so many.

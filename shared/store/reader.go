@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,12 +48,10 @@ func NewReader(client ReaderClient, table string) *Reader {
 // "Read request units"). A row of 15 KB costs two units.
 func (r *Reader) States(ctx context.Context, ids []string) (map[string]State, error) {
 	states := make(map[string]State, len(ids))
-	for len(ids) > 0 {
-		n := min(maxKeys, len(ids))
-		if err := r.states(ctx, ids[:n], states); err != nil {
+	for some := range slices.Chunk(ids, maxKeys) {
+		if err := r.states(ctx, some, states); err != nil {
 			return nil, fmt.Errorf("look up rows: %w", err)
 		}
-		ids = ids[n:]
 	}
 	return states, nil
 }
