@@ -93,27 +93,20 @@ func (r Row) Text(name string) string {
 // Status returns the row's status, "" where there is no row.
 func (r Row) Status() store.Status { return store.Status(r.Text("status")) }
 
-// Plain returns the row for JSON, without the native document. Numbers keep their
-// digits.
-func (r Row) Plain() map[string]any {
-	plain := map[string]any{}
+// Whole returns the row for JSON, with the document as a [json.RawMessage]. Numbers keep
+// their digits.
+func (r Row) Whole() (map[string]any, error) {
+	whole := map[string]any{}
 	for name, value := range r {
-		if name != "document" {
-			plain[name] = plainValue(value)
+		if name != "document" && name != "document_gzip" {
+			whole[name] = plainValue(value)
 		}
 	}
-	return plain
-}
-
-// Whole returns the row for JSON, with the document.
-func (r Row) Whole() (map[string]any, error) {
-	plain := r.Plain()
 	document, err := r.Document()
 	if document != nil {
-		delete(plain, "document_gzip")
-		plain["document"] = document
+		whole["document"] = document
 	}
-	return plain, err
+	return whole, err
 }
 
 // Document returns the document, or nil when there is none. What was stored gzipped has

@@ -35,29 +35,27 @@ func (c getCommand) Run(a *app, s *deployment.Stack) error {
 	if err != nil {
 		return err
 	}
-	var all []any
+	var all []map[string]any
 	for i, row := range rows {
-		document, err := row.Document()
-		switch {
-		case err != nil:
+		whole, err := row.Whole()
+		if err != nil {
 			return err
-		case c.Document && document == nil:
+		}
+		document, has := whole["document"].(json.RawMessage)
+		switch {
+		case c.Document && !has:
 			return fmt.Errorf("the row has no document: its status is %s", row.Status())
 		case c.Document:
 			if err := a.result.JSON(document, false); err != nil {
 				return err
 			}
 		case a.JSON:
-			whole, err := row.Whole()
-			if err != nil {
-				return err
-			}
 			all = append(all, whole)
 		default:
 			if i > 0 {
 				a.say("")
 			}
-			c.print(a, row.Plain(), document)
+			printRow(a, whole, document)
 		}
 	}
 	switch len(all) {
@@ -70,7 +68,7 @@ func (c getCommand) Run(a *app, s *deployment.Stack) error {
 	}
 }
 
-func (getCommand) print(a *app, row map[string]any, document json.RawMessage) {
+func printRow(a *app, row map[string]any, document json.RawMessage) {
 	for _, name := range []string{
 		"id", "status", "error", "external_id", "document_type", "parent_id", "event", "created", "received_at", "retrieved_at", "updated_at", "expires_at",
 		"attempts", "request_id", "data",
