@@ -46,9 +46,9 @@ type cloud struct {
 	veryfi  *standin.Server
 	rows    []row
 	queues  map[string]*queue // by the last part of the URL
-	// attributes are what SQS says of DocumentQueue, mapping what Lambda says of the
-	// event source mapping.
-	attributes map[string]string
+	// attributes are what SQS says of each queue, mapping what Lambda says of the event
+	// source mapping.
+	attributes map[string]map[string]string
 	mapping    map[string]any
 	// runs are the reconciler's answers, the last one again and again.
 	runs []invocation
@@ -135,10 +135,10 @@ func newCloud(t *testing.T) *cloud {
 	c.alarms.Metrics.Add(metrics.Namespace, metrics.Stored.Name, map[string]string{metrics.Stack: localName}, time.Now().Add(-time.Minute), 1)
 	documents, err := deployed.Queue("DocumentQueue")
 	c.check(err)
-	c.attributes = map[string]string{
+	c.attributes = map[string]map[string]string{"DeadLetterQueue": {"MessageRetentionPeriod": "1209600"}, "DocumentQueue": {
 		"VisibilityTimeout": fmt.Sprint(int(documents.VisibilityTimeout.Seconds())), "MessageRetentionPeriod": fmt.Sprint(int(documents.Retention.Seconds())),
 		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":"arn:DeadLetterQueue","maxReceiveCount":%d}`, documents.MaxReceiveCount),
-	}
+	}}
 	processor, err := deployed.Function("ProcessorFunction", references)
 	c.check(err)
 	c.mapping = map[string]any{
@@ -309,14 +309,9 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 	case "DescribeContinuousBackups":
 		return map[string]any{"ContinuousBackupsDescription": map[string]any{"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": map[string]any{"PointInTimeRecoveryStatus": "ENABLED"}}}
 	case "GetQueueAttributes":
-		visible := len(slices.DeleteFunc(slices.Clone(queue.messages), func(m *message) bool { return m.hidden }))
-		attributes := map[string]string{
-			"QueueArn": "arn:" + path.Base(input.QueueURL), "ApproximateNumberOfMessages": fmt.Sprint(visible), "ApproximateNumberOfMessagesNotVisible": fmt.Sprint(len(queue.messages) - visible),
-			"MessageRetentionPeriod": "1209600",
-		}
-		if queue == c.queues["DocumentQueue"] {
-			maps.Copy(attributes, c.attributes)
-		}
+		attributes := maps.Clone(c.attributes[path.Base(input.QueueURL)])
+		attributes["QueueArn"] = "arn:" + path.Base(input.QueueURL)
+		attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesNotVisible"] = fmt.Sprint(queue.visible()), fmt.Sprint(len(queue.messages)-queue.visible())
 		return map[string]any{"Attributes": attributes}
 	case "ReceiveMessage":
 		return queue.receive(input.MaxNumberOfMessages)

@@ -103,7 +103,7 @@ func TestNothingForeignReachesTheTerminal(t *testing.T) {
 	for _, line := range lines {
 		c.log(deployment.WebhookLog, time.Second, line)
 	}
-	c.attributes["VisibilityTimeout"] = hostile
+	c.attributes["DocumentQueue"]["VisibilityTimeout"] = hostile
 	c.mapping["State"], c.mapping["UUID"] = hostile, hostile
 	c.stack.Parameters["KmsKeyArn"], c.stack.Outputs["WebhookUrl"] = inXML, "http://127.0.0.1:9/"+inXML
 	c.alarms.Alarms[0].Statistic = hostile
@@ -432,7 +432,10 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 			c.answers["DescribeTable"] = map[string]any{"Table": map[string]any{"TableStatus": status, "GlobalSecondaryIndexes": []any{map[string]any{"IndexName": "problems", "IndexStatus": index}}}}
 		}
 	}
-	attribute := func(name, value string) func(*cloud) { return func(c *cloud) { c.attributes[name] = value } }
+	attribute := func(queue, name, value string) func(*cloud) {
+		return func(c *cloud) { c.attributes[queue][name] = value }
+	}
+	mapping := func(name string, value any) func(*cloud) { return func(c *cloud) { c.mapping[name] = value } }
 	parameter := func(name, value string) func(*cloud) { return func(c *cloud) { c.stack.Parameters[name] = value } }
 	cannotStart := func(age time.Duration) func(*cloud) {
 		return func(c *cloud) {
@@ -496,10 +499,21 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{func(c *cloud) {
 			c.alarms.Metrics.Add("VeryfiIntake", "TableFailures", map[string]string{"Stack": localName}, time.Now().Add(-time.Minute), 1)
 		}, "table", "has refused to read or write rows"},
-		{attribute("VisibilityTimeout", "30"), "queues", "VisibilityTimeout of DocumentQueue is 30"},
-		{attribute("MaximumMessageSize", "262144"), "queues", "MaximumMessageSize of DocumentQueue is 262144, and the template says 1048576"},
-		{attribute("MaximumMessageSize", "1048576"), "", "they are as the template says"},
-		{func(c *cloud) { c.mapping["State"] = "Disabled" }, "processor", "is Disabled"},
+		{attribute("DocumentQueue", "VisibilityTimeout", "30"), "queues", "VisibilityTimeout of DocumentQueue is 30"},
+		{attribute("DocumentQueue", "MessageRetentionPeriod", "86400"), "queues", "MessageRetentionPeriod of DocumentQueue is 86400"},
+		{attribute("DocumentQueue", "RedrivePolicy", `{"maxReceiveCount":"6","deadLetterTargetArn":"arn:DeadLetterQueue"}`), "queues", "maxReceiveCount of DocumentQueue is 6, and the template says 1000"},
+		{attribute("DocumentQueue", "RedrivePolicy", ""), "queues", "no DeadLetterQueue"},
+		{attribute("DocumentQueue", "RedrivePolicy", `{"maxReceiveCount":1000,"deadLetterTargetArn":"arn:other"}`), "queues", "no DeadLetterQueue"},
+		{attribute("DocumentQueue", "MaximumMessageSize", "262144"), "queues", "MaximumMessageSize of DocumentQueue is 262144, and the template says 1048576"},
+		{attribute("DocumentQueue", "MaximumMessageSize", "1048576"), "", "they are as the template says"},
+		{attribute("DeadLetterQueue", "MaximumMessageSize", "262144"), "queues", "MaximumMessageSize of DeadLetterQueue is 262144"},
+		{attribute("DeadLetterQueue", "MessageRetentionPeriod", "86400"), "queues", "MessageRetentionPeriod of DeadLetterQueue is 86400"},
+		{mapping("State", "Disabled"), "processor", "is Disabled. `aws lambda update-event-source-mapping --uuid uuid --enabled` lets it"},
+		{mapping("State", "Updating"), "", "it polls the queue"},
+		{mapping("FunctionResponseTypes", nil), "processor", "Lambda DELETES messages that were not processed"},
+		{mapping("ScalingConfig", nil), "processor", "MaximumConcurrency of the event source mapping is 0"},
+		{mapping("BatchSize", 100), "processor", "BatchSize of the event source mapping is 100"},
+		{mapping("MaximumBatchingWindowInSeconds", 300), "processor", "MaximumBatchingWindowInSeconds of the event source mapping is 300"},
 		{func(c *cloud) { c.answers["ListEventSourceMappings"] = map[string]any{} }, "processor", "is gone"},
 		{func(c *cloud) { c.alarms.Alarms = c.alarms.Alarms[1:] }, "alarms", "is not there"},
 		{func(c *cloud) { c.alarms.Alarms = c.alarms.Alarms[:len(c.alarms.Alarms)-1] }, "alarms", "is not there"},

@@ -1,14 +1,11 @@
 package doctor
 
 import (
-	"maps"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/template"
@@ -21,64 +18,6 @@ func TestStackMustBeDeployed(t *testing.T) {
 		found, err := doctor{Stack: &deployment.Stack{Status: status}}.stack(t.Context())
 		if err != nil || len(found) != 1 || found[0].OK != ok {
 			t.Errorf("%s: %v, %v", status, found, err)
-		}
-	}
-}
-
-func TestQueuesAreHeldAgainstTheTemplate(t *testing.T) {
-	t.Parallel()
-	documents := map[string]string{
-		"VisibilityTimeout": "361", "MessageRetentionPeriod": "864000",
-		"RedrivePolicy": `{"maxReceiveCount": 60, "deadLetterTargetArn": "arn:dead"}`,
-	}
-	deadLetters := map[string]string{"QueueArn": "arn:dead", "MessageRetentionPeriod": "1209600", "MaximumMessageSize": "1048576"}
-	want := template.Queue{VisibilityTimeout: 361 * time.Second, Retention: 10 * 24 * time.Hour, MaxReceiveCount: 60, MaximumSize: 1 << 20}
-	wantDeadLetters := template.Queue{Retention: 14 * 24 * time.Hour, MaximumSize: 1 << 20}
-	if found := queues(documents, deadLetters, want, wantDeadLetters); !found[0].OK {
-		t.Errorf("as they should be: %v", found)
-	}
-	for name, change := range map[string][2]string{
-		"VisibilityTimeout of DocumentQueue is 36":         {"VisibilityTimeout", "36"},
-		"MessageRetentionPeriod of DocumentQueue is 86400": {"MessageRetentionPeriod", "86400"},
-		"maxReceiveCount of DocumentQueue is 6,":           {"RedrivePolicy", `{"maxReceiveCount":"6","deadLetterTargetArn":"arn:dead"}`},
-		"no DeadLetterQueue":                               {"RedrivePolicy", ""},
-		"no DeadLetterQueue:":                              {"RedrivePolicy", `{"maxReceiveCount":60,"deadLetterTargetArn":"arn:other"}`},
-	} {
-		changed := maps.Clone(documents)
-		changed[change[0]] = change[1]
-		if found := queues(changed, deadLetters, want, wantDeadLetters); found[0].OK || !strings.Contains(found[0].Text, name) {
-			t.Errorf("%s: %v", name, found)
-		}
-	}
-	for name, value := range map[string]string{"MessageRetentionPeriod": "86400", "MaximumMessageSize": "262144"} {
-		changed := maps.Clone(deadLetters)
-		changed[name] = value
-		if found := queues(documents, changed, want, wantDeadLetters); found[0].OK || !strings.Contains(found[0].Text, name+" of DeadLetterQueue is "+value) {
-			t.Errorf("%s: %v", name, found)
-		}
-	}
-}
-
-func TestEventSourceIsHeldAgainstTheTemplate(t *testing.T) {
-	t.Parallel()
-	want := template.Source{Queue: "DocumentQueue", BatchSize: 10, Window: time.Second, MaximumConcurrency: 5, ReportBatchItemFailures: true}
-	well := lambdatypes.EventSourceMappingConfiguration{
-		UUID: aws.String("uuid"), State: aws.String("Enabled"), BatchSize: aws.Int32(10), MaximumBatchingWindowInSeconds: aws.Int32(1),
-		FunctionResponseTypes: []lambdatypes.FunctionResponseType{"ReportBatchItemFailures"}, ScalingConfig: &lambdatypes.ScalingConfig{MaximumConcurrency: aws.Int32(5)},
-	}
-	if found := polls(well, want); !found[0].OK {
-		t.Errorf("as it should be: %v", found)
-	}
-	for says, change := range map[string]func(*lambdatypes.EventSourceMappingConfiguration){
-		"mapping is Disabled. `aws lambda update-event-source-mapping --uuid uuid --enabled`": func(m *lambdatypes.EventSourceMappingConfiguration) { m.State = aws.String("Disabled") },
-		"Lambda DELETES messages that were not processed":                                     func(m *lambdatypes.EventSourceMappingConfiguration) { m.FunctionResponseTypes = nil },
-		"MaximumConcurrency of the event source mapping is 0":                                 func(m *lambdatypes.EventSourceMappingConfiguration) { m.ScalingConfig = nil },
-		"BatchSize of the event source mapping is 100":                                        func(m *lambdatypes.EventSourceMappingConfiguration) { m.BatchSize = aws.Int32(100) },
-	} {
-		changed := well
-		change(&changed)
-		if found := polls(changed, want); found[0].OK || !strings.Contains(found[0].Text, says) {
-			t.Errorf("%s: %v", says, found)
 		}
 	}
 }
