@@ -1,17 +1,21 @@
 package stack
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
+	"net"
+	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"veryfi-intake/deployment/template"
+	"veryfi-intake/local/aws/cloudwatch"
+	"veryfi-intake/local/aws/endpoint"
+	"veryfi-intake/local/aws/secrets"
 )
 
 // The resources of template.yaml. Locally a resource's name is its logical id.
@@ -65,35 +69,76 @@ func (s *Stack) references() template.References {
 	return references
 }
 
-// createTable creates the table, whose settings CloudFormation and DynamoDB's API name
-// alike. It has no stream: nothing here reads one.
-func (s *Stack) createTable(ctx context.Context) error {
-	settings, err := s.template.Table(documentTable)
+func (s *Stack) startAWS(listener net.Listener, started parts) error {
+	credentials, err := json.Marshal(s.options.Credentials)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(settings)
+	s.Secrets = secrets.New(veryfiSecret, string(credentials))
+	described, alarms, err := s.described()
 	if err != nil {
 		return err
 	}
-	var input dynamodb.CreateTableInput
-	if err := json.Unmarshal(text, &input); err != nil {
-		return err
-	}
-	input.TableName, input.StreamSpecification = aws.String(documentTable), nil
-	if _, err := s.DynamoDB.CreateTable(ctx, &input); err != nil {
-		return fmt.Errorf("create the table %s: %w", documentTable, err)
-	}
-	expiry := settings.TimeToLiveSpecification
-	if !expiry.Enabled {
-		return nil
-	}
-	_, err = s.DynamoDB.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
-		TableName:               aws.String(documentTable),
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: &expiry.AttributeName, Enabled: aws.Bool(true)},
+	s.AWS = endpoint.New(map[endpoint.Service]http.Handler{
+		endpoint.DynamoDB:       endpoint.Proxy(started.dynamodb.Address, authorizationOf(started.dynamodb.AccessKey)),
+		endpoint.SQS:            endpoint.Proxy(started.elasticmq.Address, ""),
+		endpoint.SecretsManager: s.Secrets,
+		endpoint.Logs:           s.logs,
+		endpoint.CloudFormation: described,
+		endpoint.CloudWatch:     s.measuring(&cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms}),
+		endpoint.Lambda:         s.api,
+		endpoint.SNS:            s.topic(),
 	})
-	if err != nil {
-		return fmt.Errorf("set the time to live of %s: %w", documentTable, err)
-	}
+	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: aws.String(started.elasticmq.URL()), Credentials: keys(accessKey)})
+	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(started.dynamodb.URL()), Credentials: keys(started.dynamodb.AccessKey)})
+	s.services = append(s.services, s.serve(listener, s.AWS))
 	return nil
+}
+
+// described returns what CloudFormation knows of the stack, and its alarms.
+func (s *Stack) described() (endpoint.Stack, []template.Alarm, error) {
+	references := s.references() // CloudWatch knows queues by their names
+	outputs, err := s.template.Outputs(references)
+	if err != nil {
+		return endpoint.Stack{}, nil, err
+	}
+	outputs["WebhookUrl"] = s.WebhookURL // no API Gateway makes one
+	var alarms []template.Alarm
+	for _, id := range s.template.Alarms() {
+		alarm, err := s.template.Alarm(id, references)
+		if err != nil {
+			return endpoint.Stack{}, nil, err
+		}
+		alarms = append(alarms, alarm)
+	}
+	parameters := s.template.Parameters()
+	parameters["VeryfiBaseUrl"] = s.veryfi()
+	return endpoint.Stack{Name: Name, Outputs: outputs, Parameters: parameters, Created: time.Now()}, alarms, nil
+}
+
+// mapping returns what Lambda knows of the event source mapping.
+func (s *Stack) mapping() map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := "Disabled"
+	if s.poller != nil {
+		state = "Enabled"
+	}
+	types := []string{}
+	if s.source.ReportBatchItemFailures {
+		types = append(types, "ReportBatchItemFailures")
+	}
+	return map[string]any{
+		"UUID": "local", "State": state, "BatchSize": s.source.BatchSize, "MaximumBatchingWindowInSeconds": int(s.source.Window.Seconds()),
+		"FunctionResponseTypes": types, "ScalingConfig": map[string]int{"MaximumConcurrency": s.source.MaxConcurrency},
+	}
+}
+
+// topic returns what SNS knows of the alarms' topic.
+func (s *Stack) topic() endpoint.Topic {
+	topic := endpoint.Topic{ARN: "AlarmTopic"}
+	if s.template.Has("AlarmSubscription") {
+		topic.Pending = 1
+	}
+	return topic
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
@@ -98,3 +99,22 @@ func (s *Stack) newFunction(id, binaries string, concurrency int) *lambda.Functi
 
 // veryfi returns where the functions find Veryfi.
 func (s *Stack) veryfi() string { return cmp.Or(s.options.FrontOfVeryfi, s.VeryfiURL) }
+
+func (s *Stack) countInvocation(function string, err error) {
+	s.count("AWS/Lambda", "Errors", "FunctionName", function, oneIf(err != nil))
+}
+
+func (s *Stack) countAnswer(status int) {
+	s.count("AWS/ApiGateway", "5xx", "ApiId", "HttpApi", oneIf(status >= http.StatusInternalServerError))
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func (s *Stack) count(namespace, metric, dimension, of string, value float64) {
+	s.Metrics.Add(namespace, metric, map[string]string{dimension: of}, time.Now(), value)
+}

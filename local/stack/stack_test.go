@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +111,15 @@ func TestWebhookBecomesARow(t *testing.T) {
 	s.StartPoller()
 	waitForRow(t, s, "1031", "processed")
 
+	// What may also be reached from a container is never the webhook.
+	var reachable []string
+	for _, service := range s.services {
+		reachable = append(reachable, "http://"+service.Addr)
+	}
+	if want := []string{s.VeryfiURL, s.AWSURL}; !slices.Equal(reachable, want) {
+		t.Errorf("a container reaches %v, not %v", reachable, want)
+	}
+
 	// Nothing that the stack started or wrote outlives it.
 	s.Stop()
 	if _, err := s.Rows(t.Context()); err == nil {
@@ -121,38 +131,35 @@ func TestWebhookBecomesARow(t *testing.T) {
 	}
 }
 
-// A container reaches AWS and Veryfi, at Docker's address and the same ports, when the
-// stack listens there; and never the webhook.
 func TestOtherAddressIsServedUntilTheStackStops(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has the whole of 127.0.0.0/8")
 	}
-	s := startTest(t)
-	other := netip.MustParseAddr("127.0.0.2")
-	reaches := func(url string) bool {
-		response, err := http.Get(strings.Replace(url, "127.0.0.1", other.String(), 1))
+	s := &Stack{}
+	listener, err := s.listen(0, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.services = append(s.services, s.serve(listener, http.NotFoundHandler()))
+	other := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), netip.MustParseAddrPort(listener.Addr().String()).Port())
+	isServed := func(when string, want bool) {
+		t.Helper()
+		response, err := http.Get("http://" + other.String())
 		if err == nil {
 			response.Body.Close()
 		}
-		return err == nil
-	}
-	check := func(when string, want bool) {
-		t.Helper()
-		for name, url := range map[string]string{"AWS": s.AWSURL, "Veryfi": s.VeryfiURL} {
-			if got := reaches(url); got != want {
-				t.Errorf("%s: %s is reached: %v", when, name, got)
-			}
-		}
-		if reaches(s.WebhookURL) {
-			t.Errorf("%s: the webhook is reached", when)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", when, err)
 		}
 	}
-	check("at first", false)
-	s.ListenToo(other)
-	check("when it is asked to", true)
+	isServed("at first", false)
+	s.ListenToo(other.Addr())
+	isServed("when it listens there, too", true)
+	s.ListenToo(other.Addr())
+	isServed("when the port is taken", true)
 	s.Stop()
-	check("after the end", false)
+	isServed("after the end", false)
 }
 
 // DynamoDB Local listens on all interfaces, whatever the stack holds.

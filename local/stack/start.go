@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -15,14 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"veryfi-intake/deployment/template"
-	"veryfi-intake/local/aws/cloudwatch"
-	"veryfi-intake/local/aws/endpoint"
-	"veryfi-intake/local/aws/secrets"
 	"veryfi-intake/local/machine"
 	"veryfi-intake/local/standin"
 )
@@ -164,31 +156,5 @@ func (s *Stack) startVeryfi() error {
 	sender := standin.NewSender(time.Second)
 	s.Veryfi.OnReady(func(webhook standin.Webhook) { sender.Deliver(ctx, s.WebhookURL, webhook) })
 	s.services = append(s.services, s.serve(listener, s.Veryfi))
-	return nil
-}
-
-func (s *Stack) startAWS(listener net.Listener, started parts) error {
-	credentials, err := json.Marshal(s.options.Credentials)
-	if err != nil {
-		return err
-	}
-	s.Secrets = secrets.New(veryfiSecret, string(credentials))
-	described, alarms, err := s.described()
-	if err != nil {
-		return err
-	}
-	s.AWS = endpoint.New(map[endpoint.Service]http.Handler{
-		endpoint.DynamoDB:       endpoint.Proxy(started.dynamodb.Address, authorizationOf(started.dynamodb.AccessKey)),
-		endpoint.SQS:            endpoint.Proxy(started.elasticmq.Address, ""),
-		endpoint.SecretsManager: s.Secrets,
-		endpoint.Logs:           s.logs,
-		endpoint.CloudFormation: described,
-		endpoint.CloudWatch:     s.measuring(&cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms}),
-		endpoint.Lambda:         s.api,
-		endpoint.SNS:            s.topic(),
-	})
-	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: aws.String(started.elasticmq.URL()), Credentials: keys(accessKey)})
-	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(started.dynamodb.URL()), Credentials: keys(started.dynamodb.AccessKey)})
-	s.services = append(s.services, s.serve(listener, s.AWS))
 	return nil
 }

@@ -8,79 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
-	"veryfi-intake/deployment/template"
-	"veryfi-intake/local/aws/endpoint"
 )
-
-// What AWS itself knows of the stack: that it is there, and its metrics.
-
-// described returns what CloudFormation knows of the stack, and its alarms.
-func (s *Stack) described() (endpoint.Stack, []template.Alarm, error) {
-	references := s.references() // CloudWatch knows queues by their names
-	outputs, err := s.template.Outputs(references)
-	if err != nil {
-		return endpoint.Stack{}, nil, err
-	}
-	outputs["WebhookUrl"] = s.WebhookURL // no API Gateway makes one
-	var alarms []template.Alarm
-	for _, id := range s.template.Alarms() {
-		alarm, err := s.template.Alarm(id, references)
-		if err != nil {
-			return endpoint.Stack{}, nil, err
-		}
-		alarms = append(alarms, alarm)
-	}
-	parameters := s.template.Parameters()
-	parameters["VeryfiBaseUrl"] = s.veryfi()
-	return endpoint.Stack{Name: Name, Outputs: outputs, Parameters: parameters, Created: time.Now()}, alarms, nil
-}
-
-// mapping returns what Lambda knows of the event source mapping.
-func (s *Stack) mapping() map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	state := "Disabled"
-	if s.poller != nil {
-		state = "Enabled"
-	}
-	types := []string{}
-	if s.source.ReportBatchItemFailures {
-		types = append(types, "ReportBatchItemFailures")
-	}
-	return map[string]any{
-		"UUID": "local", "State": state, "BatchSize": s.source.BatchSize, "MaximumBatchingWindowInSeconds": int(s.source.Window.Seconds()),
-		"FunctionResponseTypes": types, "ScalingConfig": map[string]int{"MaximumConcurrency": s.source.MaxConcurrency},
-	}
-}
-
-// topic returns what SNS knows of the alarms' topic.
-func (s *Stack) topic() endpoint.Topic {
-	topic := endpoint.Topic{ARN: "AlarmTopic"}
-	if s.template.Has("AlarmSubscription") {
-		topic.Pending = 1
-	}
-	return topic
-}
-
-func (s *Stack) countInvocation(function string, err error) {
-	s.count("AWS/Lambda", "Errors", "FunctionName", function, oneIf(err != nil))
-}
-
-func (s *Stack) countAnswer(status int) {
-	s.count("AWS/ApiGateway", "5xx", "ApiId", "HttpApi", oneIf(status >= http.StatusInternalServerError))
-}
-
-func oneIf(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
-}
-
-func (s *Stack) count(namespace, metric, dimension, of string, value float64) {
-	s.Metrics.Add(namespace, metric, map[string]string{dimension: of}, time.Now(), value)
-}
 
 // watchQueues measures the queues each second until the stack stops.
 func (s *Stack) watchQueues() {

@@ -2,6 +2,8 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -9,6 +11,39 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
+
+// createTable creates the table, whose settings CloudFormation and DynamoDB's API name
+// alike. It has no stream: nothing here reads one.
+func (s *Stack) createTable(ctx context.Context) error {
+	settings, err := s.template.Table(documentTable)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return err
+	}
+	var input dynamodb.CreateTableInput
+	if err := json.Unmarshal(text, &input); err != nil {
+		return err
+	}
+	input.TableName, input.StreamSpecification = aws.String(documentTable), nil
+	if _, err := s.DynamoDB.CreateTable(ctx, &input); err != nil {
+		return fmt.Errorf("create the table %s: %w", documentTable, err)
+	}
+	expiry := settings.TimeToLiveSpecification
+	if !expiry.Enabled {
+		return nil
+	}
+	_, err = s.DynamoDB.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+		TableName:               aws.String(documentTable),
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: &expiry.AttributeName, Enabled: aws.Bool(true)},
+	})
+	if err != nil {
+		return fmt.Errorf("set the time to live of %s: %w", documentTable, err)
+	}
+	return nil
+}
 
 // A Row is what a person wants to see of a row of the table.
 type Row struct {
