@@ -115,28 +115,25 @@ func numbers(member any) (numbers []float64) {
 
 // Sum returns the sum of all data points that are kept.
 func (m *Metrics) Sum(namespace, name string, dimensions map[string]string) float64 {
-	sum, _ := m.statistic("Sum", key(namespace, name, dimensions), time.Time{}, time.Now().Add(kept))
-	return sum
+	all, _ := m.between(key(namespace, name, dimensions), time.Time{}, time.Now().Add(kept))
+	return all.sum
 }
 
-// statistic returns a statistic over the data points from since until before until.
-// It is not ok when there are none.
-func (m *Metrics) statistic(statistic, key string, since, until time.Time) (value float64, ok bool) {
+// between returns the data points from since until before until as one. It is not ok
+// when there are none.
+func (m *Metrics) between(key string, since, until time.Time) (all point, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range m.series[key] {
 		if p.at.Before(since) || !p.at.Before(until) {
 			continue
 		}
-		switch {
-		case statistic == "Sum":
-			value += p.sum
-		case !ok || p.maximum > value:
-			value = p.maximum
+		if !ok {
+			all.maximum = p.maximum
 		}
-		ok = true
+		all.sum, all.maximum, ok = all.sum+p.sum, max(all.maximum, p.maximum), true
 	}
-	return value, ok
+	return all, ok
 }
 
 // The states of an alarm.
@@ -218,7 +215,13 @@ func (m *Metrics) reading(statistic, namespace, name string, of []template.Dimen
 		dimensions[d.Name] = d.Value
 	}
 	k := key(namespace, name, dimensions)
-	return func(since, until time.Time) (float64, bool) { return m.statistic(statistic, k, since, until) }
+	return func(since, until time.Time) (float64, bool) {
+		all, ok := m.between(k, since, until)
+		if statistic == "Sum" {
+			return all.sum, ok
+		}
+		return all.maximum, ok
+	}
 }
 
 func breaches(a template.Alarm, value float64) bool {

@@ -119,16 +119,13 @@ func (s *Server) statistics(input cbor.Map) cbor.Map {
 	k := key(text(input["Namespace"]), text(input["MetricName"]), dimensions)
 	for at := since; at.Before(until); at = at.Add(time.Duration(seconds) * time.Second) {
 		end := at.Add(time.Duration(seconds) * time.Second)
-		maximum, ok := s.Metrics.statistic("Maximum", k, at, end)
-		if !ok {
-			continue
+		if all, ok := s.Metrics.between(k, at, end); ok {
+			points = append(points, cbor.Map{
+				"Timestamp": &cbor.Tag{ID: 1, Value: cbor.Float64(at.Unix())},
+				"Sum":       cbor.Float64(all.sum),
+				"Maximum":   cbor.Float64(all.maximum),
+			})
 		}
-		sum, _ := s.Metrics.statistic("Sum", k, at, end)
-		points = append(points, cbor.Map{
-			"Timestamp": &cbor.Tag{ID: 1, Value: cbor.Float64(at.Unix())},
-			"Sum":       cbor.Float64(sum),
-			"Maximum":   cbor.Float64(maximum),
-		})
 	}
 	return cbor.Map{"Datapoints": points}
 }

@@ -21,7 +21,7 @@ import (
 // request for an invocation.
 const initTimeout = 10 * time.Second
 
-// maxLine is the length of the longest line that is logged whole, in bytes: Lambda's.
+// maxLine is the length in bytes of the longest line that is logged whole.
 const maxLine = 256 << 10
 
 // An outcome is what became of one invocation.
