@@ -4,30 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
-	processor "veryfi-intake/functions/processor/retrieve"
-	reconciler "veryfi-intake/functions/reconciler/reconcile"
 	webhook "veryfi-intake/functions/webhook/receive"
-	sqs "veryfi-intake/local/aws/queue"
-	"veryfi-intake/shared/queue"
+	"veryfi-intake/local/aws/queue"
 	"veryfi-intake/shared/reconciliation"
-	"veryfi-intake/shared/secret"
-	"veryfi-intake/shared/store"
-	"veryfi-intake/shared/veryfi"
 )
 
 const (
-	documentQueue = "DocumentQueue"
-	tableName     = "DocumentTable"
-	secretID      = "VeryfiSecret"
-
 	coldStart         = 150 * time.Millisecond
 	webhookTimeout    = 15 * time.Second
 	processorTimeout  = time.Minute
@@ -37,152 +25,6 @@ const (
 	// the same queue: Lambda drops the event of the next round.
 	maxRounds = 16
 )
-
-// An environment is one process of a function. Dead, it does nothing any more.
-type environment struct {
-	w    *World
-	name string
-	born time.Time
-
-	mu          sync.Mutex
-	died        chan struct{}
-	dead        bool
-	rounds      int // of the messages that it processes
-	secretReads int
-}
-
-func (w *World) newEnvironment(name string) *environment {
-	return &environment{w: w, name: name, born: time.Now(), died: make(chan struct{})}
-}
-
-func (e *environment) isDead() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.dead
-}
-
-func (e *environment) die() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.dead {
-		e.dead = true
-		close(e.died)
-	}
-}
-
-// nextRound is the round of a message that is sent now.
-func (e *environment) nextRound() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.rounds + 1
-}
-
-// invoke runs a handler as Lambda does. It is not ok when the handler fails, when
-// the environment dies first, or when the function's time is up, of which it dies
-// too.
-func invoke[T any](e *environment, timeout time.Duration, handle func(context.Context) (T, error)) (result T, ok bool) {
-	type end struct {
-		result T
-		err    error
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	ends := make(chan end, 1)
-	go func() {
-		result, err := handle(ctx)
-		ends <- end{result, err}
-	}()
-	select {
-	case <-e.died:
-		return result, false
-	case end := <-ends:
-		if end.err != nil {
-			return result, false
-		}
-		result = end.result
-	case <-ctx.Done():
-		e.w.violate("%s does not answer before its time-out", e.name)
-		e.die()
-	}
-	return result, !e.isDead()
-}
-
-func (e *environment) secrets() orderedSecrets {
-	return orderedSecrets{secret.New(secretsClient{e}, secretID, time.Now), e}
-}
-
-// orderedSecrets keeps the order of those who waited for the same reading of the
-// secret: they came at different times, and would go at the same instant.
-type orderedSecrets struct {
-	*secret.Source
-	e *environment
-}
-
-// Get is [secret.Source.Get].
-func (s orderedSecrets) Get(ctx context.Context) (*secret.Secret, error) {
-	return s.ordered(ctx, s.Source.Get)
-}
-
-// Reload is [secret.Source.Reload].
-func (s orderedSecrets) Reload(ctx context.Context) (*secret.Secret, error) {
-	return s.ordered(ctx, s.Source.Reload)
-}
-
-func (s orderedSecrets) ordered(ctx context.Context, get func(context.Context) (*secret.Secret, error)) (*secret.Secret, error) {
-	came := time.Now()
-	known, err := get(ctx)
-	if !time.Now().Equal(came) {
-		sleep(ctx, s.e.w.draw(fmt.Sprint(s.e.name, " has waited since ", came.Sub(s.e.w.start))).latency())
-	}
-	return known, err
-}
-
-// orderedClient sets those apart who ask at the same instant: the records of a
-// batch do, whose rows were read together.
-type orderedClient struct {
-	*veryfi.Client
-	e *environment
-}
-
-// Get is [veryfi.Client.Get].
-func (c orderedClient) Get(ctx context.Context, resource veryfi.Resource, id int64) ([]byte, []veryfi.Answer, error) {
-	sleep(ctx, c.e.w.draw(fmt.Sprint(c.e.name, " turns to Veryfi for ", resource, " ", id)).latency())
-	return c.Client.Get(ctx, resource, id)
-}
-
-func (e *environment) client(rate float64) *veryfi.Client {
-	client, err := veryfi.NewClient(veryfi.Config{
-		BaseURL: "https://veryfi.example", RequestsPerSecond: rate, Secrets: e.secrets(), Transport: veryfiClient{e}, Now: time.Now,
-	})
-	if err != nil {
-		panic(err) // fixed arguments
-	}
-	return client
-}
-
-func (e *environment) queue(url string) *queue.Queue { return queue.New(sqsClient{e}, url) }
-
-func (e *environment) log() *slog.Logger { return slog.New(logHandler{e: e}) }
-
-func (e *environment) webhook() *webhook.Handler {
-	return &webhook.Handler{Secrets: e.secrets(), Queue: e.queue(documentQueue), Now: time.Now, Log: e.log()}
-}
-
-func (e *environment) processor() *processor.Handler {
-	return &processor.Handler{
-		Veryfi: orderedClient{e.client(e.w.plan().rate), e}, Table: store.New(tableClient{e}, tableName),
-		Queue: e.queue(documentQueue), DeadLetters: e.queue(sqs.DeadLetterURL),
-		MaxTries: e.w.plan().maxTries, GiveUpAfter: e.w.plan().giveUpAfter, Now: time.Now, Log: e.log(),
-		Random: func() float64 { return e.w.draw(e.name + " random").part(whether) },
-	}
-}
-
-func (e *environment) reconciler() *reconciler.Handler {
-	return &reconciler.Handler{
-		Veryfi: e.client(2), Table: store.NewReader(tableClient{e}, tableName), Queue: e.queue(documentQueue),
-		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: e.log(),
-	}
-}
 
 // lambda runs the functions: the webhook on request, the processor for the
 // queue's messages.
@@ -276,7 +118,7 @@ func (l *lambda) poll(ctx context.Context, name string) {
 }
 
 // receive waits for messages. It returns none when ctx has ended.
-func (l *lambda) receive(ctx context.Context, name string) []sqs.Message {
+func (l *lambda) receive(ctx context.Context, name string) []queue.Message {
 	for {
 		if outage := l.w.plan().outage(atSQS); outage != nil {
 			if !sleep(ctx, time.Until(outage.to)) {
@@ -314,7 +156,7 @@ type processing func(context.Context, events.SQSEvent) (events.SQSEventResponse,
 
 // process reports whether the environment lives on. What it does not answer for
 // comes again.
-func (l *lambda) process(e *environment, handle processing, batch []sqs.Message) (alive bool) {
+func (l *lambda) process(e *environment, handle processing, batch []queue.Message) (alive bool) {
 	var event events.SQSEvent
 	var receipts = map[string]string{}
 	rounds := 0
@@ -357,49 +199,32 @@ func (l *lambda) process(e *environment, handle processing, batch []sqs.Message)
 	return true
 }
 
-// A logHandler sees that no line tells what it must not.
-type logHandler struct {
-	e     *environment
-	attrs string
-}
-
-// private is in each document, secret and key.
-const private = "confidential"
-
-func (h logHandler) Enabled(context.Context, slog.Level) bool { return true }
-
-func (h logHandler) Handle(_ context.Context, r slog.Record) error {
-	if h.e.isDead() {
-		return nil
+// invoke runs a handler as Lambda does. It is not ok when the handler fails, when
+// the environment dies first, or when the function's time is up, of which it dies
+// too.
+func invoke[T any](e *environment, timeout time.Duration, handle func(context.Context) (T, error)) (result T, ok bool) {
+	type end struct {
+		result T
+		err    error
 	}
-	var text strings.Builder
-	text.WriteString(r.Message)
-	text.WriteString(h.attrs)
-	r.Attrs(func(a slog.Attr) bool {
-		write(&text, a)
-		return true
-	})
-	if strings.Contains(text.String(), private) {
-		h.e.w.violate("a log line tells a secret: %s", text.String())
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ends := make(chan end, 1)
+	go func() {
+		result, err := handle(ctx)
+		ends <- end{result, err}
+	}()
+	select {
+	case <-e.died:
+		return result, false
+	case end := <-ends:
+		if end.err != nil {
+			return result, false
+		}
+		result = end.result
+	case <-ctx.Done():
+		e.w.violate("%s does not answer before its time-out", e.name)
+		e.die()
 	}
-	if strings.Contains(r.Message, "it is lost") {
-		h.e.w.givenUp(h.attrs)
-	}
-	h.e.w.story("%s logs: %s", h.e.name, text.String())
-	return nil
+	return result, !e.isDead()
 }
-
-func write(b *strings.Builder, a slog.Attr) {
-	b.WriteString(" " + a.Key + "=" + a.Value.String())
-}
-
-func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	var text strings.Builder
-	for _, a := range attrs {
-		write(&text, a)
-	}
-	h.attrs += text.String()
-	return h
-}
-
-func (h logHandler) WithGroup(string) slog.Handler { return h }

@@ -148,7 +148,7 @@ func (w *World) givenUp(line string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, x := range w.schedule.subjects {
-		if strings.Contains(line, "document_id="+x.key+" ") {
+		if strings.Contains(line+" ", "document_id="+x.key+" ") {
 			x.givenUp = true
 		}
 	}

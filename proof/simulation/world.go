@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,51 +191,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// answerTimeout is how long the SDK waits for a service that hangs, with all its
-// repetitions.
-const answerTimeout = 12 * time.Second
-
-// call is one call of a service. It reports whether the call has an effect, and what
-// the caller gets: both, an effect without an answer, or neither. The environment may die
-// of it.
-func (e *environment) call(ctx context.Context, s service, about string) (effect bool, err error) {
-	if e.isDead() {
-		return false, errDead
-	}
-	w := e.w
-	d := w.draw(e.name + " " + about)
-	if outage := w.plan().outage(s); outage != nil && (!outage.writes || !strings.HasPrefix(about, "read")) {
-		wait := d.latency()
-		if outage.hangs {
-			wait += answerTimeout
-		}
-		if sleep(ctx, wait) {
-			return false, errRefused
-		}
-		return false, ctx.Err()
-	}
-	if !sleep(ctx, d.latency()) {
-		return false, ctx.Err()
-	}
-	if e.isDead() {
-		return false, errDead
-	}
-	deaths := w.plan().deaths
-	switch chance, way := d.part(whether), d.part(whichWay) < 0.5; {
-	case chance < deaths:
-		w.story("%s dies, %s %s", e.name, map[bool]string{true: "after", false: "before"}[way], about)
-		e.die()
-		return way, errDead
-	case chance >= deaths+w.plan().failures[s]:
-		return true, nil
-	case way:
-		w.story("%s: %s fails, and is done all the same", e.name, about)
-		return true, errLost
-	default:
-		w.story("%s: %s fails", e.name, about)
-		return false, errRefused
 	}
 }
