@@ -10,11 +10,11 @@ import (
 // attempts is how often Veryfi delivers a webhook that is not accepted.
 const attempts = 3
 
-// A Webhook is what is delivered. A test forges one by changing a field.
-type Webhook = webhook.Webhook
-
-// An Answer is what the receiver said to one delivery.
-type Answer = webhook.Answer
+// A Webhook is what Veryfi sends, an Answer what the receiver said to it.
+type (
+	Webhook = webhook.Webhook
+	Answer  = webhook.Answer
+)
 
 // Sign returns a webhook with Veryfi's signature.
 func Sign(event, data, clientSecret string) (Webhook, error) {
@@ -30,7 +30,9 @@ type Sender struct {
 
 // NewSender returns a sender that waits that long before the second delivery
 // and twice as long before the third. How long Veryfi waits is not known.
-func NewSender(wait time.Duration) *Sender { return &Sender{webhook.NewSender(time.Now), wait} }
+func NewSender(wait time.Duration) *Sender {
+	return &Sender{webhook.NewSender(time.Now), wait}
+}
 
 // Deliver sends the webhook to url and returns the answers, one per attempt.
 func (s *Sender) Deliver(ctx context.Context, url string, webhook Webhook) []Answer {
