@@ -243,35 +243,24 @@ func TestSlowSecretsManagerIsNotWaitedForLong(t *testing.T) {
 
 func TestReloadSeesARotation(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
-		get(t, s)
-		m.set(func(m *manager) { m.current, m.previous = filled("b"), filled("a") })
-		if got := get(t, s); verifies(t, got, "secret-b") {
-			t.Fatal("the test is wrong: the new secret is known already")
-		}
-		// At once, though the first Get has only just read the secret.
-		got, err := s.Reload(t.Context())
-		if err != nil || got.Credentials != credentials("b") || !verifies(t, got, "secret-b") || !verifies(t, got, "secret-a") {
-			t.Errorf("the rotation is not seen: %v", err)
-		}
-		if get(t, s).Credentials != credentials("b") {
-			t.Error("Get does not know of it")
-		}
-	})
-}
-
-func TestRotationIsSeenWhileThePreviousVersionCannotBeRead(t *testing.T) {
-	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
-		get(t, s)
-		m.set(func(m *manager) { m.current, m.previous, m.previousDown = filled("b"), filled("a"), errDown })
-		got, err := s.Reload(t.Context())
-		if err != nil || got.Credentials != credentials("b") || !verifies(t, got, "secret-b") || !verifies(t, got, "secret-a") {
-			t.Errorf("the new version is not used beside the old one: %v", err)
-		}
-	})
+	for _, previousDown := range []error{nil, errDown} {
+		m := &manager{current: filled("a")}
+		inBubble(t, m, func(t *testing.T, s *Source) {
+			get(t, s)
+			m.set(func(m *manager) { m.current, m.previous, m.previousDown = filled("b"), filled("a"), previousDown })
+			if got := get(t, s); verifies(t, got, "secret-b") {
+				t.Fatal("the test is wrong: the new secret is known already")
+			}
+			// Immediately, though the first Get has only just read the secret.
+			got, err := s.Reload(t.Context())
+			if err != nil || got.Credentials != credentials("b") || !verifies(t, got, "secret-b") || !verifies(t, got, "secret-a") {
+				t.Errorf("the rotation is not seen: %v", err)
+			}
+			if get(t, s).Credentials != credentials("b") {
+				t.Error("Get does not know of it")
+			}
+		})
+	}
 }
 
 func TestReloadReadsAtMostOnceInTenSeconds(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // Handle processes the records of a batch concurrently, and reports those that are not
-// done. It answers before the function's time-out, whatever they do.
+// done. It answers before the function's timeout, whatever they do.
 func (h *Handler) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	late, cancel := h.reserve(ctx, answerReserve/2)
 	defer cancel()
@@ -159,7 +159,7 @@ func (h *Handler) lookTogether(ctx context.Context, groups []group) map[string]s
 		return err
 	})
 	if err != nil {
-		h.Log.WarnContext(ctx, "the rows could not be read together, they are read one by one", slog.String("error", err.Error()))
+		h.Log.WarnContext(ctx, "cannot read the rows together, reading them one by one", slog.String("error", err.Error()))
 	}
 	return states
 }
@@ -229,7 +229,7 @@ func (h *Handler) endLike(ctx context.Context, d delivery, o outcome) {
 		d.log.InfoContext(ctx, "nothing to do, another message about the document was given up just now")
 		return
 	}
-	d.log.InfoContext(ctx, "not asked for, another message about the document has failed just now")
+	d.log.InfoContext(ctx, "not requested, another message about the document failed just now")
 	_ = guarded(ctx, d.log, func() error {
 		h.delay(ctx, d, o.again)
 		return nil

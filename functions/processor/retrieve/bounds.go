@@ -10,7 +10,7 @@ import (
 	"veryfi-intake/shared/failure"
 )
 
-// Parts of the function's time-out that are kept free; at most a quarter of what is left.
+// Parts of the function's timeout that are kept free; at most a quarter of what is left.
 const (
 	answerReserve = time.Second      // to hand back the batch
 	storeReserve  = 12 * time.Second // to store the document, or why there is none

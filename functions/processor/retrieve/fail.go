@@ -21,7 +21,7 @@ const (
 	// credentialsWait is the first wait when a person has to do something.
 	credentialsWait = time.Minute
 	// deathWait is the first wait for a document on which the function died. It is longer
-	// than the function's time-out, during which it may still be tried.
+	// than the function's timeout, during which it may still be tried.
 	deathWait = 6 * time.Minute
 	// MaxWait is the longest wait: after an outage, the last document comes within an hour.
 	// Sixty tries still take more than two days.
@@ -112,7 +112,7 @@ func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err er
 	w, known := h.writeFailure(ctx, d, seen, v, err)
 	isFinal := w.row.Status == store.Error
 	if known && !w.written && (d.nothingToDo(view{own: w.now}) != "" || v.class == failure.NotFound && isKept(w.now)) {
-		h.logNothing(ctx, d, "another message has written the row", values)
+		h.logNothing(ctx, d, "another message wrote the row", values)
 		return outcome{done: true, row: w.now}
 	}
 	isForAll := v.permanent || w.row.NotFound >= notFoundTries
@@ -155,7 +155,7 @@ func (h *Handler) writeFailure(ctx context.Context, d delivery, seen store.State
 	}
 	w, writeErr := h.write(ctx, d, seen, compose)
 	if writeErr != nil {
-		d.log.ErrorContext(ctx, "the row could not be written", slog.String("error", writeErr.Error()))
+		d.log.ErrorContext(ctx, "cannot write the row", slog.String("error", writeErr.Error()))
 	}
 	return w, writeErr == nil
 }
@@ -165,7 +165,7 @@ func (h *Handler) giveUp(ctx context.Context, d delivery) bool {
 	brief, cancel := h.brief(ctx)
 	defer cancel()
 	if err := h.DeadLetters.Send(brief, d.body); err != nil {
-		d.log.ErrorContext(ctx, "the message could not be copied to the dead-letter queue, it will be tried again", slog.String("error", err.Error()))
+		d.log.ErrorContext(ctx, "cannot copy the message to the dead-letter queue, it will be tried again", slog.String("error", err.Error()))
 		return false
 	}
 	return true
@@ -173,7 +173,7 @@ func (h *Handler) giveUp(ctx context.Context, d delivery) bool {
 
 func (h *Handler) delay(ctx context.Context, d delivery, wait time.Duration) {
 	if err := h.Queue.Delay(ctx, d.receipt, wait); err != nil {
-		d.log.ErrorContext(ctx, "the message could not be delayed, it comes again after the queue's visibility time-out", slog.String("error", err.Error()))
+		d.log.ErrorContext(ctx, "cannot delay the message, it comes again after the queue's visibility timeout", slog.String("error", err.Error()))
 	}
 }
 

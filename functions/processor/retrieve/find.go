@@ -110,7 +110,7 @@ func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f 
 	case err == nil:
 		f.values = append(f.values, metrics.Retrieved.One())
 	case failure.ClassOf(err) == failure.NotFound && isKept(row):
-		return finding{nothing: "Veryfi has the document no more, and it is kept", values: f.values}, nil
+		return finding{nothing: "Veryfi no longer has the document, and it is kept", values: f.values}, nil
 	}
 	return f, err
 }

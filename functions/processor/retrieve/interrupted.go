@@ -28,7 +28,7 @@ func (h *Handler) markInterrupted(ctx context.Context, d delivery, seen view) (s
 		brief, cancel := h.brief(ctx)
 		defer cancel()
 		if err := h.Queue.Delay(brief, d.receipt, h.backoff(deathWait, d.receives)); err != nil {
-			d.log.WarnContext(ctx, "a message on which the function died could not be delayed", slog.String("error", err.Error()))
+			d.log.WarnContext(ctx, "cannot delay a message on which the function died", slog.String("error", err.Error()))
 		}
 	case !d.leftNoResult(now):
 		return now, nil
@@ -43,8 +43,8 @@ func (h *Handler) markInterrupted(ctx context.Context, d delivery, seen view) (s
 }
 
 var (
-	errNoResult    = failure.Interrupted.New("an earlier try has ended without a result")
-	errInterrupted = failure.Interrupted.New("the function has ended in the middle of each try")
+	errNoResult    = failure.Interrupted.New("an earlier try ended without a result")
+	errInterrupted = failure.Interrupted.New("the function died in each try")
 )
 
 // leftNoResult reports whether the row does not know the try before this one: it has fewer

@@ -25,7 +25,7 @@ func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found 
 		h.logNothing(ctx, d, found.nothing, found.values)
 		return outcome{done: true, row: seen}, nil
 	case found.wait > 0:
-		d.log.InfoContext(ctx, "not asked for, another message about the document has failed just now")
+		d.log.InfoContext(ctx, "not requested, another message about the document failed just now")
 		h.delay(ctx, d, found.wait)
 		return outcome{again: found.wait, row: seen, forAll: true}, nil
 	}
@@ -51,7 +51,7 @@ func (h *Handler) keep(ctx context.Context, d delivery, seen store.State, found 
 		}
 		select {
 		case <-ctx.Done():
-			d.log.ErrorContext(ctx, "neither the table nor the queue has taken the document; if Veryfi deletes it after one request, it is lost",
+			d.log.ErrorContext(ctx, "neither the table nor the queue takes the document; if Veryfi deletes it after one request, it is lost",
 				slog.String("queue", refused.Error()))
 			return o, err
 		case <-time.After(keepPause):
@@ -74,7 +74,7 @@ func (h *Handler) giveUpTooLarge(ctx context.Context, d delivery, seen store.Sta
 	brief, cancel := h.brief(ctx)
 	defer cancel()
 	if err := h.Queue.Send(brief, body); err != nil {
-		d.log.ErrorContext(ctx, "no queue has taken the document; if Veryfi deletes it after one request, it is lost", slog.String("queue", err.Error()))
+		d.log.ErrorContext(ctx, "no queue takes the document; if Veryfi deletes it after one request, it is lost", slog.String("queue", err.Error()))
 		return o
 	}
 	o.done = true
@@ -110,11 +110,11 @@ func (h *Handler) rescue(ctx context.Context, d delivery, seen store.State, foun
 		return row
 	})
 	if err != nil {
-		d.log.WarnContext(ctx, "the row could not be written", slog.String("error", err.Error()))
+		d.log.WarnContext(ctx, "cannot write the row", slog.String("error", err.Error()))
 		w.now.Status, w.now.Class, w.now.Created = store.Retrying, failure.Rescued, d.message.Created // for copies in the batch
 	}
 	values := slices.Concat(found.values, []metrics.Value{metrics.Rescued.One(), metrics.TableFailures.One()})
-	d.log.WarnContext(ctx, "rescued, the table has refused the document and the queue has it", slog.String("error", why.Error()), h.Metrics.Of(values...))
+	d.log.WarnContext(ctx, "rescued, the table refused the document and the queue has it", slog.String("error", why.Error()), h.Metrics.Of(values...))
 	return outcome{done: true, row: w.now}, nil
 }
 
@@ -132,7 +132,7 @@ func (h *Handler) store(ctx context.Context, d delivery, seen store.State, found
 	values := found.values
 	switch row := w.row; {
 	case !w.written:
-		h.logNothing(ctx, d, "another message has written the row", values)
+		h.logNothing(ctx, d, "another message wrote the row", values)
 		return outcome{done: true, row: w.now}, nil
 	case row.Status != store.Processed:
 		values = append(values, metrics.Recorded.For(string(row.Status), 1))

@@ -89,7 +89,7 @@ func (h *Handler) process(ctx context.Context, d delivery, seen view, err error)
 		}
 		return nil
 	}) != nil {
-		d.log.ErrorContext(ctx, "not stored, the message comes again after the queue's visibility time-out")
+		d.log.ErrorContext(ctx, "not stored, the message comes again after the queue's visibility timeout")
 	}
 	return o
 }

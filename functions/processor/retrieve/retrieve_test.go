@@ -94,62 +94,40 @@ func TestDocumentIsStoredAsReceived(t *testing.T) {
 	}
 }
 
-func TestStoredDocumentIsNotRetrievedAgain(t *testing.T) {
-	for name, created := range map[string]string{
-		"the same notification": "2026-01-02 03:04:05",
-		"an older one":          "2026-01-02 03:04:04",
-		"one with no time":      "",
-		"one with a wrong time": "yesterday",
-		"the same in RFC 3339":  "2026-01-02T04:04:05+01:00",
+// TestOnlyALaterDocumentReplacesADocument delivers two notifications of one document.
+func TestOnlyALaterDocumentReplacesADocument(t *testing.T) {
+	document := func(created string) event.Message { return message(event.DocumentCreated, 7, created) }
+	failed := message(event.DocumentFailed, 7, "2027-01-01 00:00:00")
+	for name, test := range map[string]struct {
+		first, second    event.Message
+		created          string // of the row in the end
+		requests, writes int
+	}{
+		"the same notification":         {ready(7), ready(7), ready(7).Created, 1, 1},
+		"the same in RFC 3339":          {ready(7), document("2026-01-02T04:04:05+01:00"), ready(7).Created, 1, 1},
+		"an older one":                  {ready(7), document("2026-01-02 03:04:04"), ready(7).Created, 1, 1},
+		"one without a time":            {ready(7), document(""), ready(7).Created, 1, 1},
+		"one with a wrong time":         {ready(7), document("yesterday"), ready(7).Created, 1, 1},
+		"one after a wrong time":        {document("yesterday"), ready(7), "yesterday", 1, 1},
+		"a later one":                   {ready(7), document("2026-01-02 03:04:06"), "2026-01-02 03:04:06", 2, 2},
+		"a later failure":               {ready(7), failed, ready(7).Created, 1, 1},
+		"a document replaces a failure": {failed, ready(7), ready(7).Created, 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture()
-			f.deliver(t, 1, ready(7))
-			if done := f.deliver(t, 1, message(event.DocumentCreated, 7, created)); !done[0] {
-				t.Error("not done")
+			for _, m := range []event.Message{test.first, test.second} {
+				if done := f.deliver(t, 1, m); !done[0] {
+					t.Error("not done")
+				}
 			}
-			if len(f.veryfi.requests) != 1 || len(f.table.history) != 1 {
+			row := f.table.rows["7"]
+			if row.Status != store.Processed || row.Error != "" || row.Created != test.created || row.Attempts != test.writes {
+				t.Errorf("row %+v", row)
+			}
+			if len(f.veryfi.requests) != test.requests || len(f.table.history) != test.writes {
 				t.Errorf("requests %v, writes %v", f.veryfi.requests, f.table.history)
 			}
 		})
-	}
-}
-
-func TestLaterNotificationReplacesTheDocument(t *testing.T) {
-	f := newFixture()
-	f.deliver(t, 1, ready(7))
-	f.deliver(t, 1, message(event.DocumentCreated, 7, "2026-01-02 03:04:06"))
-	if row := f.table.rows["7"]; row.Created != "2026-01-02 03:04:06" || row.Attempts != 2 || len(f.veryfi.requests) != 2 {
-		t.Errorf("row %+v, requests %v", row, f.veryfi.requests)
-	}
-}
-
-func TestUnreadableTimeOfStoredDocumentIsNotReplaced(t *testing.T) {
-	f := newFixture()
-	f.deliver(t, 1, message(event.DocumentCreated, 7, "yesterday"))
-	f.deliver(t, 1, ready(7))
-	if len(f.veryfi.requests) != 1 {
-		t.Errorf("requests %v", f.veryfi.requests)
-	}
-}
-
-func TestFailedNeverOverwritesProcessed(t *testing.T) {
-	f := newFixture()
-	f.deliver(t, 1, ready(7))
-	if done := f.deliver(t, 1, message(event.DocumentFailed, 7, "2027-01-01 00:00:00")); !done[0] {
-		t.Error("not done")
-	}
-	if row := f.table.rows["7"]; row.Status != store.Processed {
-		t.Errorf("status %s", row.Status)
-	}
-}
-
-func TestProcessedOverwritesFailed(t *testing.T) {
-	f := newFixture()
-	f.deliver(t, 1, message(event.DocumentFailed, 7, "2027-01-01 00:00:00"))
-	f.deliver(t, 1, ready(7))
-	if row := f.table.rows["7"]; row.Status != store.Processed || row.Error != "" || row.Attempts != 2 {
-		t.Errorf("row %+v", row)
 	}
 }
 
@@ -290,29 +268,22 @@ func TestDocumentThatDoesNotFitIsGivenUp(t *testing.T) {
 }
 
 func TestNothingIsDoneWithoutRowOrDeadLetter(t *testing.T) {
-	t.Run("no dead letter", func(t *testing.T) {
+	noRow := func(f *fixture) { f.table.refuseAll() }
+	for name, test := range map[string]struct {
+		message event.Message
+		broken  func(*fixture)
+	}{
+		"no dead letter":      {ready(7), func(f *fixture) { f.deadLetters.err = errDown }},
+		"no row":              {ready(7), noRow},
+		"no row of a failure": {message(event.DocumentFailed, 7, "c"), noRow},
+	} {
 		f := newFixture()
 		f.veryfi.answer = refusing(failure.Refused, 400)
-		f.deadLetters.err = errDown
-		if done := f.deliver(t, 1, ready(7)); done[0] {
-			t.Error("done without a copy")
+		test.broken(f)
+		if done := f.deliver(t, 1, test.message); done[0] {
+			t.Errorf("%s: done", name)
 		}
-	})
-	t.Run("no row", func(t *testing.T) {
-		f := newFixture()
-		f.veryfi.answer = refusing(failure.Refused, 400)
-		f.table.put = func(context.Context, store.Row) error { return errDown }
-		if done := f.deliver(t, 1, ready(7)); done[0] {
-			t.Error("done without a row")
-		}
-	})
-	t.Run("no row of a failure", func(t *testing.T) {
-		f := newFixture()
-		f.table.put = func(context.Context, store.Row) error { return errDown }
-		if done := f.deliver(t, 1, message(event.DocumentFailed, 7, "c")); done[0] {
-			t.Error("done without a row")
-		}
-	})
+	}
 }
 
 func TestMissingDocumentIsGivenUpAfterFiveTries(t *testing.T) {

@@ -7,6 +7,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,7 @@ import (
 const (
 	// slice is the part of a scheduled run's window that is listed in one walk.
 	slice = time.Hour
-	// reserve is the part of the function's time-out that is kept free to enqueue what was
+	// reserve is the part of the function's timeout that is kept free to enqueue what was
 	// found and to answer; at most a quarter of what is left.
 	reserve = 10 * time.Second
 	// listTries is how often a page is requested, with waits that double from firstWait.
@@ -400,7 +401,7 @@ func (r *run) stale(ctx context.Context) error {
 		// A rescued document is in the queue, or among the dead letters.
 		if m, ok := messageOf(row); ok && row.Class() != failure.Rescued {
 			bodies = append(bodies, m.Encode())
-			r.log.WarnContext(ctx, "a row has been retrying for too long, its document is enqueued", slog.String("document_id", row.ID))
+			r.log.WarnContext(ctx, "a row was retrying for too long, its document is enqueued", slog.String("document_id", row.ID))
 		}
 	}
 	if err := r.Queue.Send(ctx, bodies...); err != nil {
@@ -419,4 +420,42 @@ func messageOf(row store.Row) (m event.Message, ok bool) {
 		ReceivedAt: row.ReceivedAt, RequestID: row.RequestID, Attempts: row.Attempts,
 	}
 	return m, err == nil && m.Task() != event.KeepData && m.Key() == row.ID
+}
+
+const help = `send {} for what a scheduled run does, {"since": "2026-11-01", "until": "2026-11-02T12:00:00Z"} for documents created then (until may be left out), or {"ids": [123456789]}`
+
+// isScheduled reports whether a payload is EventBridge's event.
+func isScheduled(payload []byte) bool {
+	var event struct {
+		Source string `json:"source"`
+	}
+	return json.Unmarshal(payload, &event) == nil && event.Source == "aws.events"
+}
+
+// readRequest reads a payload. It returns nil for an empty one and for EventBridge's event:
+// they ask for what a scheduled run does.
+func readRequest(payload []byte) (*reconciliation.Request, error) {
+	payload = bytes.TrimSpace(payload)
+	if len(payload) == 0 || bytes.Equal(payload, []byte("null")) || isScheduled(payload) {
+		return nil, nil //nolint:nilnil // no request is one of the two good outcomes
+	}
+	var r reconciliation.Request
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		return nil, fmt.Errorf("cannot read the payload: %w; %s", err, help)
+	}
+	switch {
+	case r.IDs == nil && r.Since == nil && r.Until == nil && r.Page == 0:
+		return nil, nil //nolint:nilnil // as above
+	case r.IDs != nil && (r.Since != nil || r.Until != nil || r.Page != 0):
+		return nil, fmt.Errorf("the payload has ids and a time; %s", help)
+	case r.IDs == nil && r.Since == nil:
+		return nil, fmt.Errorf("the payload has no since; %s", help)
+	case r.Since != nil && r.Until != nil && !r.Since.Before(r.Until.Time):
+		return nil, fmt.Errorf("since is not before until; %s", help)
+	case r.Page < 0:
+		return nil, fmt.Errorf("page is less than 1; %s", help)
+	}
+	return &r, nil
 }

@@ -137,7 +137,7 @@ func (a answer) response() events.APIGatewayV2HTTPResponse {
 
 var (
 	errTooLarge  = errors.New("the body is too large")
-	errNotBase64 = errors.New("the body is not base64, as it is said to be")
+	errNotBase64 = errors.New("the body is not base64, though the event says so")
 	errNoSecret  = errors.New("cannot read the client secret")
 	errProbe     = errors.New("a probe of intake doctor, refused as it should be")
 )
