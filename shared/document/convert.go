@@ -38,20 +38,19 @@ type converter struct {
 
 	out  []byte
 	size int // as DynamoDB counts it
-	// native is true as long as DynamoDB can hold what was read. Afterwards the
-	// rest is only checked for being JSON.
+	// native is true as long as DynamoDB can hold what was read. From then on, the rest
+	// is only checked to be JSON.
 	native bool
 
 	keys [][]byte // of the objects that are being read, innermost last
 
-	// JSON of members of the document itself. In Veryfi's detailed answers a scalar
-	// stands in an object, {"value": …, "score": …}: then it is that value, which
-	// detail holds until the object is read.
+	// JSON of some of the document's own members. In Veryfi's detailed answers, a scalar
+	// is the value of an object, {"value": …, "score": …}. detail holds it until the end
+	// of the object.
 	id, status, externalID, documentType, detail []byte
 }
 
-// count counts n bytes of the item, and reports whether what they stand for is to
-// be written.
+// count counts n bytes of the item. It reports whether to write what they stand for.
 func (c *converter) count(n int) bool {
 	c.size += n
 	if c.size > MaxItemSize {
@@ -91,12 +90,12 @@ func (c *converter) value(depth int) bool {
 		c.number(token)
 		return true
 	}
-	// Python writes these for numbers that are none.
+	// Python writes these for floats that JSON does not have.
 	c.native = false
 	return c.scan.Literal("NaN") || c.scan.Literal("Infinity") || c.scan.Literal("-Infinity")
 }
 
-// enter reports whether one more container is read in so many.
+// enter reports whether another container may stand at this depth.
 func (c *converter) enter(depth int) bool {
 	c.native = c.native && depth < maxDepth
 	return depth < maxJSONDepth
@@ -152,8 +151,8 @@ func (c *converter) object(depth int) (ok bool) {
 			c.write(1, ",")
 		}
 	}
-	// A map holds a key once. Keys in ascending order, as most of Veryfi's are, need
-	// no closer look.
+	// A map holds a key once. Keys in ascending order, as Veryfi sends most of them, are
+	// all different.
 	if !ascending && hasRepeated(c.keys[first:]) {
 		c.native = false
 	}
@@ -228,8 +227,8 @@ func (c *converter) string(token []byte, plain bool) {
 	}
 }
 
-// checkUnicode returns the length of a string in UTF-8. A string with surrogates
-// or with bytes that are not UTF-8 is no text for DynamoDB.
+// checkUnicode returns the length of a string in UTF-8. DynamoDB takes no string with
+// surrogates or bytes that are not UTF-8.
 func (c *converter) checkUnicode(token []byte) (size int) {
 	for len(token) > 0 {
 		if c := token[0]; c < utf8.RuneSelf && c != '\\' {
@@ -263,7 +262,8 @@ func (c *converter) number(token []byte) {
 		return
 	}
 	if len(power) > 0 {
-		// Of what is out of range, this is the nearest in range: far enough beyond.
+		// For what does not fit into 32 bits, this is the nearest that does: beyond all
+		// limits, too.
 		n, _ := strconv.ParseInt(string(power[1:]), 10, 32)
 		exponent += int(n)
 	}

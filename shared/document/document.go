@@ -14,7 +14,7 @@ import (
 	"veryfi-intake/shared/jsonscan"
 )
 
-// Why an answer is not the document that was asked for. It may be so later.
+// Why an answer is not the document that was asked for. A later answer may be.
 var (
 	// ErrNotDocument means that it is not a JSON object, or one that was cut short.
 	ErrNotDocument = failure.Unexpected.New("the answer is not a document")
@@ -39,8 +39,7 @@ type Document struct {
 	ExternalID, Type string
 }
 
-// mostNative is how long the native form of a document is that just fits, as a
-// rule.
+// mostNative is the usual length of the longest native form that fits an item.
 const mostNative = 2 * MaxItemSize
 
 // Read reads the document with that id. The JSON may be anything that Python

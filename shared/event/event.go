@@ -20,22 +20,22 @@ const (
 	DocumentFailed          = "document.failed"
 	BankStatementSetCreated = "bank_statement_set.created"
 	BankStatementSetFailed  = "bank_statement_set.failed"
-	// Reconciled is no event of Veryfi's: the reconciler found a document whose
-	// webhook has not arrived.
+	// Reconciled is the reconciler's own: it found a document whose webhook has not
+	// arrived.
 	Reconciled = "reconciled"
 	// Subscription brings the code that confirms a webhook's URL. A person has to
 	// type it into Veryfi's portal.
 	Subscription = "subscription"
 	// Unknown stands for a name that is missing or not a string.
 	Unknown = "unknown"
-	// Probe is what `intake doctor` sends, signed wrongly on purpose.
+	// Probe is what `intake doctor` sends, with a wrong signature.
 	Probe = "intake.probe"
 )
 
-// names are those of webhooks, so that a name costs no copy.
+// names are the usual names of webhooks. Returning one of them copies nothing.
 var names = []string{DocumentCreated, DocumentFailed, BankStatementSetCreated, BankStatementSetFailed, Subscription}
 
-// Limits on what is taken over from a webhook.
+// Limits on what an event takes from a webhook.
 const (
 	maxIDs          = 1000
 	maxNameChars    = 256
@@ -46,9 +46,9 @@ const (
 // An Event is what a webhook says.
 type Event struct {
 	Name string
-	// IDs are what the event is about, each once: documents, bank statements, or
-	// for a failed set the set. There are none when the name is not known here or
-	// the data has no usable ids; then the event is unsupported and kept as Data.
+	// IDs are the documents or bank statements that the event is about, each once, or
+	// the set that failed. Without ids, because the name is unknown or the data has no
+	// usable ones, the event is unsupported, and Data keeps it.
 	IDs      []int64
 	ParentID int64  // of bank statements; 0 when there is none
 	Created  string // as received, at most 64 characters; see [CreatedTime]
@@ -72,8 +72,8 @@ func Name(p *signature.Payload) string {
 // New reads the verified data of the event with that name.
 //
 // Usable ids are integers from 1 to 2^63-1 or their decimal strings, at most
-// 1,000 different ones. One unusable id makes the whole event unsupported: what
-// to retrieve is then a guess.
+// 1,000 different ones. One unusable id makes the whole event unsupported: what to
+// retrieve would be a guess.
 func New(name string, data signature.Data) Event {
 	e := Event{
 		Name:    name,
@@ -87,7 +87,7 @@ func New(name string, data signature.Data) Event {
 	case DocumentCreated, DocumentFailed, BankStatementSetCreated:
 		e.IDs = ids(data.Field("id"))
 	case BankStatementSetFailed:
-		// A genuine one has no ids: with some it is a caught call of another event.
+		// A genuine one has no ids. With ids, it is a caught call of another event.
 		if e.ParentID != 0 && isEmpty(data.Field("id")) {
 			e.IDs = []int64{e.ParentID}
 		}
@@ -123,7 +123,7 @@ func ids(json []byte) []int64 {
 	return list
 }
 
-// isEmpty reports whether a JSON value is none, null or an array of nothing.
+// isEmpty reports whether a JSON value is missing, null or an empty array.
 func isEmpty(json []byte) bool {
 	scan := jsonscan.New(json)
 	return len(json) == 0 || scan.Literal("null") || scan.Take('[') && scan.Take(']')
@@ -141,8 +141,8 @@ func id(json []byte) (n int64, ok bool) {
 	return n, err == nil
 }
 
-// plainText returns the string that a JSON value is, nothing for null or a value
-// that is not there, and the JSON text of any other value.
+// plainText returns the string that a JSON value is, nothing for null or a missing value,
+// and the JSON text of any other value.
 func plainText(json []byte) string {
 	if text, ok := jsonscan.Text(json); ok {
 		return string(text)
@@ -153,8 +153,8 @@ func plainText(json []byte) string {
 	return validUnicode(json)
 }
 
-// validUnicode returns a JSON text with the surrogates that stand in it as bytes
-// written as escapes. Nothing else in a body that Python decodes is invalid.
+// validUnicode returns a JSON text in which surrogates that stand as bytes become escapes.
+// Nothing else is invalid in a body that Python decodes.
 func validUnicode(json []byte) string {
 	if utf8.Valid(json) {
 		return string(json)
@@ -211,7 +211,7 @@ func (e Event) Messages(receivedAt time.Time, requestID string) []Message {
 }
 
 // CreatedTime reads Created: a date and a time, as Veryfi writes them
-// ("2021-10-20 15:27:26") or as RFC 3339 does. Without a zone it is taken as UTC.
+// ("2021-10-20 15:27:26") or as RFC 3339 does. Without a zone it is UTC.
 func CreatedTime(created string) (t time.Time, ok bool) {
 	for _, layout := range []string{
 		time.DateTime, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", time.RFC3339,

@@ -23,7 +23,7 @@ const Version = 1
 
 // Why a message cannot be read.
 var (
-	// ErrMalformed means that a body is not a message. It will never be one.
+	// ErrMalformed means that a body is not a message, and never will be.
 	ErrMalformed = failure.Malformed.New("malformed message")
 	// ErrNewerVersion means that newer code wrote the message, as happens while a
 	// new version is deployed. Newer code will read it.
@@ -45,13 +45,13 @@ type Message struct {
 	// Attempts counts the tries under earlier messages, when the processor has
 	// put this one back.
 	Attempts int `json:"attempts,omitempty"`
-	// Document is the document, gzipped, when the processor has retrieved it and
-	// could not store it: nobody else may have it any more. RetrievedAt is when.
+	// Document is the document, gzipped, when the processor has retrieved it but could
+	// not store it. Veryfi may have deleted its own. RetrievedAt is when.
 	Document    []byte    `json:"document_gzip,omitempty"`
 	RetrievedAt time.Time `json:"retrieved_at,omitzero"`
 }
 
-// Text is a JSON text. A message has it as a string, which keeps it to the byte.
+// Text is a JSON text. A message holds it as a string, so that no byte changes.
 type Text string
 
 // UnmarshalJSON also takes the JSON itself, unless that is a string.
@@ -96,9 +96,9 @@ func (m Message) Key() string {
 	if m.Task() == KeepData {
 		text, err := signature.Text([]byte(m.Data))
 		if err != nil {
-			text = []byte(m.Data) // no webhook brings such data, but a key it has
+			text = []byte(m.Data) // no webhook has such data, but it needs a key
 		}
-		sum := sha256.Sum256(text) // of what is signed
+		sum := sha256.Sum256(text)
 		return "unsupported#" + hex.EncodeToString(sum[:8])
 	}
 	id := strconv.FormatInt(m.ID, 10)
@@ -112,9 +112,9 @@ func (m Message) Key() string {
 	}
 }
 
-// SignedKey returns the key of the row that the signed data asks for, when the
-// event's name, which is not signed, asks for another one. Bank statements come
-// with the parent_id of their set, documents without.
+// SignedKey returns the key of the row that the signed data points to, if the event's
+// name, which is not signed, points to another one. Bank statements have the parent_id
+// of their set, documents have none.
 func (m Message) SignedKey() string {
 	isOfSet := m.ParentID != 0
 	switch {
@@ -130,26 +130,25 @@ func (m Message) SignedKey() string {
 	return m.Key()
 }
 
-// IsLater reports whether the message tells of a later state of things than what
-// was created at another time. It does not when one of the times cannot be read.
+// IsLater reports whether the message is about something created later than that time. It
+// is false when one of the times is unreadable.
 func (m Message) IsLater(created string) bool {
 	now, ok := CreatedTime(m.Created)
 	before, okBefore := CreatedTime(created)
 	return ok && okBefore && now.After(before)
 }
 
-// IsOf reports whether the message tells of what was created at that time. It does
-// not when one of the times cannot be read.
+// IsOf reports whether the message is about something created at that time. It is false
+// when one of the times is unreadable.
 func (m Message) IsOf(created string) bool {
 	now, ok := CreatedTime(m.Created)
 	then, okThen := CreatedTime(created)
 	return ok && okThen && now.Equal(then)
 }
 
-// Encode returns the message as ASCII JSON. SQS refuses some characters, and
-// ASCII is free of them. A body of 262,144 bytes makes a message of 786,432 and
-// what is around it at most, of the 1 MiB that SQS takes: a character of two bytes
-// becomes an escape of six.
+// Encode returns the message as JSON in ASCII, since SQS refuses some characters beyond.
+// A character of two bytes becomes an escape of six: a webhook of 262,144 bytes makes a
+// message of little more than 786,432 bytes, and SQS takes 1 MiB.
 func (m Message) Encode() string {
 	b := bytes.NewBuffer(make([]byte, 0, 512)) // most messages are shorter
 	encoder := json.NewEncoder(b)
@@ -160,7 +159,7 @@ func (m Message) Encode() string {
 	return ascii(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
-// ascii writes what is beyond ASCII in a JSON text as escapes.
+// ascii escapes all characters of a JSON text that are not ASCII.
 func ascii(json []byte) string {
 	if !slices.ContainsFunc(json, func(c byte) bool { return c >= utf8.RuneSelf }) {
 		return string(json)
@@ -182,9 +181,8 @@ func ascii(json []byte) string {
 	return string(out)
 }
 
-// DecodeMessage reads a message. With [ErrMalformed] and [ErrNewerVersion] it
-// returns what could be read all the same: enough, perhaps, to tell which
-// document the message is about.
+// DecodeMessage reads a message. With [ErrMalformed] and [ErrNewerVersion] it still
+// returns what it could read: that may tell which document the message is about.
 func DecodeMessage(body string) (Message, error) {
 	var m Message
 	err := json.Unmarshal([]byte(body), &m)
@@ -201,7 +199,7 @@ func DecodeMessage(body string) (Message, error) {
 	return m, nil
 }
 
-// reason says what is wrong with a body, without a word of it.
+// reason says what is wrong with a body, without quoting it.
 func reason(err error) string {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return "the type of " + wrong.Field + " is wrong"

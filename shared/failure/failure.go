@@ -1,5 +1,5 @@
-// Package failure has the classes of what keeps a document from being stored. A
-// class decides what becomes of a message, and is the beginning of a row's error.
+// Package failure has the classes of the failures that keep a document from being stored. A
+// class decides what happens to a message. The error of a row begins with it.
 package failure
 
 import (
@@ -10,7 +10,7 @@ import (
 // A Class says what kind of failure an error is.
 type Class string
 
-// Classes of what Veryfi answers. All but [Refused] and [TooLarge] may get better.
+// Classes of Veryfi's answers. All but [Refused] and [TooLarge] may get better.
 const (
 	Unavailable        Class = "unavailable"         // no answer, or 5xx
 	Throttled          Class = "throttled"           // 409 or 429: a limit was reached
@@ -22,26 +22,26 @@ const (
 	TooLarge           Class = "too large"           // for what is read, or for the table
 )
 
-// Classes of what goes wrong on our side.
+// Classes of failures on our side.
 const (
 	NoCredentials Class = "no credentials" // the secret is not filled, or cannot be read
-	Table         Class = "table"          // what DynamoDB answers, or does not
+	Table         Class = "table"          // DynamoDB answers with an error, or not at all
 	Rescued       Class = "rescued"        // the table has refused the document, the queue has it
 	OutOfTime     Class = "out of time"    // the function's time was up
 	Interrupted   Class = "interrupted"    // the function has died
-	Malformed     Class = "malformed"      // the message is none of ours
+	Malformed     Class = "malformed"      // the body is not a message of ours
 	NewerVersion  Class = "newer version"  // newer code wrote the message
 	OtherKind     Class = "other kind"     // the document is stored under another kind's key
-	Internal      Class = "internal error" // all that nobody has given a class
+	Internal      Class = "internal error" // an error without a class
 )
 
-// classes are all that there are.
+// classes are all classes.
 var classes = []Class{
 	Unavailable, Throttled, CredentialsRefused, NotFound, InProgress, Unexpected, Refused, TooLarge,
 	NoCredentials, Table, Rescued, OutOfTime, Interrupted, Malformed, NewerVersion, OtherKind, Internal,
 }
 
-// All returns every class there is.
+// All returns all classes.
 func All() []Class { return classes }
 
 // An Error is an error with a class.
@@ -68,8 +68,8 @@ func (c Class) Of(err error) error {
 	return &Error{c, err}
 }
 
-// ClassOf returns the class of an error: the outermost that it was given, and
-// [Internal] when nobody gave it one. A nil error has none.
+// ClassOf returns the outermost class of an error, [Internal] if it has none, and "" for a
+// nil error.
 func ClassOf(err error) Class {
 	var classed interface{ Failure() Class }
 	switch {
@@ -84,11 +84,10 @@ func ClassOf(err error) Class {
 
 const separator = ": "
 
-// Text returns what a row says of an error: its class and its text.
+// Text returns the error as a row has it: its class and its text.
 func Text(err error) string { return string(ClassOf(err)) + separator + err.Error() }
 
-// Parse returns the class that a text of [Text] begins with. It returns "" for a
-// text that begins with none.
+// Parse returns the class at the beginning of a text of [Text], "" if there is none.
 func Parse(text string) Class {
 	for _, c := range classes {
 		if strings.HasPrefix(text, string(c)+separator) {

@@ -4,8 +4,8 @@
 //
 // It accepts what CPython's json.loads accepts: RFC 8259 and the three names
 // NaN, Infinity and -Infinity. What a string holds is checked for form only
-// (no raw control characters, well-formed escapes). Whether it is valid
-// Unicode is seen when its runes are read with [Rune].
+// (no raw control characters, well-formed escapes). [Rune] shows whether it is
+// valid Unicode.
 package jsonscan
 
 import (
@@ -56,8 +56,8 @@ func (s *Scanner) Take(c byte) bool {
 	return true
 }
 
-// Open consumes the bracket that is next, and reports whether something stands in the
-// array or object. An empty one is consumed to its end.
+// Open consumes the opening bracket, which must be next, and reports whether the array or
+// object has values. Of an empty one, it consumes the closing bracket too.
 func (s *Scanner) Open(closing byte) bool {
 	s.Next()
 	s.pos++
@@ -274,8 +274,8 @@ func Text(value []byte) (text []byte, ok bool) {
 // maxValueDepth bounds the recursion of [Scanner.Value]; CPython refuses a little less.
 const maxValueDepth = 1000
 
-// Value consumes a value of any kind and returns its text. It is not ok for what
-// is no JSON, or nested deeper than a thousand times.
+// Value consumes a value of any kind and returns its text. ok is false when it is not JSON,
+// or nests more than a thousand deep.
 func (s *Scanner) Value() (text []byte, ok bool) {
 	s.Next()
 	start := s.pos

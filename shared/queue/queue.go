@@ -21,12 +21,12 @@ const (
 	// maxCalls is how many calls run side by side: a thousand messages are a
 	// hundred calls, and go in seven rounds.
 	maxCalls = 16
-	// maxRounds is how often entries are sent that SQS refuses for reasons of its
-	// own. The calls themselves are repeated by the SDK.
+	// maxRounds is how often an entry is sent that SQS refuses for a reason of its own.
+	// The SDK retries the calls themselves.
 	maxRounds  = 4
 	firstPause = 50 * time.Millisecond
-	// MaxDelay is how long a message can be kept waiting. SQS allows 12 hours
-	// from the moment of receiving.
+	// MaxDelay is the longest delay. SQS hides a message for at most 12 hours after it
+	// was received.
 	MaxDelay = 11 * time.Hour
 )
 
@@ -51,7 +51,7 @@ func New(client Client, url string) *Queue {
 	return &Queue{client: client, url: url}
 }
 
-// Connect opens a connection for the next call, and tells nobody if it cannot.
+// Connect opens a connection for the next call, if it can.
 func (q *Queue) Connect(ctx context.Context) {
 	nothing := types.SendMessageBatchRequestEntry{Id: aws.String("0"), MessageBody: aws.String("{}")}
 	_, _ = q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{
@@ -61,9 +61,9 @@ func (q *Queue) Connect(ctx context.Context) {
 	})
 }
 
-// Send returns nil only after SQS has accepted every message. After an error
-// some of them may be in the queue; to send all again is then right, and makes
-// duplicates. A body must be ASCII and at most [MaxBody] bytes long.
+// Send returns nil only after SQS has accepted every message. After an error, some of them
+// may be in the queue: send all again, and expect duplicates. A body must be ASCII and at
+// most [MaxBody] bytes long.
 func (q *Queue) Send(ctx context.Context, bodies ...string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -101,8 +101,7 @@ func batches(bodies []string) func(yield func([]string) bool) {
 	}
 }
 
-// sendBatch sends messages in one call, and in further calls those that SQS did
-// not accept.
+// sendBatch sends messages in one call. What SQS does not accept, it sends again.
 func (q *Queue) sendBatch(ctx context.Context, bodies []string) error {
 	waiting := make([]types.SendMessageBatchRequestEntry, len(bodies))
 	for i := range bodies {
@@ -137,9 +136,8 @@ func (q *Queue) sendBatch(ctx context.Context, bodies []string) error {
 	}
 }
 
-// Delay keeps a received message from being received again for d, rounded up to
-// seconds and cut to 11 hours. It holds when the function that received the
-// message reports it as failed.
+// Delay hides a received message for d, rounded up to seconds, at most [MaxDelay]. The
+// message stays hidden when the function that received it reports it as failed.
 func (q *Queue) Delay(ctx context.Context, receiptHandle string, d time.Duration) error {
 	d = min(max(0, d), MaxDelay)
 	seconds := int32((d + time.Second - 1) / time.Second)

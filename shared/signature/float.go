@@ -21,18 +21,18 @@ type exact struct {
 	powers                          map[int]power
 }
 
-// A power is one of 5.
+// A power is a power of 5.
 type power struct {
 	of5     *big.Int
 	inverse uint64 // 2^(63+its bits) / of5, rounded down
 }
 
-// Numbers of 15 digits are different as float64s too, so that these digits are the
-// shortest, from 1e-307 on.
+// From 1e-307 on, no two numbers of 15 digits are the same float64: these digits are the
+// shortest.
 const shortest, smallest = 15, -306
 
 // maxCounting is how many digits decide which float64 is the nearest: a number halfway
-// between two of them has 768 digits at most. More digits count only as not zero.
+// between two of them has 768 digits at most. Further digits count only as not zero.
 const maxCounting = 768
 
 // beyond is where the numbers of 309 digits begin that no float64 can hold.
@@ -156,8 +156,8 @@ func (r *floatReader) divide(digits []byte, scale int) float64 {
 	return math.Ldexp(float64(n), scale-shift)
 }
 
-// small returns the float64 that is nearest to n * 2^-1076. The smallest is 2^-1074, so
-// that but for two bits n is its binary form.
+// small returns the float64 that is nearest to n * 2^-1076. The smallest is 2^-1074: n is
+// the binary form, and two bits more.
 func small(n uint64) float64 {
 	bits := n >> 2
 	if n&3 == 3 || n&7 == 6 {
@@ -175,7 +175,7 @@ func (p power) divide(n uint64, scale int) (f float64, ok bool) {
 	if scale > -300 || shift < 9 {
 		return 0, false
 	}
-	quotient, _ := bits.Mul64(n<<zeros, p.inverse) // one more, perhaps
+	quotient, _ := bits.Mul64(n<<zeros, p.inverse) // at most two too low
 	least, most := quotient>>shift, (quotient+2)>>shift
 	return small(least | 1), least == most
 }

@@ -29,7 +29,7 @@ func (s span) of(text []byte) []byte { return text[s.start:s.end] }
 // A member is one key of an object with its value.
 type member struct {
 	key, value span // in the printed text
-	dicts      int  // how many dicts there were after the value
+	dicts      int  // the number of dicts after the value
 	raw        span // the value in the JSON text
 }
 
@@ -37,14 +37,14 @@ type member struct {
 // place and has its last value.
 type dict struct {
 	span         // in the printed text
-	outside int  // how many dicts there were before it
+	outside int  // the number of dicts before it
 	members span // in printer.dictMembers
 }
 
-// A printer walks over a JSON text once and prints what CPython 3.15, which knows
-// the most characters, would print of the decoded value. An object with a repeated
-// key stays as it was received until layOut prints what counts, so that no text is
-// moved once for each level it is nested in.
+// A printer reads a JSON text once and prints the decoded value as CPython 3.15 does,
+// which knows the most characters. It first prints all members of an object with a
+// repeated key; at the end layOut keeps those that count. So no text moves once for each
+// level of nesting.
 type printer struct {
 	json        []byte
 	scan        jsonscan.Scanner
@@ -54,9 +54,9 @@ type printer struct {
 	dictMembers []member
 	laidOut     []byte // layOut fills it from its end
 	floats      floatReader
-	newer       int // how many characters another version of Python prints in another way
-	// unsignable is set when the text is JSON that CPython refuses to decode or
-	// to encode, so that Veryfi cannot have signed it.
+	newer       int // the number of characters that some Python prints as escapes
+	// unsignable is set when the text is JSON that CPython refuses to decode: Veryfi
+	// cannot have signed it.
 	unsignable bool
 	// work counts the bytes that were printed, compared and moved.
 	work int
@@ -101,7 +101,7 @@ func (p *printer) word() bool {
 	return false
 }
 
-// enter reports whether CPython decodes one more container in so many.
+// enter reports whether CPython decodes another container at this depth.
 func (p *printer) enter(depth int) bool {
 	p.unsignable = p.unsignable || depth == maxDepth
 	return depth < maxDepth
@@ -124,7 +124,7 @@ func (p *printer) array(depth int) (ok bool) {
 	return true
 }
 
-// object leaves the members of data, which is in the body, on p.members.
+// object prints an object. It leaves the members of data on p.members.
 func (p *printer) object(depth int) bool {
 	start, outer, outside := len(p.text), len(p.members), len(p.dicts)
 	keys := keySet{first: outer}
@@ -175,8 +175,7 @@ func (p *printer) member(depth int) (m member, ok bool) {
 	return m, ok
 }
 
-// result returns the text of the value that was printed, each dict with the members
-// that count.
+// result returns the text of the printed value, each dict with the members that count.
 func (p *printer) result() []byte {
 	if len(p.dicts) == 0 {
 		return p.text
@@ -185,8 +184,8 @@ func (p *printer) result() []byte {
 	return p.laidOut[p.layOut(span{0, len(p.text)}, len(p.dicts), len(p.text)):]
 }
 
-// layOut puts a part of the text before the end of what is laid out already, and
-// returns where it begins there. The dicts in the part are the last of so many.
+// layOut copies a part of the text to the place that ends at end in p.laidOut, and returns
+// where the copy begins. Of the first so many dicts, the last ones are those in the part.
 func (p *printer) layOut(s span, dicts, end int) int {
 	put := func(b []byte) {
 		end -= len(b)
@@ -212,17 +211,17 @@ func (p *printer) layOut(s span, dicts, end int) int {
 	return end
 }
 
-// A keySet finds repeated keys among the members from index first on. Printed
-// keys are compared: repr gives different strings different texts.
+// A keySet finds repeated keys among the members from index first on. It compares the
+// printed keys: repr prints different strings differently.
 type keySet struct {
 	first int
-	index map[uint64]int // by hash, or the next free number after it
+	index map[uint64]int // by hash, or the next free number after it; nil for few keys
 }
 
-// manyKeys is from where on a map beats looking at each key.
+// manyKeys is the number of keys from which on a map is faster than looking at each.
 const manyKeys = 16
 
-// seed is not known outside, so that nobody can make keys of one hash.
+// seed is secret, so that nobody can send keys with the same hash.
 var seed = maphash.MakeSeed()
 
 // add returns the index of an earlier member with the key of m, if there is one.
@@ -244,8 +243,7 @@ func (s *keySet) add(p *printer, m member) (earlier int, ok bool) {
 	return s.find(p, m.key, len(p.members))
 }
 
-// find looks a key up in the index, and puts it there as that of member next when it
-// is new.
+// find looks a key up in the index. It adds a new one, as that of member next.
 func (s *keySet) find(p *printer, key span, next int) (earlier int, ok bool) {
 	for hash := maphash.Bytes(seed, key.of(p.text)); ; hash++ {
 		earlier, ok = s.index[hash]
@@ -289,7 +287,7 @@ func (p *printer) string() bool {
 		i += size
 	}
 	q := quoteFor(apostrophe, quote)
-	p.text = append(slices.Grow(p.text, 4*len(token)+2), q) // a byte is printed as four at most
+	p.text = append(slices.Grow(p.text, 4*len(token)+2), q) // each byte becomes four at most
 	for i := 0; i < len(token); {
 		r, size := runeAt(token, i)
 		p.rune(r, q)
@@ -300,7 +298,7 @@ func (p *printer) string() bool {
 	return true
 }
 
-// runeAt is [jsonscan.Rune], faster for what has one byte.
+// runeAt is [jsonscan.Rune] from offset i on, faster for ASCII.
 func runeAt(token []byte, i int) (r rune, size int) {
 	if c := token[i]; c < utf8.RuneSelf && c != '\\' {
 		return rune(c), 1
@@ -377,8 +375,8 @@ func (p *printer) number() bool {
 	return true
 }
 
-// bare prints str() of a string token with its quotes: the string itself. It
-// reports false when that has a lone surrogate, which Python cannot encode.
+// bare prints str() of a quoted string: the string itself. It returns false for a lone
+// surrogate, which Python cannot encode.
 func (p *printer) bare(quoted []byte) bool {
 	for rest := quoted[1 : len(quoted)-1]; len(rest) > 0; {
 		r, size := jsonscan.Rune(rest)

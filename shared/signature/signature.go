@@ -6,9 +6,9 @@
 // [Payload.Verify].
 //
 // A signature covers data and nothing else. It does not cover the event's name,
-// the time of sending or the address, and it has no nonce: whoever has seen one
-// signed request can send it again, for ever, under another event name. Callers
-// must make that harmless.
+// the time of sending or the address, and it has no nonce: anyone who has seen a
+// signed request can send it again, forever, under any event name. Callers must
+// make that harmless.
 package signature
 
 import (
@@ -45,9 +45,9 @@ var (
 	ErrMismatch = errors.New("the signature does not match")
 )
 
-// A Payload is the body of a webhook. Its zero value is ready for use, and one
-// Payload can parse many bodies, one after the other; what was taken from it
-// before is then no longer valid. It is not safe for concurrent use.
+// A Payload is the body of a webhook. Its zero value is ready for use. One Payload
+// can parse many bodies, one after the other: each [Payload.Parse] invalidates what
+// the Payload has returned before. It is not safe for concurrent use.
 type Payload struct {
 	printer printer
 	newest  []byte // the text as the newest Python prints it
@@ -55,8 +55,8 @@ type Payload struct {
 	older   []byte // the text as another Python prints it
 	event   []byte // the JSON of its value, nil when there is none
 	data    Data   // without JSON when there is none
-	// loneSurrogate is set when data is a string with one: Python can decode it,
-	// but not encode it again.
+	// loneSurrogate is set when data is a string with a lone surrogate: Python
+	// decodes it, but cannot encode it again.
 	loneSurrogate bool
 }
 
@@ -113,8 +113,7 @@ func (p *Payload) members() (ok bool) {
 		return false
 	}
 	for more := pr.scan.Open('}'); more; {
-		// What is printed here is cut off again, but for the text of data, which
-		// stays at the beginning.
+		// Only the text of data stays, at the beginning. All else is cut off again.
 		mark := len(pr.text)
 		pr.scan.Next()
 		if !pr.string() || !pr.scan.Take(':') {
@@ -142,7 +141,7 @@ func (p *Payload) members() (ok bool) {
 	return pr.scan.AtEnd()
 }
 
-// readData prints the value of data. Where data is repeated, the last one counts.
+// readData prints the value of data. If data is repeated, the last one counts.
 func (p *Payload) readData() bool {
 	pr := &p.printer
 	pr.clear()
@@ -168,8 +167,8 @@ func (p *Payload) Event() (name []byte, ok bool) {
 	return jsonscan.Text(p.event)
 }
 
-// Unverified returns the data with no look at any signature; it is empty when
-// the body has none. Nothing may be stored or retrieved on its word.
+// Unverified returns the data without looking at a signature. It is empty when
+// the body has none. Do not store or retrieve anything because of it.
 func (p *Payload) Unverified() Data { return p.data }
 
 // Verify returns the data if the signature (the value of the header
@@ -177,9 +176,9 @@ func (p *Payload) Unverified() Data { return p.data }
 // keys. The other results are [ErrNoSignature], [ErrMalformed], [ErrNoData] and
 // [ErrMismatch].
 //
-// How a few newer characters are printed depends on the version of Python, and
-// nobody says which one Veryfi runs; where data has such characters, CPython 3.8
-// to 3.15 are all tried.
+// Versions of Python print some newer characters differently, and Veryfi does not
+// say which one it runs. If data has such characters, Verify tries CPython 3.8 to
+// 3.15.
 func (p *Payload) Verify(signature string, keys ...*Key) (Data, error) {
 	signature = strings.TrimSpace(signature)
 	if signature == "" {

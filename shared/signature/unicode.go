@@ -29,7 +29,7 @@ type newRange struct {
 // the version. For all other characters Python and Go agree: printable are the ASCII space
 // and what is not in the categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs.
 func printableSince(r rune) (since python, ok bool) {
-	if r < newRunes[1].lo { // all that takes two bytes, and so may come most often
+	if r < newRunes[1].lo { // two bytes in UTF-8: a body has room for most of these
 		return newRunes[0].since, r == newRunes[0].lo
 	}
 	first, last := 0, len(newRunes)-1
@@ -51,7 +51,7 @@ type newer struct {
 	since python
 }
 
-// findNewer notes the characters that not every Python prints as they are.
+// findNewer lists the characters of the text that not every Python prints as they are.
 func (p *Payload) findNewer() {
 	p.newer = p.newer[:0]
 	if p.printer.newer == 0 {
@@ -101,8 +101,8 @@ func (p *Payload) versions() []python {
 	}
 	var differ []python
 	for _, v := range pythons {
-		// What a version prints depends on the last version before it, or itself, that
-		// brought a character of these.
+		// Versions print the same if the last one that added any of the characters, up
+		// to and including themselves, is the same.
 		last := uint32(1) << bits.Len32(since&(2<<v-1))
 		if tried&last == 0 {
 			tried |= last

@@ -17,8 +17,8 @@ import (
 // so that their order as text is their order in time.
 const TimeFormat = "2006-01-02T15:04:05.000Z"
 
-// maxLifted is the longest text that is lifted out of a document, in bytes. A longer
-// one is left out: a part of an id is another id.
+// maxLifted is the longest text that is copied out of a document, in bytes. A longer one
+// is left out, not cut: a part of an id is another id.
 const maxLifted = 256
 
 // putItemBody returns the body of a PutItem call.
@@ -106,7 +106,7 @@ func (b *body) quoted(before, s, after string) {
 	b.raw(after)
 }
 
-// attribute begins an attribute, whose value counts so many bytes.
+// attribute begins an attribute whose value counts size bytes.
 func (b *body) attribute(name string, size int) {
 	b.raw(`,"`, name, `":`)
 	b.size += len(name) + size

@@ -14,8 +14,8 @@ import (
 const (
 	// maxKeys is how many rows one call reads, at most (DynamoDB's limit).
 	maxKeys = 100
-	// firstPause is the time before keys are asked for again that DynamoDB has left
-	// out; it doubles up to maxPause.
+	// firstPause is the time before asking again for keys that DynamoDB has left out. It
+	// doubles up to maxPause.
 	firstPause = 50 * time.Millisecond
 	maxPause   = 5 * time.Second
 	// problemsIndex lists the rows that need attention, by status and time.
@@ -39,9 +39,8 @@ func NewReader(client ReaderClient, table string) *Reader {
 	return &Reader{client: client, table: table}
 }
 
-// States returns the states of the rows with these ids, which must differ; an id
-// without a row is left out. What was written in the last second may be
-// missing.
+// States returns the states of the rows with these ids, which must differ; an id without a
+// row is left out. Writes of the last second may be missing.
 //
 // DynamoDB charges for whole rows, whatever is asked of them: half a read unit for
 // each 4 KB begun, and for an id without a row ("DynamoDB read consistency",
@@ -56,8 +55,8 @@ func (r *Reader) States(ctx context.Context, ids []string) (map[string]State, er
 	return states, nil
 }
 
-// states asks until DynamoDB has answered for every key: it leaves out some when
-// it is throttled, or when they are too large for one answer.
+// states asks until DynamoDB has answered for every key. DynamoDB leaves out keys when it
+// throttles, or when their rows are too large for one answer.
 func (r *Reader) states(ctx context.Context, ids []string, states map[string]State) error {
 	request := statesRequest(r.table, ids, false)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
@@ -92,7 +91,7 @@ func (r *Reader) Stale(ctx context.Context, before time.Time, limit int) ([]Row,
 	}, limit)
 }
 
-// Problems returns rows that need attention because of a status, the latest first, at
+// Problems returns rows that need attention because of that status, the latest first, at
 // most limit of them. They have what the index problems holds: no document.
 func (r *Reader) Problems(ctx context.Context, status Status, limit int) ([]Row, error) {
 	return r.indexed(ctx, &dynamodb.QueryInput{

@@ -41,7 +41,7 @@ type Row struct {
 	Status      Status
 	Error       string   // why, for all but Processed; see [Row.Class]
 	Event       string   // of Unsupported: the first one
-	Events      []string // of Unsupported: the names that it came under, [MaxEvents] at most
+	Events      []string // of Unsupported: the names it came under, at most [MaxEvents]
 	Created     string   // as received
 	ParentID    int64    // 0 when there is none
 	ReceivedAt  time.Time
@@ -49,17 +49,17 @@ type Row struct {
 	UpdatedAt   time.Time
 	ExpiresAt   time.Time // when DynamoDB may delete the row, zero for never
 	Attempts    int
-	NotFound    int // how often Veryfi has answered 404 since it was asked anew
+	NotFound    int // how often Veryfi has answered 404 since the retrieval began anew
 	RequestID   string
 	Data        string             // of Unsupported: the JSON text as received
 	Document    *document.Document // of Processed
 }
 
-// MaxEvents is how many names a row keeps that one unsupported event came under.
+// MaxEvents is how many names a row keeps of one unsupported event.
 const MaxEvents = 8
 
-// Class returns the class of the row's error: why its document is not stored, ""
-// where that is not what the row says. The error of a failed row is Veryfi's own text.
+// Class returns the class of the row's error: why its document is not stored yet. It is ""
+// for other rows; the error of a failed row is Veryfi's own text.
 func (r Row) Class() failure.Class {
 	if r.Status == Retrying || r.Status == Error {
 		return failure.Parse(r.Error)
@@ -67,7 +67,7 @@ func (r Row) Class() failure.Class {
 	return ""
 }
 
-// State returns what a decision about the row needs to know of it.
+// State returns the part of the row that decisions need.
 func (r Row) State() State {
 	if r.ID == "" {
 		return State{}
@@ -78,7 +78,7 @@ func (r Row) State() State {
 	}
 }
 
-// State is what a decision about a row needs to know of it.
+// State is the part of a row that decisions need.
 type State struct {
 	Status    Status // empty when there is no row
 	Class     failure.Class
@@ -88,8 +88,8 @@ type State struct {
 	Attempts  int
 	NotFound  int
 	RequestID string
-	// Version is when the row was written, in [TimeFormat], and empty when there is no
-	// row. Whoever replaces a row gives it a later one, so it tells each write apart.
+	// Version is the time at which the row was written, in [TimeFormat], empty when there
+	// is no row. Each write has a later one than the write before.
 	Version string
 }
 
@@ -101,7 +101,7 @@ func (s State) UpdatedAt() time.Time {
 
 // Why a row is not written.
 var (
-	// ErrSuperseded means that the row is not what was seen of it.
+	// ErrSuperseded means that the row has changed since it was seen.
 	ErrSuperseded = errors.New("the row was written meanwhile")
 	// ErrTooLarge means that the row is too large for an item, its document gzipped.
 	ErrTooLarge = failure.TooLarge.New("the document is too large for the table")
@@ -125,7 +125,7 @@ func New(client Client, name string) *Table {
 	return &Table{client: client, name: name}
 }
 
-// Connect opens a connection for the next call, and tells nobody if it cannot.
+// Connect opens a connection for the next call, if it can.
 func (t *Table) Connect(ctx context.Context) {
 	_, _ = t.client.GetItem(ctx, t.getItemInput("0"), func(o *dynamodb.Options) {
 		o.HTTPClient, o.Retryer = warmup.ConnectOnly(o.HTTPClient), aws.NopRetryer{}
@@ -142,7 +142,7 @@ func (t *Table) getItemInput(id string) *dynamodb.GetItemInput {
 	}
 }
 
-// What a [State] is read from. DynamoDB reserves some names.
+// The attributes of a [State]. DynamoDB reserves some names.
 const stateAttributes = "#status, #error, event, events, created, attempts, not_found, request_id, updated_at"
 
 var stateNames = map[string]string{"#status": "status", "#error": "error"}
@@ -175,8 +175,8 @@ func (t *Table) Get(ctx context.Context, id string) (State, error) {
 }
 
 // GetAll returns the states of rows, by id, as the last writes left them. The ids
-// must differ, and be a hundred at most. It leaves out those for which DynamoDB has
-// no time.
+// must differ, and be a hundred at most. It leaves out those that DynamoDB does not answer
+// now.
 func (t *Table) GetAll(ctx context.Context, ids []string) (map[string]State, error) {
 	states := make(map[string]State, len(ids))
 	for _, id := range ids {
@@ -199,10 +199,10 @@ func (t *Table) GetAll(ctx context.Context, ids []string) (map[string]State, err
 	return states, nil
 }
 
-// Put writes a row over what was seen of it, and over nothing else: whether it may
-// be replaced is the caller's decision. [ErrSuperseded] says that the row was written
-// meanwhile, [ErrTooLarge] that it does not fit. Other errors are DynamoDB's, of the
-// class [failure.Table].
+// Put writes a row, provided that the row in the table is still the one that was seen;
+// whether to replace that is the caller's decision. It returns [ErrSuperseded] if the row
+// has changed, [ErrTooLarge] if the new one does not fit, and otherwise DynamoDB's errors
+// with the class [failure.Table].
 //
 // The document is stored as a native map, or gzipped in document_gzip where
 // DynamoDB cannot hold it natively.
@@ -215,8 +215,8 @@ func (t *Table) Put(ctx context.Context, row Row, seen State) error {
 	return err
 }
 
-// isRefusedItem reports whether DynamoDB refuses the item for what is in it. The
-// converter knows DynamoDB's limits; this is for those that it does not know.
+// isRefusedItem reports whether DynamoDB refuses the item because of its content. The
+// converter knows DynamoDB's limits; this is for limits that it does not know.
 func isRefusedItem(err error) bool {
 	refused, ok := errors.AsType[smithy.APIError](err)
 	return ok && refused.ErrorCode() == "ValidationException"
@@ -227,7 +227,7 @@ func (t *Table) put(ctx context.Context, row Row, seen State, native bool) error
 	if err != nil {
 		return err
 	}
-	// The client wants an item; the body takes its place.
+	// The client requires an item; the body replaces it.
 	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.name,
 		Item:      map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: row.ID}},
@@ -241,9 +241,9 @@ func (t *Table) put(ctx context.Context, row Row, seen State, native bool) error
 	return nil
 }
 
-// readyMade makes the SDK send a body that is already in DynamoDB's JSON. A tree
-// of attribute values, built to be serialized once, costs ten times as much.
-// Retries, signing and endpoints stay the SDK's.
+// readyMade makes the SDK send a body that is already in DynamoDB's JSON. Building a tree
+// of attribute values for the SDK to serialize costs ten times as much. Retries, signing
+// and endpoints stay the SDK's.
 func readyMade(body []byte) func(*dynamodb.Options) {
 	replace := middleware.BuildMiddlewareFunc("ReadyMadeBody", func(
 		ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,
@@ -256,7 +256,7 @@ func readyMade(body []byte) func(*dynamodb.Options) {
 		if in.Request, err = request.SetStream(bytes.NewReader(body)); err != nil {
 			return middleware.BuildOutput{}, middleware.Metadata{}, err
 		}
-		// By itself the SDK takes a buffer of 32 KB to compute this.
+		// To compute this itself, the SDK allocates 32 KB.
 		hash := sha256.Sum256(body)
 		return next.HandleBuild(v4.SetPayloadHash(ctx, hex.EncodeToString(hash[:])), in)
 	})
