@@ -2,13 +2,9 @@ package document
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -20,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"veryfi-intake/local/standin"
 )
 
 // with returns a document with that value in it.
@@ -490,8 +488,10 @@ func TestLiftedFields(t *testing.T) {
 		`"external_id":1.5,"document_type":{"value":{"value":"a"}}`:                                    {},
 		`"external_id":"a","external_id":"b"`:                                                          {"b", ""},
 		`"meta":{"external_id":"a","document_type":"b"}`:                                               {},
-		`"external_id":"a\ud800b"`:                                                                     {"a\ufffdb", ""},
-		"\"external_id\":\"\xff\",\"document_type\":{\"value\":\"\\ud800\"}":                           {"\ufffd", "\ufffd"},
+		// A value of another object is not theirs.
+		`"vendor":{"value":"a"},"external_id":{"score":0.5},"document_type":{}`: {},
+		`"external_id":"a\ud800b"`: {"a\ufffdb", ""},
+		"\"external_id\":\"\xff\",\"document_type\":{\"value\":\"\\ud800\"}": {"\ufffd", "\ufffd"},
 	} {
 		d, err := Read([]byte(`{"id":1,`+members+`}`), 1)
 		if err != nil {
@@ -503,115 +503,55 @@ func TestLiftedFields(t *testing.T) {
 	}
 }
 
-func TestReadChangesNothing(t *testing.T) {
-	t.Parallel()
-	body := with(`{"b":"\u0061","a":[1.50,{}],"b":2}`)
-	before := bytes.Clone(body)
-	d, err := Read(body, 1)
-	if err != nil || !bytes.Equal(body, before) || !bytes.Equal(d.JSON, before) {
-		t.Errorf("%s, %v", body, err)
-	}
-}
-
-func gunzip(t *testing.T, gzipped []byte) []byte {
-	t.Helper()
-	r, err := gzip.NewReader(bytes.NewReader(gzipped))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
+// TestGzipKeepsEveryByte makes all of them before it looks at any, so that a writer that
+// is used again and side by side does no harm.
 func TestGzipKeepsEveryByte(t *testing.T) {
 	t.Parallel()
-	var wg sync.WaitGroup
-	for i, body := range [][]byte{
+	bodies := [][]byte{
 		with(`1`), with(` 1.50 `), with("\"\\u00e9\xff\xed\xa0\x80\""), with(`NaN`), with(`"` + strings.Repeat("a", 1<<20) + `"`), synthetic(15_000), synthetic(600_000),
-	} {
-		d, err := Read(body, 1)
-		if err != nil {
-			t.Fatalf("%d: %v", i, err)
-		}
-		for range 3 { // the writers are used again and side by side
-			wg.Go(func() {
-				gzipped, err := d.Gzip()
-				if err != nil || !bytes.Equal(gunzip(t, gzipped), body) {
-					t.Errorf("%d: other bytes, %v", i, err)
-				}
-			})
-		}
 	}
-	wg.Wait()
-}
-
-// TestGzippedDocumentIsItsOwn sees that a used writer does not write into what
-// it made before.
-func TestGzippedDocumentIsItsOwn(t *testing.T) {
-	t.Parallel()
-	a, b := &Document{JSON: with(`"first"`)}, &Document{JSON: with(`"second"`)}
-	first, err := a.Gzip()
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := bytes.Clone(first)
-	if _, err := b.Gzip(); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(first, before) {
-		t.Error("the first was changed")
-	}
-}
-
-// TestDocumentsOfVeryfi reads the documents that Veryfi publishes with its
-// clients, where they lie beside the repository.
-func TestDocumentsOfVeryfi(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("../../../shared/documents/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) == 0 {
-		t.Skip("../shared/documents is not there")
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			body, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			id, err := strconv.ParseInt(regexp.MustCompile(`\d+`).FindString(filepath.Base(file)), 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, err := Read(body, id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d.Native == nil {
-				t.Fatal("not native")
-			}
-			if diff := cmp.Diff(decodedJSON(t, body), decodedNative(t, d.Native)); diff != "" {
-				t.Errorf("-JSON +native:\n%s", diff)
-			}
-			if counted := countedByDynamoDB(decodedNative(t, d.Native)); d.NativeSize < counted || d.NativeSize > counted+counted/8 {
-				t.Errorf("size is %d, DynamoDB counts %d", d.NativeSize, counted)
-			}
-			gzipped, err := d.Gzip()
-			if err != nil || !bytes.Equal(gunzip(t, gzipped), body) {
-				t.Errorf("gzipped it is another one, %v", err)
-			}
-			if _, err := Read(body, id+1); !errors.Is(err, ErrOtherDocument) {
-				t.Errorf("with another id: %v", err)
-			}
-			if _, err := Read(body[:len(body)-2], id); !errors.Is(err, ErrNotDocument) {
-				t.Errorf("cut short: %v", err)
+	zipped := make([][]byte, 3*len(bodies))
+	var wg sync.WaitGroup
+	for i := range zipped {
+		wg.Go(func() {
+			d := Document{JSON: bodies[i%len(bodies)]}
+			var err error
+			if zipped[i], err = d.Gzip(); err != nil {
+				t.Error(err)
 			}
 		})
+	}
+	wg.Wait()
+	for i, body := range bodies {
+		for j := i; j < len(zipped); j += len(bodies) {
+			if d, err := ReadGzip(zipped[j], 1); err != nil || !bytes.Equal(d.JSON, body) {
+				t.Errorf("%d: other bytes, %v", i, err)
+			}
+		}
+	}
+}
+
+// TestSamplesAreNative reads whole documents as Veryfi sends them.
+func TestSamplesAreNative(t *testing.T) {
+	t.Parallel()
+	const id = 123456789
+	for name, body := range map[string][]byte{
+		"receipt": standin.Receipt(id), "invoice": standin.Invoice(id), "bank statement": standin.BankStatement(id), "150 KB": standin.Large(id, 150_000),
+	} {
+		before := bytes.Clone(body)
+		d, err := Read(body, id)
+		if err != nil || d.Native == nil || !bytes.Equal(body, before) || !bytes.Equal(d.JSON, before) {
+			t.Fatalf("%s: not native, or not what was read: %v", name, err)
+		}
+		if diff := cmp.Diff(decodedJSON(t, body), decodedNative(t, d.Native)); diff != "" {
+			t.Errorf("%s: -JSON +native:\n%s", name, diff)
+		}
+		if counted := countedByDynamoDB(decodedNative(t, d.Native)); d.NativeSize < counted || d.NativeSize > counted+counted/8 {
+			t.Errorf("%s: size is %d, DynamoDB counts %d", name, d.NativeSize, counted)
+		}
+		if _, err := Read(body, id+1); !errors.Is(err, ErrOtherDocument) {
+			t.Errorf("%s with another id: %v", name, err)
+		}
 	}
 }
 
@@ -725,13 +665,5 @@ func TestSyntheticDocumentsAreWhatTheyStandFor(t *testing.T) {
 		if len(body) < size || len(body) > size+1000 || isNative(t, body) != native {
 			t.Errorf("%d bytes: native is %v", len(body), !native)
 		}
-	}
-}
-
-// TestDetailIsOfItsOwnObject has an object without a value follow one that has one.
-func TestDetailIsOfItsOwnObject(t *testing.T) {
-	d, err := Read([]byte(`{"id":{"value":1},"vendor":{"value":"not yours"},"external_id":{"score":0.5},"document_type":{}}`), 1)
-	if err != nil || d.ExternalID != "" || d.Type != "" {
-		t.Errorf("%v: external_id %q, document_type %q", err, d.ExternalID, d.Type)
 	}
 }

@@ -1,18 +1,18 @@
 package signature
 
 import (
-	"bufio"
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 func signText(text string) string {
@@ -25,7 +25,7 @@ func signText(text string) string {
 // Veryfi would sign, or with "-" where Python cannot decode or encode it.
 const program = `
 import base64, json, sys
-print(sys.version_info.minor, flush=True)
+print(sys.version_info.minor)
 for line in sys.stdin:
     body = base64.b64decode(line).decode("utf-8", "surrogatepass") if line.strip() else ""
     try:
@@ -33,17 +33,10 @@ for line in sys.stdin:
         print("+" + base64.b64encode(str(payload["data"]).encode("utf-8")).decode() if isinstance(payload, dict) else "-")
     except (ValueError, KeyError, RecursionError):
         print("-")
-    sys.stdout.flush()
 `
 
-// A pythonChild is CPython at work.
-type pythonChild struct {
-	version python
-	in      io.Writer
-	out     *bufio.Reader
-}
-
-func startPython(t *testing.T) *pythonChild {
+// compareWithPython compares this package with the CPython of this machine.
+func compareWithPython(t *testing.T, bodies []string) {
 	t.Helper()
 	path, err := exec.LookPath("python3")
 	if err != nil {
@@ -52,101 +45,72 @@ func startPython(t *testing.T) *pythonChild {
 		}
 		t.Skip("python3 is missing: not compared with CPython")
 	}
+	var in strings.Builder
+	for _, body := range bodies {
+		in.WriteString(base64.StdEncoding.EncodeToString([]byte(body)) + "\n")
+	}
 	cmd := exec.CommandContext(t.Context(), path, "-c", program)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	cmd.Stdin, cmd.Stderr = strings.NewReader(in.String()), os.Stderr
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	answers := strings.Fields(string(out))
+	minor, err := strconv.Atoi(answers[0])
+	if err != nil || len(answers) != len(bodies)+1 {
+		t.Fatalf("%d answers to %d bodies, %v", len(answers)-1, len(bodies), err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	for i, body := range bodies {
+		agrees(t, body, answers[i+1], python(minor))
 	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Wait()
-	})
-	c := &pythonChild{in: in, out: bufio.NewReader(out)}
-	minor, err := strconv.Atoi(c.line(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.version = python(minor)
-	return c
 }
 
-func (c *pythonChild) line(t *testing.T) string {
+func agrees(t *testing.T, body, answer string, version python) {
 	t.Helper()
-	line, err := c.out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("python3 has ended: %v", err)
-	}
-	return strings.TrimSuffix(line, "\n")
-}
-
-// text returns what Python signs for a body.
-func (c *pythonChild) text(t *testing.T, body string) (text string, ok bool) {
-	t.Helper()
-	if _, err := fmt.Fprintln(c.in, base64.StdEncoding.EncodeToString([]byte(body))); err != nil {
-		t.Fatal(err)
-	}
-	line := c.line(t)
-	if line == "-" {
-		return "", false
-	}
-	b, err := base64.StdEncoding.DecodeString(line[1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b), true
-}
-
-// agrees compares this package with Python on one body.
-func (c *pythonChild) agrees(t *testing.T, body string) {
-	t.Helper()
-	want, wantOK := c.text(t, body)
 	var p Payload
 	err := p.Parse([]byte(body))
-	gotOK := err == nil && p.data.JSON != nil
+	gotOK, wantOK := err == nil && p.data.JSON != nil, answer != "-"
 	if gotOK != wantOK {
 		t.Fatalf("%q: parsed: %v (%v), by Python: %v", body, gotOK, err, wantOK)
 	}
-	if gotOK && string(p.text(c.version)) != want {
-		t.Fatalf("%q: text is\n%s\nby Python\n%s", body, p.text(c.version), want)
+	if !gotOK {
+		return
 	}
-	if gotOK {
-		if _, err := verify(body, signText(want), secret); err != nil {
-			t.Fatalf("%q: %v", body, err)
-		}
+	want, err := base64.StdEncoding.DecodeString(answer[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.text(version); !bytes.Equal(got, want) {
+		t.Fatalf("%q: text is\n%s\nby Python\n%s", body, got, want)
+	}
+	if _, err := p.Verify(signText(string(want)), NewKey(secret)); err != nil {
+		t.Fatalf("%q: %v", body, err)
 	}
 }
 
 func TestAgreesWithCPython(t *testing.T) {
-	c := startPython(t)
-	bodies := 20_000
+	bodies := make([]string, 20_000)
 	if testing.Short() {
-		bodies = 2_000
+		bodies = bodies[:2_000]
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	g := generator{rand.New(rand.NewPCG(seed, 0))}
-	for range bodies {
-		c.agrees(t, g.body())
+	for i := range bodies {
+		bodies[i] = g.body()
 	}
+	compareWithPython(t, bodies)
 }
 
 // TestEveryCharacterIsPrintedAsCPythonDoes goes through all of Unicode.
 func TestEveryCharacterIsPrintedAsCPythonDoes(t *testing.T) {
-	c := startPython(t)
 	const block = 0x400
+	var bodies []string
 	for first := rune(0); first <= 0x10ffff; first += block {
 		var escaped, raw strings.Builder
 		for r := first; r < first+block; r++ {
 			if r > 0xffff {
-				high, low := 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff
+				high, low := utf16.EncodeRune(r)
 				fmt.Fprintf(&escaped, `\u%04x\u%04X`, high, low)
 			} else {
 				fmt.Fprintf(&escaped, `\u%04X`, r)
@@ -156,8 +120,9 @@ func TestEveryCharacterIsPrintedAsCPythonDoes(t *testing.T) {
 			}
 		}
 		// An apostrophe elsewhere must not decide about these quotes.
-		c.agrees(t, `{"data": ["`+escaped.String()+`", "`+raw.String()+`"]}`)
+		bodies = append(bodies, `{"data": ["`+escaped.String()+`", "`+raw.String()+`"]}`)
 	}
+	compareWithPython(t, bodies)
 }
 
 // A generator makes bodies as Veryfi might send them, and worse.

@@ -1,15 +1,19 @@
 package signature
 
 import (
+	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
 
 const secret = "a client secret"
+
+//go:embed testdata/vectors.json
+var published []byte
 
 type vector struct {
 	Body       string
@@ -20,22 +24,15 @@ type vector struct {
 // forEachVector runs a test with each published signature.
 func forEachVector(t *testing.T, test func(t *testing.T, clientSecret string, v vector)) {
 	t.Helper()
-	file, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vectors struct {
+	var file struct {
 		ClientSecret string `json:"client_secret"`
 		Vectors      []vector
 	}
-	if err := json.Unmarshal(file, &vectors); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(published, &file); err != nil || len(file.Vectors) == 0 {
+		t.Fatalf("%d vectors: %v", len(file.Vectors), err)
 	}
-	if len(vectors.Vectors) == 0 {
-		t.Fatal("no vectors")
-	}
-	for _, v := range vectors.Vectors {
-		t.Run(v.SignedText, func(t *testing.T) { test(t, vectors.ClientSecret, v) })
+	for _, v := range file.Vectors {
+		t.Run(v.SignedText, func(t *testing.T) { test(t, file.ClientSecret, v) })
 	}
 }
 
@@ -53,11 +50,7 @@ func TestPublishedSignatureVerifies(t *testing.T) {
 
 func TestPublishedSignatureIsMadeAgain(t *testing.T) {
 	forEachVector(t, func(t *testing.T, clientSecret string, v vector) {
-		var p Payload
-		if err := p.Parse([]byte(v.Body)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := Sign(p.Unverified().JSON, clientSecret)
+		got, err := Sign(parse(t, v.Body).Unverified().JSON, clientSecret)
 		if err != nil || got != v.Signature {
 			t.Errorf("Sign = %q, %v, want %q", got, err, v.Signature)
 		}
@@ -70,6 +63,15 @@ func TestPublishedSignatureIsRefusedWithAnotherSecret(t *testing.T) {
 			t.Errorf("got %v, want %v", err, ErrMismatch)
 		}
 	})
+}
+
+func parse(t testing.TB, body string) *Payload {
+	t.Helper()
+	var p Payload
+	if err := p.Parse([]byte(body)); err != nil {
+		t.Fatalf("%v: %.100s", err, body)
+	}
+	return &p
 }
 
 func verify(body, signature string, secrets ...string) (Data, error) {
@@ -153,24 +155,25 @@ func looseBits(signature string) string {
 	return signature[:42] + string(alphabet[i|1]) + "="
 }
 
-func TestEmptySecretNeverVerifies(t *testing.T) {
+func TestOneOfSomeSecretsVerifies(t *testing.T) {
 	const data = `{"id": 7}`
-	signature, err := Sign([]byte(data), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := verify(`{"data": `+data+`}`, signature, "", ""); !errors.Is(err, ErrMismatch) {
-		t.Errorf("got %v, want %v", err, ErrMismatch)
-	}
-	if _, err := verify(`{"data": `+data+`}`, signature); !errors.Is(err, ErrMismatch) {
-		t.Errorf("with no keys: got %v, want %v", err, ErrMismatch)
-	}
-}
-
-func TestPreviousSecretVerifies(t *testing.T) {
-	const data = `{"id": 7}`
-	if _, err := verify(`{"data": `+data+`}`, sign(t, data), "the new secret", secret); err != nil {
-		t.Error(err)
+	for _, test := range []struct {
+		signedWith string
+		secrets    []string
+		want       error
+	}{
+		{secret, []string{"the new secret", secret}, nil},
+		{secret, []string{secret, ""}, nil},
+		{secret, nil, ErrMismatch},
+		{"", []string{"", ""}, ErrMismatch}, // anybody could sign with it
+	} {
+		signature, err := Sign([]byte(data), test.signedWith)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := verify(`{"data": `+data+`}`, signature, test.secrets...); !errors.Is(err, test.want) {
+			t.Errorf("%+v: %v", test, err)
+		}
 	}
 }
 
@@ -186,16 +189,31 @@ func TestDeepestAndLongestThatCPythonAcceptsVerify(t *testing.T) {
 	}
 }
 
+func TestWhatPythonRefusesHasNoText(t *testing.T) {
+	for data, want := range map[string]error{
+		``:           ErrNotJSON,
+		`{"a":1,}`:   ErrNotJSON,
+		`1 2`:        ErrNotJSON,
+		"\"\xff\"":   ErrNotJSON,
+		`"\ud800"`:   ErrUnsignable,
+		`["\ud800"]`: nil,
+		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth): ErrUnsignable,
+	} {
+		if _, err := Text([]byte(data)); !errors.Is(err, want) {
+			t.Errorf("%.40q: the text: %v, want %v", data, err, want)
+		}
+		if signature, err := Sign([]byte(data), secret); !errors.Is(err, want) || want != nil && signature != "" {
+			t.Errorf("%.40q: the signature: %v, want %v", data, err, want)
+		}
+	}
+}
+
 // TestEveryPythonVerifies signs with a character that is newer than some
 // versions of Python, as an old one and as a new one prints it.
 func TestEveryPythonVerifies(t *testing.T) {
 	const data = "{\"error\": \"\U0001fae8\"}" // Unicode 15.0: printable since CPython 3.12
 	for _, text := range []string{"{'error': '\U0001fae8'}", `{'error': '\U0001fae8'}`} {
-		var p Payload
-		if err := p.Parse([]byte(`{"data": ` + data + `}`)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := p.Verify(signText(text), NewKey(secret))
+		got, err := verify(`{"data": `+data+`}`, signText(text), secret)
 		if err != nil || string(got.Text) != text {
 			t.Errorf("%s: got %s, %v", text, got.Text, err)
 		}
@@ -216,10 +234,7 @@ func TestField(t *testing.T) {
 		{`{}`, "id", ""},
 	}
 	for _, test := range tests {
-		var p Payload
-		if err := p.Parse([]byte(`{"before": {"id": 1}, "data": ` + test.data + `, "after": {"id": 2}}`)); err != nil {
-			t.Fatal(err)
-		}
+		p := parse(t, `{"before": {"id": 1}, "data": `+test.data+`, "after": {"id": 2}}`)
 		if got := p.Unverified().Field(test.field); string(got) != test.want {
 			t.Errorf("%s: %s is %s, want %s", test.data, test.field, got, test.want)
 		}
@@ -240,11 +255,7 @@ func TestEvent(t *testing.T) {
 		{`{"data": {"event": "a"}}`, "", false},
 	}
 	for _, test := range tests {
-		var p Payload
-		if err := p.Parse([]byte(test.body)); err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := p.Event(); string(got) != test.want || ok != test.ok {
+		if got, ok := parse(t, test.body).Event(); string(got) != test.want || ok != test.ok {
 			t.Errorf("%s: got %q, %v", test.body, got, ok)
 		}
 	}
@@ -252,26 +263,17 @@ func TestEvent(t *testing.T) {
 
 // TestManyKeys has objects that are large enough to be looked up by map.
 func TestManyKeys(t *testing.T) {
-	var data, text strings.Builder
-	data.WriteString(`{`)
-	text.WriteString(`{`)
+	var first, again, text []string
 	for i := range 3 * manyKeys {
-		if i > 0 {
-			data.WriteString(`,`)
-			text.WriteString(`, `)
-		}
 		key := strings.Repeat("k", i+1)
-		data.WriteString(`"` + key + `":1`)
-		text.WriteString(`'` + key + `': 2`)
+		first = append(first, `"`+key+`":1`)
+		again = append(again, `"`+key+`":2`)
+		text = append(text, `'`+key+`': 2`)
 	}
-	for i := range 3 * manyKeys {
-		data.WriteString(`,"` + strings.Repeat("k", i+1) + `":2`)
-	}
-	data.WriteString(`}`)
-	text.WriteString(`}`)
-	got, err := Text([]byte(data.String()))
-	if err != nil || string(got) != text.String() {
-		t.Errorf("got %s, %v, want %s", got, err, text.String())
+	want := "{" + strings.Join(text, ", ") + "}"
+	got, err := Text([]byte("{" + strings.Join(append(first, again...), ",") + "}"))
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
 }
 
@@ -295,26 +297,27 @@ func TestOnePayloadParsesManyBodies(t *testing.T) {
 
 func TestEveryBitOfTheSignatureCounts(t *testing.T) {
 	const data = `{"id": 123456789, "created": "2021-10-20 15:27:26"}`
-	signed, err := Sign([]byte(data), "the secret")
+	digest, err := base64.StdEncoding.DecodeString(sign(t, data))
 	if err != nil {
-		t.Fatal(err)
-	}
-	digest, err := base64.StdEncoding.DecodeString(signed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var p Payload
-	if err := p.Parse([]byte(`{"data": ` + data + `}`)); err != nil {
 		t.Fatal(err)
 	}
 	for bit := range 8 * len(digest) {
 		digest[bit/8] ^= 1 << (bit % 8)
-		if _, err := p.Verify(base64.StdEncoding.EncodeToString(digest), NewKey("the secret")); !errors.Is(err, ErrMismatch) {
+		if _, err := verify(`{"data": `+data+`}`, base64.StdEncoding.EncodeToString(digest), secret); !errors.Is(err, ErrMismatch) {
 			t.Errorf("bit %d is another: %v", bit, err)
 		}
 		digest[bit/8] ^= 1 << (bit % 8)
 	}
-	if _, err := p.Verify(base64.StdEncoding.EncodeToString(digest), NewKey("the secret")); err != nil {
-		t.Error(err)
+}
+
+//go:embed signature.go
+var source string
+
+// TestSignaturesAreComparedInConstantTime reads the code: the difference in time
+// is too small for a test to measure, and large enough for an attacker.
+func TestSignaturesAreComparedInConstantTime(t *testing.T) {
+	signed := regexp.MustCompile(`(?s)\nfunc \(k \*Key\) signed\(.*?\n}\n`).FindString(source)
+	if strings.Count(signed, "hmac.Equal(") != 1 || strings.Count(strings.ReplaceAll(signed, "== nil", ""), "==") != 0 {
+		t.Errorf("not compared by hmac.Equal alone:\n%s", signed)
 	}
 }
