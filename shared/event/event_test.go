@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,20 +77,21 @@ func TestEventsThatVeryfiSends(t *testing.T) {
 }
 
 func TestOneUnusableIDMakesAnEventUnsupported(t *testing.T) {
-	usable := []string{`1`, `"1"`, `9223372036854775807`, `"9223372036854775807"`, `[1]`, `["1", 2]`, `"\u0031"`, list(maxIDs)}
-	unusable := []string{
-		`0`, `-1`, `1.0`, `1e3`, `9223372036854775808`, `"9223372036854775808"`, `""`, `"0"`, `"-1"`, `"+1"`, `"01"`, `" 1"`, `"1.0"`, `"１"`,
-		`null`, `true`, `NaN`, `{}`, `{"id":1}`, `[]`, `[[1]]`, `[1, null]`, `[1, "x"]`, `[1, 0]`, list(maxIDs + 1),
-	}
-	for _, id := range usable {
-		if e := read(t, `{"event":"document.created","data":{"id":`+id+`}}`); len(e.IDs) == 0 || e.Data != "" {
-			t.Errorf("%.40s: %d ids", id, len(e.IDs))
-		}
-	}
-	for _, id := range unusable {
-		data := `{"id":` + id + `}`
-		if e := read(t, `{"event":"document.created","data":`+data+`}`); len(e.IDs) != 0 || string(e.Data) != data {
-			t.Errorf("%.40s: %d ids", id, len(e.IDs))
+	for count, ids := range map[int][]string{
+		1:      {`1`, `"1"`, `9223372036854775807`, `"9223372036854775807"`, `[1]`, `"\u0031"`},
+		2:      {`["1", 2]`},
+		maxIDs: {list(maxIDs)},
+		0: {
+			`0`, `-1`, `1.0`, `1e3`, `9223372036854775808`, `"9223372036854775808"`, `""`, `"0"`, `"-1"`, `"+1"`, `"01"`, `" 1"`, `"1.0"`, `"１"`,
+			`null`, `true`, `NaN`, `{}`, `{"id":1}`, `[]`, `[[1]]`, `[1, null]`, `[1, "x"]`, `[1, 0]`, `["x", 1]`, list(maxIDs + 1),
+		},
+	} {
+		for _, id := range ids {
+			data := `{"id":` + id + `}`
+			kept := map[bool]string{true: data}[count == 0]
+			if e := read(t, `{"event":"document.created","data":`+data+`}`); len(e.IDs) != count || string(e.Data) != kept {
+				t.Errorf("%.40s: %d ids", id, len(e.IDs))
+			}
 		}
 	}
 	if e := read(t, `{"event":"document.created","data":{"created":"x"}}`); len(e.IDs) != 0 {
@@ -98,21 +100,27 @@ func TestOneUnusableIDMakesAnEventUnsupported(t *testing.T) {
 }
 
 func list(n int) string {
-	var ids []string
-	for i := range n {
-		ids = append(ids, fmt.Sprint(i+1))
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = strconv.Itoa(i + 1)
 	}
 	return "[" + strings.Join(ids, ",") + "]"
 }
 
-func TestLongTextIsCutAtACharacter(t *testing.T) {
-	long := strings.Repeat("é", 5000)
-	e := read(t, fmt.Sprintf(`{"event":"document.failed","data":{"id":1,"created":%q,"error":%q}}`, long, long))
-	if e.Created != strings.Repeat("é", maxCreatedChars) || e.Error != strings.Repeat("é", maxErrorChars) {
-		t.Errorf("created has %d bytes, error %d", len(e.Created), len(e.Error))
-	}
-	if e := read(t, fmt.Sprintf(`{"event":%q,"data":1}`, long)); e.Name != strings.Repeat("é", maxNameChars) {
-		t.Errorf("the name has %d bytes", len(e.Name))
+// TestTextIsCutAtACharacter is at each bound, one beyond, and far beyond.
+func TestTextIsCutAtACharacter(t *testing.T) {
+	for bound, field := range map[int]string{256: "event", 64: "created", 1024: "error"} {
+		for _, length := range []int{bound - 1, bound, bound + 1, 5000} {
+			text, want := strings.Repeat("é", length), strings.Repeat("é", min(length, bound))
+			named := map[string]string{"event": DocumentFailed, field: text}
+			e := read(t, fmt.Sprintf(`{"event":%q,"data":{"id":7,"created":%q,"error":%q}}`, named["event"], named["created"], named["error"]))
+			m := e.Messages(time.Time{}, "")[0]
+			for of, got := range map[string]string{"event": e.Name + m.Event, "created": e.Created + m.Created, "error": e.Error + m.Error} {
+				if of == field && got != want+want {
+					t.Errorf("%s of %d characters has %d", field, length, utf8.RuneCountInString(got)/2)
+				}
+			}
+		}
 	}
 }
 
@@ -240,51 +248,38 @@ func TestLargestBodyFitsAMessage(t *testing.T) {
 }
 
 func TestMalformedMessageTellsWhatItCan(t *testing.T) {
-	tests := []struct {
+	const neither, noVersion = "it has neither a usable event and id nor data", "it has no version"
+	const noMessage = "it is not the JSON of a message"
+	for _, test := range []struct {
 		body string
-		want error
 		id   int64
+		says string // after "malformed message: ", or of a newer version
 	}{
-		{``, ErrMalformed, 0},
-		{`null`, ErrMalformed, 0},
-		{`[]`, ErrMalformed, 0},
-		{`x`, ErrMalformed, 0},
-		{`{}`, ErrMalformed, 0},
-		{`{"version":1}`, ErrMalformed, 0},
-		{`{"version":1,"event":"document.created"}`, ErrMalformed, 0},
-		{`{"version":1,"event":"document.created","id":-5}`, ErrMalformed, -5},
-		{`{"version":1,"event":"no such event","id":5}`, ErrMalformed, 5},
-		{`{"version":0,"event":"document.created","id":5}`, ErrMalformed, 5},
-		{`{"version":1,"event":"document.created","id":"5"}`, ErrMalformed, 0},
-		{`{"version":1,"event":"document.created","id":5,"created":6}`, ErrMalformed, 5},
-		{`{"version":1,"event":"document.created","id":5,"received_at":"x"}`, ErrMalformed, 5},
-		{`{"version":2,"event":"document.created","id":5,"news":[]}`, ErrNewerVersion, 5},
-		{`{"version":2,"id":"a new form"}`, ErrNewerVersion, 0},
-		{`{"version":2,"event":"x","data":{}}`, ErrNewerVersion, 0},
-	}
-	for _, test := range tests {
-		m, err := DecodeMessage(test.body)
-		if !errors.Is(err, test.want) || m.ID != test.id {
-			t.Errorf("%s: got id %d, %v", test.body, m.ID, err)
-		}
-	}
-}
-
-func TestErrorNamesTheFieldThatIsWrong(t *testing.T) {
-	for body, want := range map[string]string{
-		`{"version":1,"event":"document.created","id":5,"created":6}`: "the type of created is wrong",
-		`[]`: "it is not the JSON of a message",
+		{``, 0, noMessage},
+		{`null`, 0, noVersion},
+		{`[]`, 0, noMessage},
+		{`private`, 0, noMessage},
+		{`{}`, 0, noVersion},
+		{`{"version":1}`, 0, neither},
+		{`{"version":1,"event":"document.created"}`, 0, neither},
+		{`{"version":1,"event":"document.created","id":-5}`, -5, neither},
+		{`{"version":1,"event":"no such event","id":5}`, 5, neither},
+		{`{"version":0,"event":"document.created","id":5}`, 5, noVersion},
+		{`{"version":1,"event":["private"]}`, 0, "the type of event is wrong"},
+		{`{"version":1,"event":"document.created","id":"5"}`, 0, "the type of id is wrong"},
+		{`{"version":1,"event":"document.created","id":5,"created":6}`, 5, "the type of created is wrong"},
+		{`{"version":1,"event":"document.created","id":5,"received_at":"private"}`, 5, noMessage},
+		{`{"version":2,"event":"document.created","id":5,"news":[]}`, 5, "2, and this code knows 1"},
+		{`{"version":2,"id":"a new form"}`, 0, "2, and this code knows 1"},
+		{`{"version":2,"event":"x","data":{}}`, 0, "2, and this code knows 1"},
 	} {
-		if _, err := DecodeMessage(body); err == nil || !strings.HasSuffix(err.Error(), want) {
-			t.Errorf("%s: %v", body, err)
+		want := ErrMalformed
+		if strings.HasPrefix(test.body, `{"version":2`) {
+			want = ErrNewerVersion
 		}
-	}
-}
-
-func TestErrorsHoldNothingOfTheMessage(t *testing.T) {
-	for _, body := range []string{`{"version":1,"event":["private"]}`, `private`, `{"version":1,"id":1,"event":"document.created","received_at":"private"}`} {
-		if _, err := DecodeMessage(body); err == nil || strings.Contains(err.Error(), "private") {
-			t.Errorf("%s: %v", body, err)
+		m, err := DecodeMessage(test.body)
+		if !errors.Is(err, want) || m.ID != test.id || err.Error() != want.Error()+": "+test.says {
+			t.Errorf("%s: got id %d, %v", test.body, m.ID, err)
 		}
 	}
 }
@@ -313,10 +308,11 @@ func TestSignedKeyIsOfTheKindThatTheDataHas(t *testing.T) {
 		want     string
 	}{
 		{DocumentCreated, 0, ""},
-		{DocumentCreated, 1, "bank_statement#7"},
+		{DocumentCreated, 1, "bank_statement#1"},
+		{DocumentCreated, 42000, "bank_statement#1"},
 		{DocumentFailed, 0, ""},
-		{DocumentFailed, 1, "bank_statement#7"},
-		{BankStatementSetCreated, 0, "7"},
+		{DocumentFailed, 1, "bank_statement#1"},
+		{BankStatementSetCreated, 0, "1"},
 		{BankStatementSetCreated, 1, ""},
 		{BankStatementSetFailed, 0, ""},
 		{BankStatementSetFailed, 1, ""},
@@ -324,16 +320,13 @@ func TestSignedKeyIsOfTheKindThatTheDataHas(t *testing.T) {
 		{Reconciled, 1, ""},
 		{"check.created", 1, ""},
 	} {
-		m := Message{Event: test.name, ID: 7, ParentID: test.parentID}
+		m := Message{Event: test.name, ID: 1, ParentID: test.parentID}
 		if got := m.SignedKey(); got != test.want {
 			t.Errorf("%s with parent_id %d: %q, not %q", test.name, test.parentID, got, test.want)
 		}
 		if m.ID = 0; m.SignedKey() != "" {
 			t.Errorf("%s without an id: %q", test.name, m.SignedKey())
 		}
-	}
-	if got := (Message{Event: DocumentCreated, ID: 1, ParentID: 1}).SignedKey(); got != "bank_statement#1" {
-		t.Errorf("the smallest ids: %q", got)
 	}
 }
 
@@ -355,40 +348,6 @@ func TestTimesAreComparedOnlyWhenBothCanBeRead(t *testing.T) {
 		m := Message{Created: test.now}
 		if later, same := m.IsLater(test.before), m.IsOf(test.before); later != test.later || same != test.same {
 			t.Errorf("%q against %q: later %v, the same %v", test.now, test.before, later, same)
-		}
-	}
-}
-
-// TestWhatIsTakenOverHasBounds is at each of them, and one beyond.
-func TestWhatIsTakenOverHasBounds(t *testing.T) {
-	for length, want := range map[int]int{1023: 1023, 1024: 1024, 1025: 1024} {
-		if e := read(t, `{"event":"document.failed","data":{"id":7,"error":"`+strings.Repeat("é", length)+`"}}`); utf8.RuneCountInString(e.Error) != want {
-			t.Errorf("an error of %d characters has %d", length, utf8.RuneCountInString(e.Error))
-		} else if m := e.Messages(time.Time{}, ""); m[0].Error != e.Error {
-			t.Error("the message does not say why")
-		}
-	}
-	for length, want := range map[int]int{64: 64, 65: 64} {
-		if e := read(t, `{"event":"document.created","data":{"id":7,"created":"`+strings.Repeat("0", length)+`"}}`); len(e.Created) != want {
-			t.Errorf("a time of %d characters has %d", length, len(e.Created))
-		}
-	}
-	for length, want := range map[int]int{256: 256, 257: 256} {
-		if e := read(t, `{"event":"`+strings.Repeat("x", length)+`","data":{}}`); len(e.Name) != want {
-			t.Errorf("a name of %d characters has %d", length, len(e.Name))
-		}
-	}
-	for n, want := range map[int]int{1000: 1000, 1001: 0} {
-		list := make([]int, n)
-		for i := range list {
-			list[i] = i + 1
-		}
-		ids, err := json.Marshal(list)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e := read(t, `{"event":"document.created","data":{"id":`+string(ids)+`}}`); len(e.IDs) != want {
-			t.Errorf("of %d ids %d are taken", n, len(e.IDs))
 		}
 	}
 }
