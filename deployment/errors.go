@@ -26,7 +26,7 @@ func Explain(err error) error {
 		case slices.Contains([]string{"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"}, code):
 			return errors.New("AWS does not know these credentials: they were mistyped or deleted. `aws configure` sets others, --profile chooses")
 		case code == "RequestExpired":
-			return errors.New("AWS takes the request for an old one: sign in again, or set this machine's clock right")
+			return errors.New("AWS says that the request is too old: sign in again, or set this machine's clock right")
 		}
 	}
 	if call, ok := errors.AsType[*smithy.OperationError](err); ok { // of AWS, not of Veryfi
@@ -38,7 +38,7 @@ func Explain(err error) error {
 		}
 	}
 	for _, known := range []struct{ part, says string }{ // that have no type
-		{"failed to resolve service endpoint", "AWS_ENDPOINT_URL is no address such as http://127.0.0.1:8081"},
+		{"failed to resolve service endpoint", "AWS_ENDPOINT_URL is not an address such as http://127.0.0.1:8081"},
 		{"SSO token", "your AWS session has ended: sign in again with `aws sso login`"},
 		{"SSO session", "your AWS session has ended: sign in again with `aws sso login`"},
 		{"failed to refresh cached credentials", "no AWS credentials are found: set a profile up with `aws configure`, and name it with --profile or AWS_PROFILE"},

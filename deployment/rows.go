@@ -48,7 +48,7 @@ func (s *Stack) Rows(ctx context.Context, id string) ([]Row, error) {
 	}
 	ids, err := client.FindByExternalID(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("there is no row %s, and Veryfi could not be asked for an external_id: %w", id, err)
+		return nil, fmt.Errorf("there is no row %s, and cannot ask Veryfi for an external_id: %w", id, err)
 	}
 	var rows []Row
 	for _, id := range ids {
@@ -68,7 +68,7 @@ func (s *Stack) Rows(ctx context.Context, id string) ([]Row, error) {
 	case err == nil:
 		return nil, fmt.Errorf("there is no row %s: if that is a document's id, `intake reconcile %s` fetches it. Veryfi knows no document with that external_id", id, id)
 	default:
-		return nil, fmt.Errorf("there is no row %s, and Veryfi knows no document with that external_id (one that it has deleted it does not name)", id)
+		return nil, fmt.Errorf("there is no row %s, and Veryfi knows no document with that external_id (it does not list those that it has deleted)", id)
 	}
 }
 

@@ -291,7 +291,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		{name: "get the document of none", arguments: []string{"get", "70", "--document"}, status: 1, notes: "its status is error"},
 		{name: "get nothing", arguments: []string{"get", ""}, status: 2, notes: "1 to 2000"},
 		{name: "get a key that DynamoDB refuses", arguments: []string{"get", strings.Repeat("x", 2001)}, status: 2, notes: "1 to 2000"},
-		{name: "get while Veryfi is down", arguments: []string{"get", "8"}, change: func(c *cloud) { c.veryfi.Always(standin.Status(500)) }, status: 1, notes: "Veryfi could not be asked"},
+		{name: "get while Veryfi is down", arguments: []string{"get", "8"}, change: func(c *cloud) { c.veryfi.Always(standin.Status(500)) }, status: 1, notes: "cannot ask Veryfi"},
 		{name: "get what has no row yet", arguments: []string{"get", "an-external-id"}, change: func(c *cloud) { c.rows = nil }, status: 1, notes: "reconcile 7` fetches it"},
 		{name: "get several", arguments: []string{"get", "an-external-id", "--json"}, change: func(c *cloud) {
 			c.veryfi.PutCreated(70, time.Now(), []byte(`{"id":70,"external_id":"an-external-id"}`))
@@ -340,14 +340,14 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 			c.runs = []invocation{{payload: `{"listed":50,"next":{"page":2}}`}, {`{"listed":1}`, true}}
 		}, status: 1, notes: "has failed"},
 		{name: "its answer is nothing", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{payload: `<`}} }, status: 1, notes: "cannot read the reconciler"},
-		{name: "reconcile what is no id", arguments: []string{"reconcile", "0"}, status: 2, notes: "0 is no id"},
+		{name: "reconcile what is no id", arguments: []string{"reconcile", "0"}, status: 2, notes: "0 is not a document"},
 
-		{name: "secret set", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.secrets.Remove("AWSPREVIOUS") }, out: "^Written.*\nWhether.*\nWebhooks that were signed"},
+		{name: "secret set", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.secrets.Remove("AWSPREVIOUS") }, out: "^Written.*\nVeryfi cannot check.*\nWebhooks that were signed"},
 		{name: "secret set for machines", arguments: []string{"secret", "set", "--json", "--yes"}, out: `"written": true`},
 		{name: "secret set again", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.secrets.Put(c.stdin) }, out: "^Nothing has changed"},
 		{name: "secret set, refused", arguments: []string{"secret", "set"}, change: stdin(`{"api_key":"vrfk_x"}`), status: 1, notes: "Veryfi refuses .*Nothing was written"},
 		{name: "secret set, unasked", arguments: []string{"secret", "set", "--no-check"}, change: stdin(`{"api_key":"vrfk_x"}`), out: "^Written"},
-		{name: "secret set, Veryfi is down", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.veryfi.Always(standin.Status(500)) }, status: 1, notes: "could not be asked .*Nothing was written"},
+		{name: "secret set, Veryfi is down", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.veryfi.Always(standin.Status(500)) }, status: 1, notes: "cannot ask Veryfi .*Nothing was written"},
 		{name: "secret set with a control character", arguments: []string{"secret", "set"}, change: stdin(`{"api_key":"a\nb"}`), status: 1, notes: "holds a line break"},
 		{name: "secret set without a username", arguments: []string{"secret", "set"}, change: stdin(`{"api_key":"x"}`), status: 1, notes: "a value is missing: username"},
 		{name: "secret set with another name", arguments: []string{"secret", "set"}, change: stdin(`{"token":"x"}`), status: 1, notes: "the input is not JSON of the form"},
@@ -374,14 +374,14 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		{name: "submit what is too short", arguments: []string{"submit", "FILE:" + file[:249]}, status: 1, notes: "has 249 bytes"},
 		{name: "submit what is just long enough", arguments: []string{"submit", "FILE:" + file[:250]}, out: "700000001"},
 		{name: "submit what is too long", arguments: []string{"submit", "FILE:" + strings.Repeat("x", 20<<20+1)}, status: 1, notes: "has 20971521 bytes"},
-		{name: "submit a folder", arguments: []string{"submit", "."}, status: 1, notes: "is no file"},
-		{name: "submit no address", arguments: []string{"submit", "https://"}, status: 1, notes: "is no address"},
+		{name: "submit a folder", arguments: []string{"submit", "."}, status: 1, notes: "is not a file"},
+		{name: "submit no address", arguments: []string{"submit", "https://"}, status: 1, notes: "is not an address"},
 
 		{name: "replay", arguments: []string{"replay", "FILE:" + webhook}, out: "^document.created was answered with 200"},
 		{name: "replay for machines", arguments: []string{"replay", "FILE:" + webhook, "--json"}, out: `"status": 200`},
 		{name: "replay, refused", arguments: []string{"replay", "FILE:" + webhook}, change: func(c *cloud) { c.forged = 401 }, status: 1, out: "answered with 401", notes: "did not take it"},
-		{name: "replay what is none", arguments: []string{"replay", "FILE:" + noWebhook}, status: 1, notes: "is no webhook"},
-		{name: "replay null", arguments: []string{"replay", `FILE:{"event":"document.created","data":null}`}, status: 1, notes: "is no webhook"},
+		{name: "replay what is none", arguments: []string{"replay", "FILE:" + noWebhook}, status: 1, notes: "is not a webhook"},
+		{name: "replay null", arguments: []string{"replay", `FILE:{"event":"document.created","data":null}`}, status: 1, notes: "is not a webhook"},
 		{name: "replay without a secret", arguments: []string{"replay", "FILE:" + webhook}, change: func(c *cloud) { c.secrets.Put(`{"client_secret":"unset"}`) }, status: 1, notes: "the secret is not filled"},
 	} {
 		c := well(t)
@@ -479,7 +479,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{func(c *cloud) { c.alarms.Metrics = &cloudwatch.Metrics{} }, "last document", "none was stored in 14 days"},
 		{subscribed(0, 1), "receivers", "has not confirmed it"},
 		{subscribed(2, 1), "receivers", "has not confirmed it"},
-		{subscribed(2, 0), "", "2 hear of alarms"},
+		{subscribed(2, 0), "", "2 receive alarms"},
 		{both(subscribed(0, 0), parameter("AlarmEmail", "you@example.com")), "receivers", "has not confirmed it"},
 		{table("CREATING", "ACTIVE"), "table", "it is CREATING: documents wait"},
 		{table("DELETING", "ACTIVE"), "table", "it is DELETING: documents wait"},

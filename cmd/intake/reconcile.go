@@ -11,7 +11,7 @@ import (
 )
 
 type reconcileCommand struct {
-	ID    []string `arg:"" optional:"" help:"Ids of documents that shall be there, whatever their rows say."`
+	ID    []string `arg:"" optional:"" help:"Ids of documents to fetch unless they are stored, whatever their rows say."`
 	Since string   `placeholder:"TIME" help:"Documents that Veryfi has created since then: 2026-11-01, 2026-11-01T12:00:00Z, or 36h for so long ago."`
 	Until string   `placeholder:"TIME" help:"And before then; without it, up to now."`
 }
@@ -57,7 +57,7 @@ func (c reconcileCommand) request(now time.Time) (r reconciliation.Request, err 
 	for _, text := range c.ID {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id < 1 {
-			return r, fmt.Errorf("%s is no id of a document: that is a whole number from 1 on", text)
+			return r, fmt.Errorf("%s is not a document's id: a whole number from 1 on", text)
 		}
 		r.IDs = append(r.IDs, reconciliation.ID(id))
 	}

@@ -78,7 +78,7 @@ func (c replayCommand) read(a *app) (webhook.Webhook, error) {
 		Data  json.RawMessage `json:"data"`
 	}
 	if json.Unmarshal(text, &body) != nil || body.Event == "" || body.Data == nil || string(body.Data) == "null" {
-		return webhook.Webhook{}, errors.New(path + ` is no webhook: it needs {"event": "document.created", "data": {…}}`)
+		return webhook.Webhook{}, errors.New(path + ` is not a webhook: it needs {"event": "document.created", "data": {…}}`)
 	}
 	return webhook.Webhook{Event: body.Event, Data: string(body.Data)}, nil
 }

@@ -54,7 +54,7 @@ func (c secretSetCommand) Run(a *app, s *deployment.Stack) error {
 		case errors.Is(err, deployment.ErrRefused):
 			return fmt.Errorf("%w. Nothing was written", err)
 		case err != nil:
-			return fmt.Errorf("Veryfi could not be asked whether the credentials are right: %w. Nothing was written. Try again, or write them unasked with --no-check", err)
+			return fmt.Errorf("cannot ask Veryfi whether the credentials are right: %w. Nothing was written. Try again, or write them unasked with --no-check", err)
 		}
 	}
 	if versions.Loses(after, time.Now()) {
@@ -67,7 +67,7 @@ func (c secretSetCommand) Run(a *app, s *deployment.Stack) error {
 	}
 	lines := []string{
 		"Written. The functions read it when the values before are refused, at most once in ten seconds, and every five minutes.",
-		"Whether the client secret is right, Veryfi cannot be asked: the next webhook shows it (`intake submit FILE --wait`).",
+		"Veryfi cannot check the client secret: the next webhook shows whether it is right (`intake submit FILE --wait`).",
 	}
 	if before.ClientSecret != "" && before.ClientSecret != after.ClientSecret {
 		lines = append(lines, "Webhooks that were signed with the client secret before still verify. `intake secret revoke` ends that.")

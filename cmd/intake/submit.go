@@ -103,7 +103,7 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 	}
 	if strings.HasPrefix(file, "https://") || strings.HasPrefix(file, "http://") {
 		if address, err := url.Parse(file); err != nil || address.Host == "" {
-			return s, fmt.Errorf("%s is no address", file)
+			return s, fmt.Errorf("%s is not an address", file)
 		}
 		s.FileURL = file
 		return s, nil
@@ -111,9 +111,9 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 	info, err := os.Stat(file)
 	switch {
 	case err != nil:
-		return s, fmt.Errorf("%s cannot be read: %w", file, err)
+		return s, fmt.Errorf("cannot read %s: %w", file, err)
 	case !info.Mode().IsRegular():
-		return s, fmt.Errorf("%s is no file", file)
+		return s, fmt.Errorf("%s is not a file", file)
 	case info.Size() < veryfi.MinFile || info.Size() > veryfi.MaxFile:
 		return s, fmt.Errorf("%s has %d bytes: Veryfi takes files of %d bytes to 20 MB", file, info.Size(), veryfi.MinFile)
 	}

@@ -253,7 +253,7 @@ func alarm(is cloudwatchtypes.MetricAlarm, want template.Alarm) []Finding {
 		lookBack := time.Duration(want.Period*want.EvaluationPeriods) * time.Second
 		return wrong("%s FIRES, for something within the last %v. %s", want.AlarmName, deployment.ForPeople(lookBack), aws.ToString(is.AlarmDescription))
 	case !aws.ToBool(is.ActionsEnabled) || !slices.Equal(is.AlarmActions, want.AlarmActions):
-		return wrong("%s does not tell the stack's topic: put its actions back in the console", want.AlarmName)
+		return wrong("%s does not notify the stack's topic: put its actions back in the console", want.AlarmName)
 	}
 	found := compare(want.AlarmName,
 		setting{"Namespace", aws.ToString(is.Namespace), want.Namespace},
@@ -293,9 +293,9 @@ func (d doctor) receivers(ctx context.Context) ([]Finding, error) {
 	case pending != "0", confirmed == "0" && d.Parameters["AlarmEmail"] != "":
 		return wrong("a receiver of alarms has not confirmed it: follow the link in the mail of AWS Notifications, which may be among the spam. After two days it is void: then subscribe the address again, to the topic AlarmTopicArn in the console"), nil
 	case confirmed == "0":
-		return fine("nobody hears of alarms: `make deploy PARAMETERS=AlarmEmail=you@example.com` changes that"), nil
+		return fine("nobody receives alarms: `make deploy PARAMETERS=AlarmEmail=you@example.com` changes that"), nil
 	default:
-		return fine("%s hear of alarms", confirmed), nil
+		return fine("%s receive alarms", confirmed), nil
 	}
 }
 

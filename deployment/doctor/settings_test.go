@@ -42,8 +42,8 @@ func TestAlarmIsHeldAgainstTheTemplate(t *testing.T) {
 		"within the last 5 minutes. do this": func(a *cloudwatchtypes.MetricAlarm) {
 			a.StateValue, a.AlarmDescription = "ALARM", aws.String("do this")
 		},
-		"does not tell":         func(a *cloudwatchtypes.MetricAlarm) { a.ActionsEnabled = aws.Bool(false) },
-		"does not tell the":     func(a *cloudwatchtypes.MetricAlarm) { a.AlarmActions = []string{"another topic"} },
+		"does not notify":       func(a *cloudwatchtypes.MetricAlarm) { a.ActionsEnabled = aws.Bool(false) },
+		"does not notify the":   func(a *cloudwatchtypes.MetricAlarm) { a.AlarmActions = []string{"another topic"} },
 		"Statistic of s-one":    func(a *cloudwatchtypes.MetricAlarm) { a.Statistic = "Average" },
 		"DatapointsToAlarm of":  func(a *cloudwatchtypes.MetricAlarm) { a.DatapointsToAlarm = aws.Int32(2) },
 		"what s-one looks at":   func(a *cloudwatchtypes.MetricAlarm) { a.Dimensions = nil },

@@ -38,9 +38,9 @@ func (d doctor) secret(ctx context.Context) ([]Finding, error) {
 	case known == secret.Credentials{}:
 		return wrong("it is not filled: %s", deployment.FillHint), nil
 	case known.ClientSecret == "":
-		return wrong("it has no client_secret, so that every webhook is answered 503: %s", deployment.FillHint), nil
+		return wrong("it has no client_secret: every webhook is answered 503. %s", deployment.FillHint), nil
 	case !retrieves(known):
-		return wrong("it lacks client_id, api_key or username, so that no document can be retrieved: %s", deployment.FillHint), nil
+		return wrong("it lacks client_id, api_key or username: no document can be retrieved. %s", deployment.FillHint), nil
 	}
 	return fine("filled"), nil
 }
