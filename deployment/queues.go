@@ -146,16 +146,15 @@ func (r *redrive) run(ctx context.Context, show func(seen int)) error {
 		if empty++; len(out.Messages) > 0 {
 			empty = 0
 		}
-		chosen, err := r.choose(ctx, out.Messages)
-		for i, m := range out.Messages {
+		for _, m := range out.Messages {
 			seen[aws.ToString(m.MessageId)] = true
-			if err == nil && chosen[i] && !isLater(m, start) {
-				err = r.move(ctx, m)
-				if err == nil {
-					continue
-				}
+			moved := false
+			if err == nil {
+				moved, err = r.moveChosen(ctx, m, start)
 			}
-			r.kept = append(r.kept, m)
+			if !moved {
+				r.kept = append(r.kept, m)
+			}
 		}
 		if err != nil {
 			return err
@@ -174,58 +173,41 @@ func isLater(m types.Message, start time.Time) bool {
 	return err == nil && sent >= start.UnixMilli()
 }
 
-// choose says which messages are asked for.
-func (r *redrive) choose(ctx context.Context, messages []types.Message) ([]bool, error) {
-	chosen, keys := make([]bool, len(messages)), make([]string, len(messages))
-	for i, m := range messages {
-		decoded, err := event.DecodeMessage(aws.ToString(m.Body))
-		if err == nil {
-			keys[i] = decoded.Key()
-		}
-		for _, id := range []string{keys[i], strconv.FormatInt(decoded.ID, 10)} {
-			if slices.Contains(r.ids, id) {
-				chosen[i], r.Found[id] = true, true
-			}
-		}
+// isChosen reports whether a message is asked for. What cannot be read has no row, and
+// is malformed.
+func (r *redrive) isChosen(ctx context.Context, m types.Message) (chosen bool, err error) {
+	decoded, malformed := event.DecodeMessage(aws.ToString(m.Body))
+	key := ""
+	if malformed == nil {
+		key = decoded.Key()
 	}
 	if r.ids != nil {
+		for _, id := range []string{key, strconv.FormatInt(decoded.ID, 10)} {
+			if slices.Contains(r.ids, id) {
+				chosen, r.Found[id] = true, true
+			}
+		}
 		return chosen, nil
 	}
-	classes, err := r.classes(ctx, keys)
-	for i, key := range keys {
-		chosen[i] = classes[key] == r.class
+	if key == "" {
+		return r.class == "malformed", nil
 	}
-	return chosen, err
+	row, err := store.New(dynamodb.NewFromConfig(r.stack.AWS), r.stack.Outputs[TableName]).Get(ctx, key)
+	return string(row.Class) == r.class, err
 }
 
-// classes returns the classes of the rows' errors, by key. What cannot be read has no
-// key, and is malformed.
-func (r *redrive) classes(ctx context.Context, keys []string) (map[string]string, error) {
-	table := store.New(dynamodb.NewFromConfig(r.stack.AWS), r.stack.Outputs[TableName])
-	classes := map[string]string{"": "malformed"}
-	keys = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(keys))), func(key string) bool { return key == "" })
-	if len(keys) == 0 {
-		return classes, nil
+// moveChosen moves a message that is asked for. It deletes it only after the queue has
+// it.
+func (r *redrive) moveChosen(ctx context.Context, m types.Message, start time.Time) (moved bool, err error) {
+	if chosen, err := r.isChosen(ctx, m); err != nil || !chosen || isLater(m, start) {
+		return false, err
 	}
-	states, err := table.GetAll(ctx, keys)
-	for _, key := range keys {
-		state, ok := states[key]
-		if err == nil && !ok { // DynamoDB had no time for it
-			state, err = table.Get(ctx, key)
-		}
-		classes[key] = string(state.Class)
-	}
-	return classes, err
-}
-
-// move deletes a message only after the queue has it.
-func (r *redrive) move(ctx context.Context, m types.Message) error {
 	if _, err := r.queue.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(r.stack.Outputs[QueueURL]), MessageBody: m.Body}); err != nil {
-		return err
+		return false, err
 	}
 	r.Moved++
-	_, err := r.queue.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: aws.String(r.stack.Outputs[DeadLetterQueueURL]), ReceiptHandle: m.ReceiptHandle})
-	return err
+	_, err = r.queue.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: aws.String(r.stack.Outputs[DeadLetterQueueURL]), ReceiptHandle: m.ReceiptHandle})
+	return err == nil, err
 }
 
 // release makes what was kept visible immediately, also when the context has ended.
