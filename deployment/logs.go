@@ -45,18 +45,14 @@ type Follower struct {
 	seen    map[string]time.Time
 }
 
-// Logs returns a follower of the logs that these outputs name, of all functions' without
-// one. Only lines that match the filter pattern of CloudWatch Logs come, all when it is
-// empty.
-func (s *Stack) Logs(pattern string, from time.Time, outputs ...string) *Follower {
-	f := &Follower{client: cloudwatchlogs.NewFromConfig(s.AWS), now: s.Now, pattern: pattern, groups: map[string]string{}, from: from, seen: map[string]time.Time{}}
-	if outputs == nil {
-		outputs = []string{WebhookLog, ProcessorLog, ReconcilerLog}
+// Logs returns a follower of the logs of these functions, or of all without one. Only
+// lines that match the filter pattern of CloudWatch Logs come, all when it is empty.
+func (s *Stack) Logs(pattern string, from time.Time, functions ...string) *Follower {
+	groups := map[string]string{"webhook": s.Outputs[WebhookLog], "processor": s.Outputs[ProcessorLog], "reconciler": s.Outputs[ReconcilerLog]}
+	if functions != nil {
+		maps.DeleteFunc(groups, func(function, _ string) bool { return !slices.Contains(functions, function) })
 	}
-	for _, output := range outputs {
-		f.groups[strings.ToLower(strings.TrimSuffix(output, "LogGroupName"))] = s.Outputs[output]
-	}
-	return f
+	return &Follower{client: cloudwatchlogs.NewFromConfig(s.AWS), now: s.Now, pattern: pattern, groups: groups, from: from, seen: map[string]time.Time{}}
 }
 
 // Next returns the lines that have come since, in order. With an error come those that
@@ -142,15 +138,11 @@ type VerificationCode struct {
 	Signed     *bool     `json:"signed,omitempty"`
 }
 
-// VerificationCodes follows the codes that come.
-func (s *Stack) VerificationCodes(from time.Time) *Follower {
-	return s.Logs("verification_code", from, WebhookLog)
-}
-
-// CodesIn returns the codes in lines of the webhook. A code is printable ASCII; another
-// text that was sent as one is left out.
-func CodesIn(lines []Line) (codes []VerificationCode) {
+// VerificationCodes returns the codes that have come since then, the newest last. A code
+// is printable ASCII; another text that was sent as one is left out.
+func (s *Stack) VerificationCodes(ctx context.Context, since time.Time) (codes []VerificationCode, err error) {
 	const longest = 256
+	lines, err := s.Logs("verification_code", since, "webhook").Next(ctx)
 	for _, line := range lines {
 		code, _ := line.Members["verification_code"].(string)
 		if code == "" || len(code) > longest || strings.ContainsFunc(code, func(r rune) bool { return r < '!' || r > '~' }) {
@@ -162,5 +154,5 @@ func CodesIn(lines []Line) (codes []VerificationCode) {
 		}
 		codes = append(codes, found)
 	}
-	return codes
+	return codes, err
 }

@@ -19,18 +19,16 @@ func (codeCommand) Help() string {
 
 // Run waits for the code.
 func (c codeCommand) Run(a *app, s *deployment.Stack) error {
-	follower := s.VerificationCodes(time.Now().Add(-c.Since))
+	start := time.Now()
 	a.note("Waiting for Veryfi's code. Paste the URL into Settings > Keys now: %s", s.Outputs[deployment.WebhookURL])
-	for end := time.Now().Add(c.Timeout); ; {
-		lines, err := follower.Next(a)
-		if err != nil {
-			return err
-		}
-		if codes := deployment.CodesIn(lines); codes != nil {
-			return c.print(a, codes)
-		}
+	for {
+		codes, err := s.VerificationCodes(a, start.Add(-c.Since))
 		switch {
-		case time.Now().After(end):
+		case err != nil:
+			return err
+		case codes != nil:
+			return c.print(a, codes)
+		case time.Since(start) > c.Timeout:
 			return errors.New("no code has come: `intake doctor` checks that the URL answers; then save it in the portal once more")
 		case !deployment.Wait(a, pollInterval):
 			return a.Err()

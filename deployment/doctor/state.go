@@ -141,11 +141,10 @@ func (d doctor) functions(ctx context.Context) ([]Finding, error) {
 	for _, line := range failures {
 		last[line.Function] = line
 	}
-	outputs := map[string]string{"webhook": deployment.WebhookLog, "processor": deployment.ProcessorLog, "reconciler": deployment.ReconcilerLog}
 	var found []Finding
 	for _, function := range slices.Sorted(maps.Keys(last)) {
 		failure := last[function]
-		after, err := d.Logs("", failure.At.Add(time.Millisecond), outputs[function]).Next(ctx)
+		after, err := d.Logs("", failure.At.Add(time.Millisecond), function).Next(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -39,39 +39,54 @@ func (r resolver) members(node *yaml.Node, names []string) (map[string]any, erro
 	return members, nil
 }
 
-func (r resolver) value(node *yaml.Node) (any, error) {
-	switch node.Tag {
-	case "!Ref":
-		return r.ref(node.Value)
-	case "!GetAtt":
-		return r.reference("!GetAtt", node.Value)
-	case "!Sub":
-		return r.sub(node)
-	case "!If":
-		return r.choose(node)
-	}
-	if strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!") {
-		return nil, fmt.Errorf("%s is not supported (line %d)", node.Tag, node.Line)
-	}
-	switch node.Kind {
-	case yaml.MappingNode:
-		return r.members(node, nil)
-	case yaml.SequenceNode:
-		values := []any{}
-		for _, item := range node.Content {
-			value, err := r.value(item)
-			if err != nil {
-				return nil, err
-			}
-			if value != (noValue{}) {
-				values = append(values, value)
-			}
+func (r resolver) list(node *yaml.Node) ([]any, error) {
+	values := []any{}
+	for _, item := range node.Content {
+		value, err := r.value(item)
+		if err != nil {
+			return nil, err
 		}
-		return values, nil
-	case yaml.AliasNode:
-		return r.value(node.Alias)
+		if value != (noValue{}) {
+			values = append(values, value)
+		}
 	}
-	if node.Tag == "!!int" || node.Tag == "!!float" {
+	return values, nil
+}
+
+func (r resolver) value(node *yaml.Node) (any, error) {
+	switch {
+	case node.Tag == "!Ref":
+		return r.ref(node.Value)
+	case node.Tag == "!GetAtt":
+		return r.reference("!GetAtt", node.Value)
+	case node.Tag == "!Sub":
+		return r.sub(node)
+	case node.Tag == "!Condition":
+		return r.condition(node.Value)
+	case node.Tag == "!If" && len(node.Content) == 3:
+		holds, err := r.condition(node.Content[0].Value)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			return r.value(node.Content[1])
+		}
+		return r.value(node.Content[2])
+	case node.Tag == "!Not" && len(node.Content) == 1:
+		value, err := r.value(node.Content[0])
+		return value == false, err
+	case node.Tag == "!Equals" && len(node.Content) == 2:
+		values, err := r.list(node)
+		return len(values) == 2 && fmt.Sprint(values[0]) == fmt.Sprint(values[1]), err
+	case strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!"):
+		return nil, fmt.Errorf("%s is not supported like this (line %d)", node.Tag, node.Line)
+	case node.Kind == yaml.MappingNode:
+		return r.members(node, nil)
+	case node.Kind == yaml.SequenceNode:
+		return r.list(node)
+	case node.Kind == yaml.AliasNode:
+		return r.value(node.Alias)
+	case node.Tag == "!!int", node.Tag == "!!float":
 		return json.Number(node.Value), nil // 11.50 stays 11.50
 	}
 	var value any
@@ -95,6 +110,16 @@ func (r resolver) reference(function, name string) (any, error) {
 		return nil, fmt.Errorf("there is no value for %s %s", function, name)
 	}
 	return value, nil
+}
+
+// condition evaluates a condition by its name.
+func (r resolver) condition(name string) (bool, error) {
+	node, ok := r.template.conditions[name]
+	if !ok {
+		return false, fmt.Errorf("the condition %s is missing", name)
+	}
+	value, err := r.value(&node)
+	return value == true, err
 }
 
 var placeholder = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
@@ -129,45 +154,4 @@ func (r resolver) sub(node *yaml.Node) (any, error) {
 		return fmt.Sprint(value)
 	})
 	return text, errors.Join(failed...)
-}
-
-func (r resolver) choose(node *yaml.Node) (any, error) {
-	if node.Kind != yaml.SequenceNode || len(node.Content) != 3 {
-		return nil, fmt.Errorf("!If needs a condition and two values (line %d)", node.Line)
-	}
-	holds, err := r.condition(node.Content[0].Value)
-	if err != nil {
-		return nil, err
-	}
-	if holds {
-		return r.value(node.Content[1])
-	}
-	return r.value(node.Content[2])
-}
-
-func (r resolver) condition(name string) (bool, error) {
-	node, ok := r.template.conditions[name]
-	if !ok {
-		return false, fmt.Errorf("the condition %s is missing", name)
-	}
-	return r.holds(&node)
-}
-
-// holds evaluates !Equals, !Not and !Condition.
-func (r resolver) holds(node *yaml.Node) (bool, error) {
-	switch {
-	case node.Tag == "!Condition":
-		return r.condition(node.Value)
-	case node.Tag == "!Not" && len(node.Content) == 1:
-		holds, err := r.holds(node.Content[0])
-		return !holds, err
-	case node.Tag == "!Equals" && len(node.Content) == 2:
-		left, err := r.value(node.Content[0])
-		if err != nil {
-			return false, err
-		}
-		right, err := r.value(node.Content[1])
-		return fmt.Sprint(left) == fmt.Sprint(right), err
-	}
-	return false, fmt.Errorf("%s is not supported in a condition (line %d)", node.Tag, node.Line)
 }
