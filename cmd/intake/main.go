@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/mattn/go-isatty"
 
 	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/console"
@@ -64,9 +63,8 @@ func main() {
 }
 
 func newApp(ctx context.Context, in *os.File, out, notes io.Writer) *app {
-	plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
-	a := &app{Context: ctx, in: in, answers: isTerminal(in), result: console.New(out, isTerminal(out) && !plain), notes: console.New(notes, false), pace: pace}
-	if isTerminal(notes) {
+	a := &app{Context: ctx, in: in, answers: console.IsTerminal(in), result: console.On(out, os.Getenv), notes: console.New(notes, false), pace: pace}
+	if console.IsTerminal(notes) {
 		a.terminal = notes
 	}
 	return a
@@ -114,9 +112,4 @@ func (a *app) stack() (*deployment.Stack, error) {
 		options.Name, options.LocalEndpoint = localName, cmp.Or(os.Getenv("AWS_ENDPOINT_URL"), localEndpoint)
 	}
 	return deployment.Find(a, options)
-}
-
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
 }

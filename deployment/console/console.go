@@ -45,11 +45,16 @@ func New(out io.Writer, colour bool) *Console {
 	}
 }
 
-// Standard returns the console of standard output, with colours where the terminal
-// has them and the environment does not forbid them.
-func Standard(getenv func(string) string) *Console {
-	colour := isatty.IsTerminal(os.Stdout.Fd()) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
-	return New(os.Stdout, colour)
+// On returns a console on out, with colours where that is a terminal that has them and
+// the environment does not forbid them.
+func On(out io.Writer, getenv func(string) string) *Console {
+	return New(out, IsTerminal(out) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb")
+}
+
+// IsTerminal reports whether somebody reads, or types, on the other side.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // Step says what is done now.

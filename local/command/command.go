@@ -29,7 +29,7 @@ type Run struct {
 func Main(name, description string, commands any) {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore)
-	out := console.Standard(os.Getenv)
+	out := console.On(os.Stdout, os.Getenv)
 	chosen := kong.Parse(commands, kong.Name(name), kong.Description(description))
 	root, err := machine.FindRoot()
 	if err == nil {
