@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
+	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/console"
 	"veryfi-intake/local/stack"
 )
@@ -63,37 +61,12 @@ const (
 	gzipped = "gzip"
 )
 
-func formOf(item map[string]types.AttributeValue) string {
+func formOf(item deployment.Row) string {
 	switch {
 	case item["document"] != nil:
 		return native
 	case item["document_gzip"] != nil:
 		return gzipped
-	}
-	return ""
-}
-
-// isNumber reports whether two texts are the same number, to the digit: 12.10 is
-// 12.1.
-func isNumber(got, want string) bool {
-	g, ok := new(big.Rat).SetString(got)
-	w, _ := new(big.Rat).SetString(want)
-	return ok && g.Cmp(w) == 0
-}
-
-// numberAt returns the number at a path like line_items/1/price, as DynamoDB has it,
-// or "".
-func numberAt(value types.AttributeValue, path string) string {
-	name, rest, _ := strings.Cut(path, "/")
-	switch v := value.(type) {
-	case *types.AttributeValueMemberM:
-		return numberAt(v.Value[name], rest)
-	case *types.AttributeValueMemberL:
-		if i, err := strconv.Atoi(name); err == nil && i < len(v.Value) {
-			return numberAt(v.Value[i], rest)
-		}
-	case *types.AttributeValueMemberN:
-		return v.Value
 	}
 	return ""
 }

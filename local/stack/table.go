@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"veryfi-intake/deployment"
 )
 
 // createTable creates the table, whose settings CloudFormation and DynamoDB's API name
@@ -51,7 +53,7 @@ type Row struct {
 	Attempts              int
 	ReceivedAt, UpdatedAt time.Time
 	// Item is the whole row.
-	Item map[string]types.AttributeValue
+	Item deployment.Row
 }
 
 // Rows returns all rows, by id, as they are now.
@@ -71,19 +73,12 @@ func (s *Stack) Rows(ctx context.Context) (map[string]Row, error) {
 	return rows, nil
 }
 
-func newRow(item map[string]types.AttributeValue) Row {
-	row := Row{ID: text(item["id"]), Status: text(item["status"]), Error: text(item["error"]), Item: item}
+func newRow(item deployment.Row) Row {
+	row := Row{ID: item.Text("id"), Status: item.Text("status"), Error: item.Text("error"), Item: item}
 	if attempts, ok := item["attempts"].(*types.AttributeValueMemberN); ok {
 		row.Attempts, _ = strconv.Atoi(attempts.Value)
 	}
-	row.ReceivedAt, _ = time.Parse(time.RFC3339, text(item["received_at"]))
-	row.UpdatedAt, _ = time.Parse(time.RFC3339, text(item["updated_at"]))
+	row.ReceivedAt, _ = time.Parse(time.RFC3339, item.Text("received_at"))
+	row.UpdatedAt, _ = time.Parse(time.RFC3339, item.Text("updated_at"))
 	return row
-}
-
-func text(value types.AttributeValue) string {
-	if s, ok := value.(*types.AttributeValueMemberS); ok {
-		return s.Value
-	}
-	return ""
 }
