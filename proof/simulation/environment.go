@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	processor "veryfi-intake/functions/processor/retrieve"
@@ -29,38 +30,25 @@ type environment struct {
 	w    *World
 	name string
 	born time.Time
+	died chan struct{}
+	die  func()
 
-	mu          sync.Mutex
-	died        chan struct{}
-	dead        bool
-	rounds      int // of the messages that it processes
-	secretReads int
+	rounds      atomic.Int64 // of the messages that it processes
+	secretReads atomic.Int64
 }
 
 func (w *World) newEnvironment(name string) *environment {
-	return &environment{w: w, name: name, born: time.Now(), died: make(chan struct{})}
+	died := make(chan struct{})
+	return &environment{w: w, name: name, born: time.Now(), died: died, die: sync.OnceFunc(func() { close(died) })}
 }
 
 func (e *environment) isDead() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.dead
-}
-
-func (e *environment) die() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.dead {
-		e.dead = true
-		close(e.died)
+	select {
+	case <-e.died:
+		return true
+	default:
+		return false
 	}
-}
-
-// nextRound is the round of a message that is sent now.
-func (e *environment) nextRound() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.rounds + 1
 }
 
 // answerTimeout is how long the SDK waits for a service that hangs, with all its

@@ -174,9 +174,7 @@ func (l *lambda) process(e *environment, handle processing, batch []queue.Messag
 		})
 		l.w.story("%s receives %s, the %d. time", e.name, m.ID, m.Receives)
 	}
-	e.mu.Lock()
-	e.rounds = rounds
-	e.mu.Unlock()
+	e.rounds.Store(int64(rounds))
 	response, ok := invoke(e, processorTimeout, func(ctx context.Context) (events.SQSEventResponse, error) {
 		return handle(ctx, event)
 	})

@@ -33,7 +33,7 @@ func (c sqsClient) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatc
 			if len(body) > 1<<20 {
 				c.w.violate("a message of %d bytes is sent", len(body))
 			}
-			m := c.w.sqs.Send(url, body, c.nextRound())
+			m := c.w.sqs.Send(url, body, 1+int(c.rounds.Load()))
 			c.w.story("%s sends %s to %s: %.80s", c.name, m.ID, url, body)
 			out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: entry.Id})
 		}
@@ -127,10 +127,8 @@ func (c secretsClient) GetSecretValue(ctx context.Context, in *secretsmanager.Ge
 // readsSecret keeps an attacker from setting the pace: after the first readings
 // there is one a second while none succeeds, and otherwise one in ten seconds.
 func (e *environment) readsSecret() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.secretReads++
-	if allowed := 3 + int(time.Since(e.born)/time.Second); e.secretReads > allowed {
-		e.w.violate("%s has read the secret %d times in %v", e.name, e.secretReads, time.Since(e.born))
+	reads, age := e.secretReads.Add(1), time.Since(e.born)
+	if reads > 3+int64(age/time.Second) {
+		e.w.violate("%s has read the secret %d times in %v", e.name, reads, age)
 	}
 }

@@ -61,8 +61,6 @@ type World struct {
 	plans atomic.Pointer[plan] // what goes wrong now
 	tell  func(string)         // gets the story, unless it is nil
 
-	telling sync.Mutex
-
 	sqs     *queue.Queue
 	table   *table.Table
 	secrets *secrets.Server
@@ -128,8 +126,8 @@ func (w *World) plan() *plan { return w.plans.Load() }
 // story tells what happens, when somebody listens.
 func (w *World) story(format string, arguments ...any) {
 	if w.tell != nil {
-		w.telling.Lock()
-		defer w.telling.Unlock()
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.tell(fmt.Sprintf("%12v  %s", time.Since(w.start).Round(time.Microsecond), fmt.Sprintf(format, arguments...)))
 	}
 }
