@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,14 @@ var (
 	firstSeed = flag.Uint64("seed", 0, "the first seed; 0 draws one")
 	progress  = flag.Bool("progress", false, "show how far TestSchedules is")
 )
+
+// Schedules leave garbage and keep little: they are a third faster when it is collected
+// late. The outage keeps much.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(2 << 30)
+	os.Exit(m.Run())
+}
 
 // TestSchedules runs schedules with seeds that follow one another.
 func TestSchedules(t *testing.T) {

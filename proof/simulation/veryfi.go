@@ -113,12 +113,13 @@ func (e *environment) retrieves(path string, whole bool) {
 // withSmallPages makes the list have several pages.
 func withSmallPages(req *http.Request) *http.Request {
 	query := req.URL.Query()
-	if !query.Has("page") {
+	if len(query) == 0 { // it is not the list
 		return req
 	}
 	query.Set("page_size", "3")
-	small := req.Clone(req.Context())
-	small.URL.RawQuery = query.Encode()
+	small, url := req.WithContext(req.Context()), *req.URL
+	url.RawQuery = query.Encode()
+	small.URL = &url
 	return small
 }
 

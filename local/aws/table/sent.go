@@ -34,8 +34,11 @@ func sent(ctx context.Context, in *dynamodb.PutItemInput, options []func(*dynamo
 	var body []byte
 	send := middleware.HandlerFunc(func(_ context.Context, request any) (any, middleware.Metadata, error) {
 		r := request.(*smithyhttp.Request) //nolint:errcheck // the stack makes no other
-		var err error
-		body, err = io.ReadAll(r.GetStream())
+		size, _, err := r.StreamLength()
+		if err == nil {
+			body = make([]byte, size)
+			_, err = io.ReadFull(r.GetStream(), body)
+		}
 		return nil, middleware.Metadata{}, err
 	})
 	if _, _, err := middleware.DecorateHandler(send, stack).Handle(ctx, in); err != nil {
