@@ -10,11 +10,11 @@ import (
 // attempts is how often Veryfi delivers a webhook that is not accepted.
 const attempts = 3
 
-// A Webhook is what Veryfi sends, an Answer what the receiver said to it.
-type (
-	Webhook = webhook.Webhook
-	Answer  = webhook.Answer
-)
+// A Webhook is what Veryfi sends.
+type Webhook = webhook.Webhook
+
+// An Answer is what the receiver said to one delivery.
+type Answer = webhook.Answer
 
 // Sign returns a webhook with Veryfi's signature.
 func Sign(event, data, clientSecret string) (Webhook, error) {
