@@ -2,7 +2,7 @@ package main
 
 import (
 	"veryfi-intake/local/command"
-	"veryfi-intake/proof/cost"
+	"veryfi-intake/proof/bench/cost"
 )
 
 type costCommand struct{}
@@ -13,18 +13,9 @@ func (costCommand) Run(run *command.Run) error {
 	if err != nil {
 		return err
 	}
-	for _, table := range []struct {
-		title string
-		of    func(cost.Setup, cost.Prices) ([]string, [][]string, error)
-	}{
-		{"What a million documents cost, by part", cost.Parts},
-		{"What a lever does to it", cost.Levers},
-	} {
-		headers, rows, err := table.of(setup, cost.USEast1)
-		if err != nil {
-			return err
-		}
-		run.Out.Table(table.title, headers, rows)
+	tables, err := cost.Tables(setup, cost.USEast1)
+	for _, table := range tables {
+		run.Out.Table(table.Title, table.Headers, table.Rows)
 	}
-	return nil
+	return err
 }

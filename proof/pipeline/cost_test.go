@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"veryfi-intake/local/standin"
-	"veryfi-intake/proof/cost"
+	"veryfi-intake/proof/bench/cost"
 )
 
 // TestADocumentTakesTwoLogLines holds the log to what the cost table reckons with,

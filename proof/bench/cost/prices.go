@@ -42,14 +42,10 @@ var USEast1 = Prices{
 	DashboardMonth: 3.00,
 }
 
-// x86 and infrequentAccess are what the levers of those names change (Lambda on
-// x86_64, DynamoDB's table class Standard-IA).
-func (p Prices) x86() Prices {
-	p.LambdaGBSecond = 0.0000166667
-	return p
-}
+// x86GBSecond is the price of a GB-second of Lambda on x86_64.
+const x86GBSecond = 0.0000166667
 
-func (p Prices) infrequentAccess() Prices {
+// infrequentAccess makes them those of DynamoDB's table class Standard-IA.
+func (p *Prices) infrequentAccess() {
 	p.WriteUnit, p.ReadUnit, p.TableGBMonth = 0.78/million, 0.155/million, 0.10
-	return p
 }

@@ -1,7 +1,7 @@
 package cost
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"path/filepath"
 	"strconv"
@@ -85,54 +85,45 @@ func Deployed(root string) (Setup, error) {
 	if err != nil {
 		return Setup{}, err
 	}
-	s := Setup{Batch: 1, RetentionDays: 30, Backup: true, Alarms: len(t.Alarms())}
 	references := template.References{"AWS::StackName": "-", "DocumentQueue": "-", "DeadLetterQueue": "-", "DocumentTable": "-", "VeryfiSecret": "-"}
-	for id, read := range map[string]func(template.Function) error{
-		"WebhookFunction": func(f template.Function) error {
-			s.WebhookMemory = f.MemorySize
-			return nil
-		},
-		"ProcessorFunction": func(f template.Function) (err error) {
-			s.ProcessorMemory = f.MemorySize
-			s.RequestsPerSecond, err = strconv.ParseFloat(f.Environment["VERYFI_REQUESTS_PER_SECOND"], 64)
-			return err
-		},
-		"ReconcilerFunction": func(f template.Function) (err error) {
-			s.ReconcilerMemory = f.MemorySize
-			if s.ListsPerSecond, err = strconv.ParseFloat(f.Environment["VERYFI_REQUESTS_PER_SECOND"], 64); err != nil {
-				return err
-			}
-			s.ReconcileReads, err = strconv.ParseFloat(f.Environment["RECONCILE_WINDOW_HOURS"], 64) // a run an hour
-			return err
-		},
-	} {
-		function, err := t.Function(id, references)
-		if err == nil {
-			err = read(function)
-		}
-		if err != nil {
-			return Setup{}, fmt.Errorf("%s: %w", id, err)
-		}
+	function := func(id string) template.Function {
+		f, problem := t.Function(id, references)
+		err = errors.Join(err, problem)
+		return f
 	}
-	return s, nil
+	number := func(f template.Function, variable string) float64 {
+		n, problem := strconv.ParseFloat(f.Environment[variable], 64)
+		err = errors.Join(err, problem)
+		return n
+	}
+	webhook, processor, reconciler := function("WebhookFunction"), function("ProcessorFunction"), function("ReconcilerFunction")
+	return Setup{
+		WebhookMemory: webhook.MemorySize, ProcessorMemory: processor.MemorySize, ReconcilerMemory: reconciler.MemorySize,
+		Batch:             1,
+		RequestsPerSecond: number(processor, "VERYFI_REQUESTS_PER_SECOND"),
+		ListsPerSecond:    number(reconciler, "VERYFI_REQUESTS_PER_SECOND"),
+		ReconcileReads:    number(reconciler, "RECONCILE_WINDOW_HOURS"), // a run an hour
+		RetentionDays:     30,
+		Backup:            true,
+		Alarms:            len(t.Alarms()),
+	}, err
 }
 
-// A Bill is what a month with a million documents costs, in US dollars.
-type Bill struct {
-	Requests float64 // API Gateway and Lambda, for being called
-	Compute  float64 // Lambda, for time
-	SQS      float64
-	Writes   float64 // DynamoDB
-	Reads    float64 // DynamoDB, with those of the reconciler
-	Storage  float64 // DynamoDB, for a month of keeping what came in it, and its backup
-	Logs     float64
-	Secret   float64
-	Signals  float64 // metrics, alarms and the dashboard
+// A Bill is what a month with a million documents costs, by part.
+type Bill []Part
+
+// A Part of a bill is in US dollars.
+type Part struct {
+	Name    string
+	Dollars float64
 }
 
 // Total is the sum.
-func (b Bill) Total() float64 {
-	return b.Requests + b.Compute + b.SQS + b.Writes + b.Reads + b.Storage + b.Logs + b.Secret + b.Signals
+func (b Bill) Total() (sum float64) {
+	for _, part := range b {
+		sum += part.Dollars
+	}
+	return sum
 }
 
 // PerMillion returns the bill for documents of a size, in bytes of JSON, each
@@ -140,7 +131,7 @@ func (b Bill) Total() float64 {
 func PerMillion(size int, s Setup, p Prices) (Bill, error) {
 	item, err := itemSize(size, s.Gzipped)
 	if err != nil {
-		return Bill{}, err
+		return nil, err
 	}
 	webhook := callMilliseconds + throttled(cpuMilliseconds, s.WebhookMemory)
 	batch := veryfiMilliseconds + tableMilliseconds + (s.Batch-1)*1000/s.RequestsPerSecond + throttled(s.Batch*cpuMilliseconds, s.ProcessorMemory)
@@ -148,25 +139,24 @@ func PerMillion(size int, s Setup, p Prices) (Bill, error) {
 	if s.SystemLogs {
 		logs += systemLog * (1 + 1/s.Batch)
 	}
-	stored := million * float64(item) / gigabyte
-	bill := Bill{
-		Requests: million * (p.HTTPAPIRequest + p.LambdaRequest + p.LambdaRequest/s.Batch),
-		Compute: million * p.LambdaGBSecond * (gigabyteSeconds(webhook, s.WebhookMemory) +
-			gigabyteSeconds(batch, s.ProcessorMemory)/s.Batch +
-			gigabyteSeconds(s.ReconcileReads*1000/s.ListsPerSecond, s.ReconcilerMemory)/page),
-		// Send, receive, delete; and polls of the idle queue.
-		SQS:     p.SQSRequest * (million*(1+2/s.Batch) + pollers*month/pollTime),
-		Writes:  million * p.WriteUnit * math.Ceil(float64(item)/1024),
-		Reads:   million * p.ReadUnit * (1 + s.ReconcileReads*math.Ceil(float64(item)/4096)/2),
-		Storage: stored * p.TableGBMonth,
-		Logs:    million * logs / gigabyte * (p.LogsGB + p.LogsGBMonth*compressed*s.RetentionDays/30),
-		Secret:  p.SecretMonth + secretCalls*2*p.SecretCall,
-		Signals: p.MetricMonth*(DocumentMetrics+1) + p.AlarmMonth*float64(s.Alarms) + p.DashboardMonth,
-	}
+	keeping := p.TableGBMonth
 	if s.Backup {
-		bill.Storage += stored * p.BackupGBMonth
+		keeping += p.BackupGBMonth
 	}
-	return bill, nil
+	return Bill{
+		{"requests (API Gateway, Lambda)", million * (p.HTTPAPIRequest + p.LambdaRequest + p.LambdaRequest/s.Batch)},
+		{"compute (Lambda)", million * p.LambdaGBSecond * (gigabyteSeconds(webhook, s.WebhookMemory) +
+			gigabyteSeconds(batch, s.ProcessorMemory)/s.Batch +
+			gigabyteSeconds(s.ReconcileReads*1000/s.ListsPerSecond, s.ReconcilerMemory)/page)},
+		// Send, receive, delete; and polls of the idle queue.
+		{"SQS", p.SQSRequest * (million*(1+2/s.Batch) + pollers*month/pollTime)},
+		{"DynamoDB, writing", million * p.WriteUnit * math.Ceil(float64(item)/1024)},
+		{"DynamoDB, reading", million * p.ReadUnit * (1 + s.ReconcileReads*math.Ceil(float64(item)/4096)/2)},
+		{"DynamoDB, a month of keeping", million * float64(item) / gigabyte * keeping},
+		{"logs", million * logs / gigabyte * (p.LogsGB + p.LogsGBMonth*compressed*s.RetentionDays/30)},
+		{"secret", p.SecretMonth + secretCalls*2*p.SecretCall},
+		{"metrics, alarms, dashboard", p.MetricMonth*(DocumentMetrics+1) + p.AlarmMonth*float64(s.Alarms) + p.DashboardMonth},
+	}, nil
 }
 
 // itemSize returns how many bytes DynamoDB counts for a row.
