@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"runtime"
 
 	"veryfi-intake/local/command"
 	"veryfi-intake/proof/mutants"
@@ -22,5 +21,5 @@ type mutationCommand struct {
 }
 
 func (c mutationCommand) Run(run *command.Run) error {
-	return mutants.Small(run, run.Root, c.Base, runtime.NumCPU(), c.Packages, os.Stdout)
+	return mutants.Small(run, run.Root, c.Base, c.Packages, os.Stdout)
 }

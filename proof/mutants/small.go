@@ -1,223 +1,198 @@
 package mutants
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Small breaks packages of the module at root in every small way that their syntax offers,
-// some at a time, and prints what the tests of the same package do not notice: an operator
-// taken for another, a number one too large, a condition turned round, a statement or a
-// literal's member left out, an error dropped. With a base, a commit, it breaks only lines
-// that have changed since.
-//
-// What survives is a question: a test may be missing, or the change makes no difference.
-func Small(ctx context.Context, root, base string, workers int, packages []string, out io.Writer) error {
+// Small makes every small change in packages of the module at root, some at a time, and
+// prints those that the tests of the same package do not notice: an operator for another,
+// a number one too large, a condition turned round, a statement or a literal's member left
+// out, an error dropped. With a base, a commit, it changes only lines that are not as
+// there.
+func Small(ctx context.Context, root, base string, packages []string, out io.Writer) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return err
 	}
-	sources, err := list(ctx, root, packages)
+	c := code{root: root}
+	tested, err := c.list(ctx, packages)
 	if err != nil {
 		return err
 	}
-	hasChanged := func(mutant) bool { return true }
+	isWanted := func(mutant) bool { return true }
 	if base != "" {
-		if hasChanged, err = changedSince(ctx, root, base); err != nil {
+		if isWanted, err = c.changedSince(ctx, base); err != nil {
 			return err
 		}
 	}
 	var total score
-	for _, p := range sources {
-		s, err := p.test(ctx, root, hasChanged, workers, out)
+	for _, p := range tested {
+		var todo []mutant
+		for _, file := range p.files {
+			all, err := mutants(root, file)
+			if err != nil {
+				return err
+			}
+			for _, m := range all {
+				if isWanted(m) {
+					todo = append(todo, m)
+				}
+			}
+		}
+		if len(todo) == 0 {
+			continue
+		}
+		s, err := c.trySmall(ctx, p.path, todo, out)
 		if err != nil {
 			return err
 		}
+		fmt.Fprintln(out, p.path+":", s)
 		total.noticed += s.noticed
-		total.survived += s.survived
+		total.all += s.all
 	}
 	fmt.Fprintln(out, "in all:", total)
 	return nil
 }
 
 // A score counts mutants.
-type score struct{ noticed, survived int }
+type score struct{ noticed, all int }
 
 func (s score) String() string {
-	all := s.noticed + s.survived
-	if all == 0 {
+	if s.all == 0 {
 		return "nothing to break"
 	}
-	return fmt.Sprintf("%d of %d noticed (%d %%)", s.noticed, all, s.noticed*100/all)
+	return fmt.Sprintf("%d of %d noticed (%d %%)", s.noticed, s.all, s.noticed*100/s.all)
 }
 
-// A source is a package's code without its tests.
-type source struct {
-	Dir, ImportPath string
-	GoFiles         []string
-	TestGoFiles     []string
-	XTestGoFiles    []string
+// A tested is a package that has tests.
+type tested struct {
+	path  string   // as it is imported
+	files []string // its code, by paths in the clone
 }
 
-func list(ctx context.Context, root string, packages []string) ([]source, error) {
-	command := exec.CommandContext(ctx, "go", append([]string{"list", "-json=Dir,ImportPath,GoFiles,TestGoFiles,XTestGoFiles"}, packages...)...)
-	command.Dir, command.Stderr = root, os.Stderr
-	text, err := command.Output()
+func (c code) list(ctx context.Context, packages []string) (all []tested, err error) {
+	const format = "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{range .GoFiles}}\t{{$.Dir}}/{{.}}{{end}}{{end}}"
+	out, err := c.run(ctx, "go", append([]string{"list", "-f", format}, packages...)...)
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
+		return nil, err
 	}
-	var sources []source
-	for decoder := json.NewDecoder(bytes.NewReader(text)); ; {
-		var p source
-		switch err := decoder.Decode(&p); {
-		case errors.Is(err, io.EOF):
-			return sources, nil
-		case err != nil:
-			return nil, err
+	for line := range strings.Lines(out) {
+		fields := strings.Split(strings.TrimSpace(line), "\t")
+		p := tested{path: fields[0]}
+		for _, path := range fields[1:] {
+			file, err := filepath.Rel(c.root, path)
+			if err != nil {
+				return nil, err
+			}
+			p.files = append(p.files, file)
 		}
-		if len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
-			sources = append(sources, p)
-		}
+		all = append(all, p)
 	}
+	return all, nil
 }
 
 // changedSince says whether a mutant's line is not as in the commit.
-func changedSince(ctx context.Context, root, base string) (func(mutant) bool, error) {
-	command := exec.CommandContext(ctx, "git", "diff", "--relative", "-U0", base, "--", "*.go")
-	command.Dir, command.Stderr = root, os.Stderr
-	text, err := command.Output()
+func (c code) changedSince(ctx context.Context, base string) (func(mutant) bool, error) {
+	out, err := c.run(ctx, "git", "diff", "--relative", "-U0", base, "--", "*.go")
 	if err != nil {
-		return nil, fmt.Errorf("git diff: %w", err)
+		return nil, err
 	}
-	changed := map[string]bool{} // file:line
+	type place struct {
+		file string
+		line int
+	}
+	changed := map[place]bool{}
 	file := ""
-	scan := bufio.NewScanner(bytes.NewReader(text))
-	scan.Buffer(nil, len(text)+1)
-	for scan.Scan() {
-		if name, ok := strings.CutPrefix(scan.Text(), "+++ b/"); ok {
-			file = filepath.Join(root, name)
+	for line := range strings.Lines(out) {
+		if name, ok := strings.CutPrefix(line, "+++ b/"); ok {
+			file = filepath.FromSlash(strings.TrimSpace(name))
 		}
-		_, hunk, ok := strings.Cut(scan.Text(), " +")
-		if !ok || !strings.HasPrefix(scan.Text(), "@@ ") {
+		_, hunk, ok := strings.Cut(line, " +")
+		if !ok || !strings.HasPrefix(line, "@@ ") {
 			continue
 		}
 		first, count := 0, 1
 		if n, _ := fmt.Sscanf(hunk, "%d,%d", &first, &count); n == 0 {
-			return nil, fmt.Errorf("git diff wrote %q", scan.Text())
+			return nil, fmt.Errorf("git diff wrote %q", line)
 		}
-		for line := first; line < first+count; line++ {
-			changed[fmt.Sprint(file, ":", line)] = true
+		for n := first; n < first+count; n++ {
+			changed[place{file, n}] = true
 		}
 	}
-	return func(m mutant) bool { return changed[fmt.Sprint(m.file, ":", m.line)] }, scan.Err()
+	return func(m mutant) bool { return changed[place{m.file, m.line}] }, nil
 }
 
-// test tests a package's mutants and prints those that survive.
-func (p source) test(ctx context.Context, root string, hasChanged func(mutant) bool, workers int, out io.Writer) (score, error) {
-	var todo []mutant
-	for _, name := range p.GoFiles {
-		all, err := mutantsOf(filepath.Join(p.Dir, name))
-		if err != nil {
-			return score{}, err
-		}
-		for _, m := range all {
-			if hasChanged(m) {
-				todo = append(todo, m)
-			}
-		}
-	}
-	if len(todo) == 0 {
-		return score{}, nil
-	}
+// trySmall tests mutants of a package and prints those that survive. It does not count
+// those that do not compile.
+func (c code) trySmall(ctx context.Context, importPath string, todo []mutant, out io.Writer) (s score, err error) {
 	start := time.Now()
-	if text, err := goTest(ctx, root, "", time.Hour, p.ImportPath); err != nil {
-		return score{}, fmt.Errorf("the tests of %s fail as it is: %w\n%s", p.ImportPath, err, text)
+	failed, err := c.test(ctx, "-count=1", "-timeout", "1h", importPath)
+	if err != nil {
+		return s, err
+	}
+	if len(failed) > 0 {
+		return s, fmt.Errorf("the tests fail as it is: %s", strings.Join(failed, ", "))
 	}
 	// Beyond it a mutant runs forever.
 	limit := 10*time.Second + 5*time.Since(start)
-	outcomes := make([]outcome, len(todo))
-	next := make(chan int)
+	results := make([]error, len(todo))
+	running := make(chan struct{}, runtime.NumCPU())
 	var group sync.WaitGroup
-	for range workers {
+	for i, m := range todo {
+		running <- struct{}{}
 		group.Go(func() {
-			for i := range next {
-				outcomes[i] = todo[i].judge(ctx, root, limit, p.ImportPath)
-			}
+			results[i] = m.judge(ctx, c, limit, importPath)
+			<-running
 		})
 	}
-	for i := range todo {
-		next <- i
-	}
-	close(next)
 	group.Wait()
-	if ctx.Err() != nil {
-		return score{}, ctx.Err()
-	}
-	var s score
-	for i, o := range outcomes {
+	for i, result := range results {
 		switch {
-		case o.err != nil:
-			return score{}, o.err
-		case o.survives:
-			s.survived++
-			name, err := filepath.Rel(root, todo[i].file)
-			if err != nil {
-				return score{}, err
-			}
-			todo[i].file = name
+		case ctx.Err() != nil:
+			return s, ctx.Err()
+		case errors.Is(result, errNotCompiled):
+		case errors.Is(result, errSurvives):
+			s.all++
 			fmt.Fprintln(out, todo[i])
-		case o.compiles:
+		case result != nil:
+			return s, result
+		default:
+			s.all++
 			s.noticed++
 		}
 	}
-	fmt.Fprintln(out, p.ImportPath+":", s)
 	return s, nil
 }
 
-// An outcome is what the tests make of a mutant.
-type outcome struct {
-	compiles, survives bool
-	err                error
-}
+var errSurvives = errors.New("no test notices it")
 
-func (m mutant) judge(ctx context.Context, root string, limit time.Duration, importPath string) outcome {
+// judge returns nil when a test notices the mutant.
+func (m mutant) judge(ctx context.Context, original code, limit time.Duration, importPath string) error {
 	folder, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
-		return outcome{err: err}
+		return err
 	}
 	defer os.RemoveAll(folder)
-	overlay, err := m.overlay(folder)
+	text, err := os.ReadFile(filepath.Join(original.root, m.file))
 	if err != nil {
-		return outcome{err: err}
+		return err
 	}
-	text, err := goTest(ctx, root, overlay, limit, importPath)
-	return outcome{compiles: !bytes.Contains(text, []byte("[build failed]")), survives: err == nil}
-}
-
-func (m mutant) overlay(folder string) (string, error) {
-	original, err := os.ReadFile(m.file)
+	changed, err := original.with(folder, map[string][]byte{m.file: m.text(text)})
 	if err != nil {
-		return "", err
+		return err
 	}
-	mine := filepath.Join(folder, "mutant.go")
-	if err := os.WriteFile(mine, m.text(original), 0o600); err != nil {
-		return "", err
+	failed, err := changed.test(ctx, "-count=1", "-failfast", "-timeout", limit.String(), importPath)
+	if err == nil && len(failed) == 0 {
+		return errSurvives
 	}
-	return overlay(folder, map[string]string{m.file: mine})
-}
-
-// goTest runs a package's tests.
-func goTest(ctx context.Context, root, overlay string, limit time.Duration, importPath string) ([]byte, error) {
-	return goTool(ctx, root, overlay, "test", "-count=1", "-vet=off", "-failfast", "-timeout", limit.String(), importPath)
+	return err
 }

@@ -51,13 +51,12 @@ func f(x int, ok bool) (int, error) {
 	return x, nil
 }
 `})
-	found, err := mutantsOf(filepath.Join(folder, "a.go"))
+	found, err := mutants(folder, "a.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, m := range found {
-		m.file = "a.go"
 		got = append(got, m.String())
 	}
 	want := []string{
@@ -93,7 +92,7 @@ func module(t *testing.T) string {
 func TestWhatNoTestNoticesIsShown(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if err := Small(t.Context(), module(t), "", 2, []string{"./..."}, &out); err != nil {
+	if err := Small(t.Context(), module(t), "", []string{"./..."}, &out); err != nil {
 		t.Fatal(err)
 	}
 	want := `tested/b.go:4:9: 2 for 1
@@ -117,7 +116,7 @@ func TestOnlyChangedLinesAreBroken(t *testing.T) {
 	}
 	write(t, folder, map[string]string{"tested/b.go": "package tested\n\nfunc one() int {\n\treturn 5\n}\n\nfunc all(s []int) []int {\n\treturn s[0:]\n}\n"})
 	var out strings.Builder
-	if err := Small(t.Context(), folder, "HEAD", 1, []string{"./..."}, &out); err != nil {
+	if err := Small(t.Context(), folder, "HEAD", []string{"./..."}, &out); err != nil {
 		t.Fatal(err)
 	}
 	if want := "tested/b.go:4:9: 6 for 5\nsample/tested: 0 of 1 noticed (0 %)\nin all: 0 of 1 noticed (0 %)\n"; out.String() != want {
@@ -129,7 +128,7 @@ func TestTestsThatFailAsTheyAreProveNothing(t *testing.T) {
 	t.Parallel()
 	folder := module(t)
 	write(t, folder, map[string]string{"tested/b_test.go": "package tested\n\nimport \"testing\"\n\nfunc TestWrong(t *testing.T) { t.Fail() }\n"})
-	if err := Small(t.Context(), folder, "", 1, []string{"./tested"}, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "fail as it is") {
+	if err := Small(t.Context(), folder, "", []string{"./tested"}, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "fail as it is") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -36,9 +37,9 @@ func (m mutant) text(original []byte) []byte {
 	return []byte(string(original[:m.start]) + after + string(original[m.end:]))
 }
 
-// mutantsOf returns all mutants of a file in the order of its lines.
-func mutantsOf(file string) ([]mutant, error) {
-	text, err := os.ReadFile(file)
+// mutants returns all mutants of a file, named by its path below root.
+func mutants(root, file string) ([]mutant, error) {
+	text, err := os.ReadFile(filepath.Join(root, file))
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,8 @@
 package mutants
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,25 +14,25 @@ import (
 	"time"
 )
 
-// stages are the tests in the order in which they are tried: what is quick and
-// notices most comes first.
+// A stage is some of the tests: arguments of go test.
+type stage []string
+
+// stages are in the order in which they are tried: what is quick and what notices most
+// comes first.
 var stages = []stage{
-	{"unit tests", []string{"-short", "-timeout", "90s", "./functions/...", "./shared/..."}},
-	{"simulation", []string{"-run", "^TestSchedules$", "./proof/simulation", "-schedules=4000"}},
-	{"real binaries", []string{"./proof/pipeline"}},
+	{"-short", "-timeout", "90s", "./functions/...", "./shared/..."},
+	{"-run", "^TestSchedules$", "./proof/simulation", "-schedules=4000"},
+	{"./proof/pipeline"}, // real binaries
 }
 
-// Twins breaks the code as the patches in the folder twins do, one after another, or as those
-// that are named, and prints which test notices each. The first line of a patch says what is
-// wrong with the code.
-//
-// It fails when a twin survives, when a patch no longer applies, when a twin does not
-// compile (that proves nothing), or when the tests fail without a twin.
+// Twins breaks the code in every way that has a patch, or in those that are named, and
+// prints which test notices. It fails when a twin survives or does not compile, when a
+// patch does not apply, and when tests fail without a twin.
 func Twins(ctx context.Context, root string, names []string, out io.Writer) error {
-	return judgeTwins(ctx, root, filepath.Join(root, "proof", "mutants", "twins"), stages, names, out)
+	return tryTwins(ctx, code{root: root}, filepath.Join(root, "proof", "mutants", "twins"), stages, names, out)
 }
 
-func judgeTwins(ctx context.Context, root, folder string, stages []stage, names []string, out io.Writer) error {
+func tryTwins(ctx context.Context, c code, folder string, stages []stage, names []string, out io.Writer) error {
 	twins, err := readTwins(folder)
 	if err != nil {
 		return err
@@ -47,16 +45,16 @@ func judgeTwins(ctx context.Context, root, folder string, stages []stage, names 
 	}
 	fmt.Fprintln(out, "testing the code as it is")
 	for _, s := range stages[:min(2, len(stages))] {
-		if caught, err := s.run(ctx, root, ""); err != nil {
+		if failed, err := c.test(ctx, s...); err != nil {
 			return err
-		} else if len(caught) > 0 {
-			return fmt.Errorf("the tests fail without a twin: %s", strings.Join(caught, ", "))
+		} else if len(failed) > 0 {
+			return fmt.Errorf("the tests fail without a twin: %s", strings.Join(failed, ", "))
 		}
 	}
 	var wrong []string
 	for i, t := range twins {
 		start := time.Now()
-		verdict, ok := t.judge(ctx, root, stages)
+		verdict, ok := t.judge(ctx, c, stages)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -108,99 +106,49 @@ func readTwins(folder string) ([]twin, error) {
 }
 
 // judge says which test notices the twin. It is not ok when none does.
-func (t twin) judge(ctx context.Context, root string, stages []stage) (verdict string, ok bool) {
+func (t twin) judge(ctx context.Context, original code, stages []stage) (verdict string, ok bool) {
 	folder, err := os.MkdirTemp("", "twin-")
 	if err != nil {
 		return err.Error(), false
 	}
 	defer os.RemoveAll(folder)
-	overlay, err := t.overlay(ctx, root, folder)
+	flawed, err := t.apply(ctx, original, folder)
 	if err != nil {
 		return "the patch does not apply: " + err.Error(), false
 	}
-	if out, err := goTool(ctx, root, overlay, "build", "./functions/...", "./shared/..."); err != nil {
-		return "it does not compile: " + string(bytes.TrimSpace(out)), false
-	}
 	for _, s := range stages {
-		caught, err := s.run(ctx, root, overlay)
-		if err != nil {
+		failed, err := flawed.test(ctx, s...)
+		switch {
+		case err != nil:
 			return err.Error(), false
-		}
-		if len(caught) > 0 {
-			more := ""
-			if len(caught) > 1 {
-				more = fmt.Sprintf(" and %d more", len(caught)-1)
-			}
-			return fmt.Sprintf("caught by %s%s", caught[0], more), true
+		case len(failed) > 1:
+			return fmt.Sprintf("caught by %s and %d more", failed[0], len(failed)-1), true
+		case len(failed) == 1:
+			return "caught by " + failed[0], true
 		}
 	}
 	return "SURVIVES", false
 }
 
-// overlay applies the patch to copies of its files and returns the path of what
-// tells the go tool to take these.
-func (t twin) overlay(ctx context.Context, root, folder string) (string, error) {
-	replace := map[string]string{}
+// apply applies the patch to copies of its files, in folder.
+func (t twin) apply(ctx context.Context, original code, folder string) (code, error) {
+	texts := map[string][]byte{}
 	for _, file := range t.files {
-		text, err := os.ReadFile(filepath.Join(root, file))
+		text, err := os.ReadFile(filepath.Join(original.root, file))
 		if err != nil {
-			return "", err
+			return code{}, err
 		}
-		mine := filepath.Join(folder, file)
-		if err := os.MkdirAll(filepath.Dir(mine), 0o700); err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(mine, text, 0o600); err != nil {
-			return "", err
-		}
-		replace[filepath.Join(root, file)] = mine
+		texts[file] = text
+	}
+	flawed, err := original.with(folder, texts)
+	if err != nil {
+		return code{}, err
 	}
 	apply := exec.CommandContext(ctx, "git", "apply", "--whitespace=nowarn", t.patch)
-	apply.Dir = folder
 	// Not in the repository that may be around the folder.
-	apply.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(folder))
+	apply.Dir, apply.Env = folder, append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(folder))
 	if out, err := apply.CombinedOutput(); err != nil {
-		return "", errors.New(string(bytes.TrimSpace(out)))
+		return code{}, errors.New(string(bytes.TrimSpace(out)))
 	}
-	return overlay(folder, replace)
-}
-
-// A stage is a part of the tests.
-type stage struct {
-	name      string
-	arguments []string // of go test
-}
-
-// run runs the tests with an overlay, and returns those that fail. An error says
-// that they could not be run.
-func (s stage) run(ctx context.Context, root, overlay string) (failed []string, err error) {
-	out, err := goTool(ctx, root, overlay, append([]string{"test", "-json", "-vet=off"}, s.arguments...)...)
-	if err == nil {
-		return nil, nil
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	var packagesFailed []string
-	scan := bufio.NewScanner(bytes.NewReader(out))
-	scan.Buffer(nil, 64<<20)
-	for scan.Scan() {
-		var event struct{ Action, Package, Test string }
-		if json.Unmarshal(scan.Bytes(), &event) != nil || event.Action != "fail" {
-			continue
-		}
-		name := strings.TrimPrefix(event.Package, "veryfi-intake/")
-		if event.Test == "" {
-			packagesFailed = append(packagesFailed, name)
-		} else if !strings.Contains(event.Test, "/") {
-			failed = append(failed, name+" "+event.Test)
-		}
-	}
-	if len(failed) == 0 {
-		failed = packagesFailed // a crash, or too long
-	}
-	if len(failed) == 0 {
-		return nil, fmt.Errorf("the %s could not be run: %w: %.2000s", s.name, err, out)
-	}
-	return failed, nil
+	return flawed, nil
 }

@@ -24,7 +24,7 @@ func TestEveryTwinApplies(t *testing.T) {
 	}
 	for _, twin := range twins {
 		twin.patch = filepath.Join(root, "proof", "mutants", twin.patch)
-		if _, err := twin.overlay(t.Context(), root, t.TempDir()); err != nil {
+		if _, err := twin.apply(t.Context(), code{root: root}, t.TempDir()); err != nil {
 			t.Errorf("%s: %v", twin.name, err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestTwinsAreJudged(t *testing.T) {
 			t.Parallel()
 			root, folder := sample(t, test.patches)
 			var out bytes.Buffer
-			err := judgeTwins(t.Context(), root, folder, []stage{{"tests", []string{"./..."}}}, nil, &out)
+			err := tryTwins(t.Context(), code{root: root}, folder, []stage{{"./..."}}, nil, &out)
 			if (err == nil) != (test.fails == "") || err != nil && !strings.Contains(err.Error(), test.fails) || !strings.Contains(out.String(), test.says) {
 				t.Errorf("%v\n%s", err, &out)
 			}
@@ -83,7 +83,7 @@ func TestTestsThatFailAnywayProveNothing(t *testing.T) {
 	t.Parallel()
 	root, folder := sample(t, map[string]string{"minus": change("func Sum(a, b int) int {", "\treturn a + b", "\treturn a - b")})
 	write(t, root, map[string]string{"shared/b_test.go": "package shared\n\nimport \"testing\"\n\nfunc TestAlways(t *testing.T) { t.Error(\"always\") }\n"})
-	err := judgeTwins(t.Context(), root, folder, []stage{{"tests", []string{"./..."}}}, nil, &bytes.Buffer{})
+	err := tryTwins(t.Context(), code{root: root}, folder, []stage{{"./..."}}, nil, &bytes.Buffer{})
 	if err == nil || !strings.Contains(err.Error(), "TestAlways") {
 		t.Error(err)
 	}
