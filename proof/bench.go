@@ -10,7 +10,7 @@ import (
 
 type benchCommand struct {
 	Rounds int      `default:"9" placeholder:"N" help:"How often each is measured (${default})."`
-	Parts  []string `arg:"" optional:"" enum:"micro,functions,pipeline,sizes" help:"What to measure: micro, functions, pipeline, sizes (all)."`
+	Parts  []string `arg:"" optional:"" default:"micro,functions,pipeline,sizes" enum:"micro,functions,pipeline,sizes" help:"What to measure (${default})."`
 }
 
 // Run measures the functions and prints ratios, with the targets beside them.

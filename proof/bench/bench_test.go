@@ -18,17 +18,18 @@ func TestQuartiles(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		values []float64
-		want   quartiles
+		want   [3]float64
 	}{
-		{[]float64{7}, quartiles{7, 7, 7}},
-		{[]float64{4, 1, 3, 2, 5}, quartiles{2, 3, 4}},
-		{[]float64{4, 1, 3, 2}, quartiles{1.75, 2.5, 3.25}},
+		{[]float64{7}, [3]float64{7, 7, 7}},
+		{[]float64{4, 1, 3, 2, 5}, [3]float64{2, 3, 4}},
+		{[]float64{4, 1, 3, 2}, [3]float64{1.75, 2.5, 3.25}},
 	} {
-		if got := quartilesOf(test.values); got != test.want {
+		f := figure{values: test.values}
+		if got := [3]float64{f.percentile(0.25), f.percentile(0.5), f.percentile(0.75)}; got != test.want {
 			t.Errorf("%v: %v", test.values, got)
 		}
 	}
-	if !math.IsNaN(median(nil)) {
+	if nothing := (&figure{}); !math.IsNaN(nothing.percentile(0.5)) {
 		t.Error("nothing has a median")
 	}
 }
@@ -37,22 +38,30 @@ func TestQuartiles(t *testing.T) {
 // both.
 func TestRatiosArePaired(t *testing.T) {
 	t.Parallel()
-	var ours, theirs series
+	var ours, theirs figure
 	for _, slow := range []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, 4 * time.Millisecond, 20 * time.Millisecond} {
 		ours.add(slow)
 		theirs.add(2 * slow)
 	}
-	c := comparison{title: "t", rows: []row{compare("kept", ours, theirs, 0.5), compare("missed", theirs, ours, 1.9), compare("none", ours, ours, 0)}}
-	want := Table{
-		Title: "t", Headers: []string{"what", "ours", "compared", "ratio", "quartiles", "target", ""}, Missed: 1, Notes: []string{"note"},
+	got := ratios(coldTitle + "webhook")
+	got.compare("128 MB, floor", theirs, ours)
+	got.compare("256 MB, floor", ours, ours)
+	want := &Table{
+		Title: coldTitle + "webhook", Headers: []string{"what", "ours", "compared", "ratio", "quartiles", "target", ""}, Missed: 1,
 		Rows: [][]string{
-			{"kept", "7.0 ms", "14.0 ms", "0.50", "0.50–0.50", "≤ 0.5", "met"},
-			{"missed", "14.0 ms", "7.0 ms", "2.00", "2.00–2.00", "≤ 1.9", "missed"},
-			{"none", "7.0 ms", "7.0 ms", "1.00", "1.00–1.00", "", ""},
+			{"128 MB, floor", "14.0 ms", "7.0 ms", "2.00", "2.00–2.00", "≤ 0.15", "missed"},
+			{"256 MB, floor", "7.0 ms", "7.0 ms", "1.00", "1.00–1.00", "", ""},
 		},
 	}
-	if diff := cmp.Diff(want, c.table("note")); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"unthrottled, floor"}, got.unmeasured()); diff != "" {
+		t.Errorf("unmeasured: -want +got:\n%s", diff)
+	}
+	got.compare("unthrottled, floor", ours, theirs)
+	if last := got.Rows[2]; last[6] != "met" || got.Missed != 1 || got.unmeasured() != nil {
+		t.Errorf("%s, and %d targets are missed", last, got.Missed)
 	}
 }
 
@@ -71,6 +80,7 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
+	var b bench
 	for _, test := range []struct {
 		subject        subject
 		event          []byte
@@ -83,7 +93,7 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 		{s.processors[1], batch(10), 0, 0},
 	} {
 		messages, rows := int64(s.upstream.queue.Stats().Sent), s.upstream.rows.Load()
-		instance, took, err := start(t.Context(), test.subject, test.event, nil, unthrottled)
+		instance, took, err := b.start(t.Context(), test.subject, test.event, unthrottled)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +110,7 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 		}
 	}
 	forged := s.request[:len(s.request)/2]
-	if _, _, err := start(t.Context(), s.webhooks[0], forged, nil, unthrottled); err == nil {
+	if _, _, err := b.start(t.Context(), s.webhooks[0], forged, unthrottled); err == nil {
 		t.Error("an event that is cut off was measured")
 	}
 }

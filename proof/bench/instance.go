@@ -10,7 +10,7 @@ import (
 
 // An instance is one execution environment of a subject.
 type instance struct {
-	subject  string
+	subject
 	function *lambda.Function
 	pid      int
 	err      error         // of throttling it
@@ -20,29 +20,32 @@ type instance struct {
 // start starts an environment and gives it its first event. It returns how long
 // that took, from the start of the process to the answer. Like Lambda it
 // throttles the environment when init has ended, if there is a share and a memory size.
-func start(ctx context.Context, s subject, event []byte, share *share, memory int) (*instance, time.Duration, error) {
-	i := &instance{subject: s.name}
-	begin := time.Now()
+func (b *bench) start(ctx context.Context, s subject, event []byte, memory int) (*instance, time.Duration, error) {
+	i := &instance{subject: s}
 	s.config.Initialized = func(pid int) {
 		now := time.Now()
 		i.pid = pid
-		if share != nil && memory != unthrottled {
-			if i.err = share.set(memory); i.err == nil {
-				i.err = share.add(pid)
+		if b.share != nil && memory != unthrottled {
+			if i.err = b.share.set(memory); i.err == nil {
+				i.err = b.share.add(pid)
 			}
 		}
 		i.paused = time.Since(now)
 	}
 	i.function = lambda.New(s.config)
-	if err := i.invoke(ctx, event); err != nil {
+	took, err := i.time(ctx, event)
+	if err != nil {
 		i.stop()
 		return nil, 0, err
 	}
-	return i, time.Since(begin) - i.paused, nil
+	return i, took - i.paused, nil
 }
 
-func (i *instance) invoke(ctx context.Context, event []byte) error {
+// time returns how long an invocation takes.
+func (i *instance) time(ctx context.Context, event []byte) (time.Duration, error) {
+	begin := time.Now()
 	response, err := i.function.Invoke(ctx, event)
+	took := time.Since(begin)
 	if err == nil {
 		err = i.err
 	}
@@ -50,120 +53,116 @@ func (i *instance) invoke(ctx context.Context, event []byte) error {
 		err = check(response)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", i.subject, err)
+		return 0, fmt.Errorf("%s: %w", i.name, err)
 	}
-	return nil
-}
-
-// time returns how long an invocation takes.
-func (i *instance) time(ctx context.Context, event []byte) (time.Duration, error) {
-	begin := time.Now()
-	err := i.invoke(ctx, event)
-	return time.Since(begin), err
+	return took, nil
 }
 
 func (i *instance) stop() { i.function.Close() }
 
-// coldStarts starts each subject in turn, round after round.
-func (b *bench) coldStarts(ctx context.Context, compared []subject, event []byte, memory int) ([]series, error) {
-	measured := make([]series, len(compared))
-	for round := range b.Rounds + 1 {
-		for n, s := range compared {
-			instance, took, err := start(ctx, s, event, b.share, memory)
+// A sample is what one round has measured of a subject: of a single invocation p50 only.
+type sample struct{ p50, p90, p99, cpu time.Duration }
+
+// A record has the samples of a subject.
+type record struct {
+	name               string
+	p50, p90, p99, cpu figure
+	memory             figure // the most that the process has ever had
+}
+
+func (r *record) add(s sample) {
+	r.p50.add(s.p50)
+	r.p90.add(s.p90)
+	r.p99.add(s.p99)
+	r.cpu.add(s.cpu)
+}
+
+// inTurns measures n things in turn, round after round. It drops the first round, which
+// brings programs into the system's cache.
+func inTurns(rounds, n int, measure func(n int) (sample, error)) ([]record, error) {
+	records := make([]record, n)
+	for round := range rounds + 1 {
+		for n := range records {
+			one, err := measure(n)
 			if err != nil {
 				return nil, err
 			}
-			instance.stop()
-			if round > 0 { // the first brings the programs into the system's cache
-				measured[n].add(took)
+			if round > 0 {
+				records[n].add(one)
 			}
 		}
 	}
-	return measured, nil
+	return records, nil
 }
 
-// times invokes one environment with each event in turn, round after round, and returns
-// how long that takes, by event. The start of the environment is not in it.
-func (b *bench) times(ctx context.Context, s subject, memory, rounds int, events ...[]byte) ([]series, error) {
-	instance, _, err := start(ctx, s, events[0], b.share, memory)
+// coldStarts starts each subject in turn.
+func (b *bench) coldStarts(ctx context.Context, compared []subject, event []byte, memory int) ([]record, error) {
+	return inTurns(b.Rounds, len(compared), func(n int) (sample, error) {
+		i, took, err := b.start(ctx, compared[n], event, memory)
+		if err == nil {
+			i.stop()
+		}
+		return sample{p50: took}, err
+	})
+}
+
+// times invokes one environment with each event in turn.
+func (b *bench) times(ctx context.Context, s subject, memory, rounds int, events ...[]byte) ([]record, error) {
+	i, _, err := b.start(ctx, s, events[0], memory)
 	if err != nil {
 		return nil, err
 	}
-	defer instance.stop()
-	measured := make([]series, len(events))
-	for range rounds {
-		for n, event := range events {
-			took, err := instance.time(ctx, event)
-			if err != nil {
-				return nil, err
-			}
-			measured[n].add(took)
-		}
-	}
-	return measured, nil
+	defer i.stop()
+	return inTurns(rounds, len(events), func(n int) (sample, error) {
+		took, err := i.time(ctx, events[n])
+		return sample{p50: took}, err
+	})
 }
 
-// A block is what was measured of one environment, a value a round.
-type block struct {
-	name          string
-	p50, p90, p99 series
-	cpu           series // of one invocation
-	memory        int64  // the most it has ever had, in bytes
-}
-
-// blocks invokes one environment of each subject in turn, many times a round.
-func (b *bench) blocks(ctx context.Context, compared []subject, event []byte) (ours block, others []block, err error) {
-	measured := make([]block, len(compared))
+// invocations invokes one environment of each subject in turn, many times a round.
+func (b *bench) invocations(ctx context.Context, compared []subject, event []byte) ([]record, error) {
 	var instances []*instance
 	defer func() {
 		for _, i := range instances {
 			i.stop()
 		}
 	}()
-	for n, s := range compared {
-		i, _, err := start(ctx, s, event, nil, unthrottled)
+	for _, s := range compared {
+		i, _, err := b.start(ctx, s, event, unthrottled)
 		if err != nil {
-			return ours, nil, err
+			return nil, err
 		}
 		instances = append(instances, i)
-		measured[n].name = s.name
 	}
-	for round := range b.Rounds + 1 {
-		for n, i := range instances {
-			into := &measured[n]
-			if round == 0 {
-				into = &block{} // the first is not like the others
-			}
-			if err := into.measure(ctx, i, event, compared[n].invocations); err != nil {
-				return ours, nil, err
-			}
+	records, err := inTurns(b.Rounds, len(instances), func(n int) (sample, error) { return instances[n].sample(ctx, event) })
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range instances {
+		peak, err := peakMemory(i.pid)
+		if err != nil {
+			return nil, err
 		}
+		records[n].name, records[n].memory = i.name, memory(peak)
 	}
-	return measured[0], measured[1:], nil
+	return records, nil
 }
 
-// measure adds one round of n invocations.
-func (b *block) measure(ctx context.Context, i *instance, event []byte, n int) error {
+// sample measures one round of invocations.
+func (i *instance) sample(ctx context.Context, event []byte) (s sample, err error) {
 	before, err := cpuTime(i.pid)
 	if err != nil {
-		return err
+		return s, err
 	}
-	var times series
-	for range n {
+	var times figure
+	for range i.round {
 		took, err := i.time(ctx, event)
 		if err != nil {
-			return err
+			return s, err
 		}
 		times.add(took)
 	}
 	after, err := cpuTime(i.pid)
-	if err != nil {
-		return err
-	}
-	b.p50 = append(b.p50, percentile(times, 0.5))
-	b.p90 = append(b.p90, percentile(times, 0.9))
-	b.p99 = append(b.p99, percentile(times, 0.99))
-	b.cpu.add((after - before) / time.Duration(n))
-	b.memory, err = peakMemory(i.pid)
-	return err
+	at := func(share float64) time.Duration { return time.Duration(times.percentile(share)) }
+	return sample{at(0.5), at(0.9), at(0.99), (after - before) / time.Duration(i.round)}, err
 }

@@ -1,10 +1,10 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -16,117 +16,80 @@ var microPackages = []string{"signature", "event", "document"}
 
 // micro runs Go's benchmarks, all of them once a round, and compares some with
 // others. What they print is kept for benchstat.
-func (b *bench) micro(ctx context.Context) ([]Table, error) {
+func (b *bench) micro(ctx context.Context) error {
 	folder, err := os.MkdirTemp("", "veryfi-intake-micro-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(folder)
-	var printed strings.Builder
-	measured := benchmarks{}
-	for round := range b.Rounds + 1 {
-		for _, name := range microPackages {
-			program := filepath.Join(folder, name)
-			if round == 0 {
-				b.Progress("build and warm up the benchmarks of shared/" + name)
-				if err := b.run(ctx, nil, "go", "test", "-c", "-o", program, "./shared/"+name); err != nil {
-					return nil, err
-				}
-			}
-			var out strings.Builder
-			if err := b.run(ctx, &out, program, "-test.run=^$", "-test.bench=.", "-test.benchtime=50ms"); err != nil {
-				return nil, err
-			}
-			if round == 0 {
-				continue // the first brings the programs into the system's cache
-			}
-			printed.WriteString(out.String())
-			if err := measured.add(name, out.String()); err != nil {
-				return nil, err
-			}
-		}
-	}
-	raw := filepath.Join(b.Root, ".build", "bench.txt")
-	if err := os.WriteFile(raw, []byte(printed.String()), 0o644); err != nil {
-		return nil, err
-	}
-	return measured.tables(".build/bench.txt")
-}
-
-func (b *bench) run(ctx context.Context, out *strings.Builder, name string, arguments ...string) error {
-	command := exec.CommandContext(ctx, name, arguments...)
-	command.Dir = b.Root
-	var problem strings.Builder
-	command.Stderr = &problem
-	if out != nil {
-		command.Stdout = out
-	}
-	if err := command.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, problem.String())
-	}
-	return nil
-}
-
-// benchmarks are what Go's benchmarks have printed, by package and name.
-type benchmarks map[string][]*parse.Benchmark
-
-func (m benchmarks) add(pkg, output string) error {
-	set, err := parse.ParseSet(strings.NewReader(output))
 	if err != nil {
 		return err
 	}
-	for name, results := range set {
-		name = strings.TrimPrefix(name, "Benchmark")
-		if dash := strings.LastIndex(name, "-"); dash > 0 {
-			name = name[:dash] // the number of CPUs
+	defer os.RemoveAll(folder)
+	b.Progress("build and warm up the benchmarks of shared/" + strings.Join(microPackages, ", "))
+	for _, name := range microPackages {
+		if _, err := run(ctx, b.Root, nil, "go", "test", "-c", "-o", filepath.Join(folder, name), "./shared/"+name); err != nil {
+			return err
 		}
-		m[pkg+"."+name] = append(m[pkg+"."+name], results...)
 	}
+	var printed []byte
+	for round := range b.Rounds + 1 {
+		for _, name := range microPackages {
+			out, err := run(ctx, b.Root, nil, filepath.Join(folder, name), "-test.run=^$", "-test.bench=.", "-test.benchtime=50ms")
+			if err != nil {
+				return err
+			}
+			if round > 0 { // the first brings the programs into the system's cache
+				printed = append(printed, out...)
+			}
+		}
+	}
+	const raw = ".build/bench.txt"
+	if err := os.WriteFile(filepath.Join(b.Root, raw), printed, 0o644); err != nil {
+		return err
+	}
+	measured, err := parseBenchmarks(printed)
+	if err != nil {
+		return err
+	}
+	table := ratios(partsTitle)
+	table.Notes = []string{"For benchstat: " + raw}
+	for _, row := range []struct{ what, ours, theirs string }{
+		{"verify a signature, HMAC reused", "ParseAndVerify", "HMACReused"},
+		{"body to verified event, HMAC made anew", "VerifiedEvent", "HMACFresh"},
+		{"message to JSON, HMAC made anew", "Encode", "HMACFresh"},
+		{"JSON to message, HMAC made anew", "DecodeMessage", "HMACFresh"},
+		{"document of 2 KB to DynamoDB's form, encoding/json", "Read/2KB", "StandardJSON/2KB"},
+		{"document of 15 KB", "Read/15KB", "StandardJSON/15KB"},
+		{"document of 150 KB", "Read/150KB", "StandardJSON/150KB"},
+		{"document of 600 KB, too large for DynamoDB's form", "Read/600KB", "StandardJSON/600KB"},
+		{"document of 600 KB, gzipped instead", "Gzip", "StandardJSON/600KB"},
+		{"growth: 150 KB against 15 KB", "Read/150KB", "Read/15KB"},
+	} {
+		ours, theirs := measured[row.ours], measured[row.theirs]
+		if len(ours.values) == 0 || len(theirs.values) == 0 {
+			return fmt.Errorf("there is no benchmark %s or no %s", row.ours, row.theirs)
+		}
+		table.compare(row.what, ours, theirs)
+	}
+	b.show(table)
 	return nil
 }
 
-// of returns the time of an operation in each round, and its allocations.
-func (m benchmarks) of(name string) (times series, allocations string, err error) {
-	results := m[name]
-	if len(results) == 0 {
-		return nil, "", fmt.Errorf("there is no benchmark %s", name)
+// parseBenchmarks returns the time of each operation in each round; the texts have the
+// allocations, too. No two benchmarks share a name.
+func parseBenchmarks(printed []byte) (map[string]figure, error) {
+	set, err := parse.ParseSet(bytes.NewReader(printed))
+	if err != nil {
+		return nil, err
 	}
-	for _, r := range results {
-		times = append(times, r.NsPerOp)
-	}
-	last := results[len(results)-1]
-	return times, fmt.Sprintf(", %d allocations", last.AllocsPerOp), nil
-}
-
-func (m benchmarks) tables(raw string) ([]Table, error) {
-	table := comparison{title: "Parts"}
-	for _, c := range []struct {
-		what, ours, theirs string
-		target             float64
-	}{
-		{"verify a signature, HMAC reused", "signature.ParseAndVerify", "signature.HMACReused", 3},
-		{"body to verified event, HMAC made anew", "event.VerifiedEvent", "event.HMACFresh", 1.5},
-		{"message to JSON, HMAC made anew", "event.Encode", "event.HMACFresh", 0},
-		{"JSON to message, HMAC made anew", "event.DecodeMessage", "event.HMACFresh", 0},
-		{"document of 2 KB to DynamoDB's form, encoding/json", "document.Read/2KB", "document.StandardJSON/2KB", 0},
-		{"document of 15 KB", "document.Read/15KB", "document.StandardJSON/15KB", 0},
-		{"document of 150 KB", "document.Read/150KB", "document.StandardJSON/150KB", 0},
-		{"document of 600 KB, too large for DynamoDB's form", "document.Read/600KB", "document.StandardJSON/600KB", 0},
-		{"document of 600 KB, gzipped instead", "document.Gzip", "document.StandardJSON/600KB", 0},
-		{"growth: 150 KB against 15 KB", "document.Read/150KB", "document.Read/15KB", 0},
-	} {
-		ours, mine, err := m.of(c.ours)
-		if err != nil {
-			return nil, err
+	measured := map[string]figure{}
+	for name, results := range set {
+		var f figure
+		for _, r := range results {
+			f.values = append(f.values, r.NsPerOp)
 		}
-		theirs, others, err := m.of(c.theirs)
-		if err != nil {
-			return nil, err
+		f.text = func(median float64) string {
+			return fmt.Sprintf("%s, %d allocations", duration(median), results[len(results)-1].AllocsPerOp)
 		}
-		row := compare(c.what, ours, theirs, c.target)
-		row.ours += mine
-		row.theirs += others
-		table.rows = append(table.rows, row)
+		name, _, _ = strings.Cut(strings.TrimPrefix(name, "Benchmark"), "-") // the number of CPUs
+		measured[name] = f
 	}
-	return []Table{table.table("For benchstat: " + raw)}, nil
+	return measured, nil
 }

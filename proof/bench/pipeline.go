@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,8 +27,8 @@ const (
 
 // pipeline measures all of it on the emulators: as deployed, and without the pace
 // that Veryfi asks for.
-func (b *bench) pipeline(ctx context.Context) ([]Table, error) {
-	table := Table{
+func (b *bench) pipeline(ctx context.Context) error {
+	table := &Table{
 		Title:   "The whole pipeline, on emulators",
 		Headers: []string{"what", "waiting", "a second", "p50", "p99"},
 		Notes: []string{
@@ -35,157 +36,123 @@ func (b *bench) pipeline(ctx context.Context) ([]Table, error) {
 			"As deployed, documents come at 5 x 11 a second at most: one after the other they are 91 ms apart.",
 		},
 	}
-	for _, kind := range []struct {
-		name        string
-		environment map[string]string
-	}{
-		{"as deployed", nil},
-		{"without Veryfi's limit", map[string]string{rateVariable: "100000"}},
-	} {
-		b.Progress("the pipeline, " + kind.name)
-		rows, err := b.runPipeline(ctx, kind.name, kind.environment)
-		if err != nil {
-			return nil, err
-		}
-		table.Rows = append(table.Rows, rows...)
+	if err := b.runPipeline(ctx, table, "as deployed", nil); err != nil {
+		return err
 	}
-	return []Table{table}, nil
+	if err := b.runPipeline(ctx, table, "without Veryfi's limit", map[string]string{rateVariable: "100000"}); err != nil {
+		return err
+	}
+	b.show(table)
+	return nil
 }
 
-func (b *bench) runPipeline(ctx context.Context, name string, environment map[string]string) (rows [][]string, err error) {
+func (b *bench) runPipeline(ctx context.Context, table *Table, name string, environment map[string]string) error {
+	b.Progress("the pipeline, " + name)
 	s, err := stack.Start(ctx, stack.Options{Root: b.Root, Credentials: b.Credentials, Environment: environment, Progress: b.Progress})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer s.Stop()
 	s.Veryfi.Synthesize()
-	load := &load{stack: s, sender: standin.NewSender(time.Second), secret: b.Credentials.ClientSecret, waiting: map[string]chan<- struct{}{}}
-	s.AWS.SetIntercept(load.watch)
-	if _, err := load.document(ctx); err != nil { // the cold starts
-		return nil, err
+	l := &load{stack: s, sender: standin.NewSender(time.Second), secret: b.Credentials.ClientSecret}
+	s.AWS.SetIntercept(l.watch)
+	if err := l.document(ctx); err != nil { // the cold starts
+		return err
 	}
-	for _, waiting := range []int{1, 10, 100} {
-		row, err := measure(ctx, waiting, load.document)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, append([]string{"webhook to row, " + name}, row...))
+	if err := table.measure(ctx, "webhook to row, "+name, l.document); err != nil || environment != nil {
+		return err
 	}
-	if environment != nil {
-		return rows, nil
-	}
-	s.StopPoller() //nolint:contextcheck // it waits for the batches that run
-	for _, waiting := range []int{1, 10, 100} {
-		row, err := measure(ctx, waiting, load.webhook)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, append([]string{"webhook to answer"}, row...))
-	}
-	return rows, nil
+	s.StopPoller()
+	return table.measure(ctx, "webhook to answer", l.webhook)
 }
 
-// measure keeps so many going at a time, and returns their number, their rate, and
+// measure keeps some going at a time, and adds rows with their number, their rate, and
 // how long they take.
-func measure(ctx context.Context, waiting int, one func(context.Context) (time.Duration, error)) ([]string, error) {
-	var mu sync.Mutex
-	var times []float64
-	var failed error
-	var all sync.WaitGroup
-	begin := time.Now()
-	for range waiting {
-		all.Go(func() {
-			for time.Since(begin) < pipelineTime {
-				took, err := one(ctx)
-				mu.Lock()
-				if err != nil {
-					failed = err
+func (t *Table) measure(ctx context.Context, what string, one func(context.Context) error) error {
+	for _, waiting := range []int{1, 10, 100} {
+		ctx, fail := context.WithCancelCause(ctx)
+		var mu sync.Mutex
+		var times figure
+		var all sync.WaitGroup
+		begin := time.Now()
+		for range waiting {
+			all.Go(func() {
+				for ctx.Err() == nil && time.Since(begin) < pipelineTime {
+					start := time.Now()
+					if err := one(ctx); err != nil {
+						fail(err)
+						return
+					}
+					took := time.Since(start)
+					mu.Lock()
+					times.add(took)
+					mu.Unlock()
 				}
-				times = append(times, float64(took))
-				done := failed != nil
-				mu.Unlock()
-				if done {
-					return
-				}
-			}
+			})
+		}
+		all.Wait()
+		rate := float64(len(times.values)) / time.Since(begin).Seconds()
+		t.Rows = append(t.Rows, []string{
+			what, fmt.Sprint(waiting), fmt.Sprintf("%.0f", rate), times.String(), duration(times.percentile(0.99)),
 		})
+		err := context.Cause(ctx)
+		fail(nil)
+		if err != nil {
+			return err
+		}
 	}
-	all.Wait()
-	if failed != nil {
-		return nil, failed
-	}
-	rate := float64(len(times)) / time.Since(begin).Seconds()
-	return []string{
-		fmt.Sprint(waiting), fmt.Sprintf("%.0f", rate), duration(percentile(times, 0.5)), duration(percentile(times, 0.99)),
-	}, nil
+	return nil
 }
 
-// A load sends webhooks and waits for what becomes of them.
+// A load sends webhooks and waits for their results.
 type load struct {
-	stack  *stack.Stack
-	sender *standin.Sender
-	secret string
-	ids    atomic.Int64
-
-	mu      sync.Mutex
-	waiting map[string]chan<- struct{} // for rows, by id
+	stack   *stack.Stack
+	sender  *standin.Sender
+	secret  string
+	ids     atomic.Int64
+	waiting sync.Map // channels that are closed when a row is there, by its id
 }
 
 var storedID = regexp.MustCompile(`"Item":\{"id":\{"S":"(\d+)"`)
 
-// watch tells those who wait for a row when the table has it.
+// watch is an [endpoint.Intercept] that tells those who wait for a row when the table has it.
 func (l *load) watch(service endpoint.Service, next http.Handler, w http.ResponseWriter, r *http.Request) {
-	if service != endpoint.DynamoDB || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutItem") {
-		next.ServeHTTP(w, r)
-		return
+	var body bytes.Buffer
+	if service == endpoint.DynamoDB && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutItem") {
+		r.Body = io.NopCloser(io.TeeReader(r.Body, &body))
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
 	next.ServeHTTP(w, r)
-	if id := storedID.FindSubmatch(body); id != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if stored, ok := l.waiting[string(id[1])]; ok {
-			delete(l.waiting, string(id[1]))
-			close(stored)
+	if id := storedID.FindSubmatch(body.Bytes()); id != nil {
+		if stored, ok := l.waiting.LoadAndDelete(string(id[1])); ok {
+			close(stored.(chan struct{})) //nolint:errcheck // it holds nothing else
 		}
 	}
 }
 
+var errLate = errors.New("a document was not stored in time")
+
 // document sends a webhook and waits until its document is in the table.
-func (l *load) document(ctx context.Context) (time.Duration, error) {
-	id := l.ids.Add(1)
-	stored := make(chan struct{})
-	l.mu.Lock()
-	l.waiting[fmt.Sprint(id)] = stored
-	l.mu.Unlock()
-	begin := time.Now()
+func (l *load) document(ctx context.Context) error {
+	id, stored := l.ids.Add(1), make(chan struct{})
+	l.waiting.Store(fmt.Sprint(id), stored)
 	if err := l.post(ctx, id); err != nil {
-		return 0, err
+		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, rowTimeout, errLate)
+	defer cancel()
 	select {
 	case <-stored:
-		return time.Since(begin), nil
-	case <-time.After(rowTimeout):
-		return 0, fmt.Errorf("document %d was not stored within %v", id, rowTimeout)
+		return nil
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 
 // webhook sends a webhook and waits for its answer.
-func (l *load) webhook(ctx context.Context) (time.Duration, error) {
-	begin := time.Now()
-	err := l.post(ctx, l.ids.Add(1))
-	return time.Since(begin), err
-}
+func (l *load) webhook(ctx context.Context) error { return l.post(ctx, l.ids.Add(1)) }
 
 func (l *load) post(ctx context.Context, id int64) error {
-	data := fmt.Sprintf(`{"id": %d, "created": "2026-06-25 14:03:04"}`, id)
-	webhook, err := standin.Sign("document.created", data, l.secret)
+	webhook, err := standin.Sign("document.created", fmt.Sprintf(`{"id": %d, "created": "2026-06-25 14:03:04"}`, id), l.secret)
 	if err != nil {
 		return err
 	}

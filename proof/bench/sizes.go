@@ -4,11 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"veryfi-intake/local/machine"
@@ -16,79 +13,64 @@ import (
 
 // sizes compares the binaries and the zip files that are deployed with an empty
 // function.
-func (b *bench) sizes(ctx context.Context) ([]Table, error) {
-	table := comparison{title: "Size of the binary, and zipped"}
+func (b *bench) sizes(ctx context.Context) error {
 	b.Progress("sizes for both architectures")
 	folder, err := os.MkdirTemp("", "veryfi-intake-sizes-")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(folder)
+	table := ratios(sizesTitle)
 	for _, architecture := range []struct{ aws, golang string }{{"arm64", "arm64"}, {"x86_64", "amd64"}} {
 		hello := filepath.Join(folder, "hello-"+architecture.aws)
 		if err := buildCompared(ctx, b.Root, "hello", hello, architecture.golang); err != nil {
-			return nil, err
+			return err
 		}
-		for _, function := range []struct {
-			id     string
-			target float64
-		}{{"WebhookFunction", 1.25}, {"ProcessorFunction", 1.45}, {"ReconcilerFunction", 0}} {
-			artifacts := filepath.Join(folder, architecture.aws, function.id)
-			if err := machine.Make(ctx, b.Root, "build-"+function.id, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture.aws); err != nil {
-				return nil, err
+		compared, comparedZip, err := sizesOf(hello)
+		if err != nil {
+			return err
+		}
+		for _, id := range []string{"WebhookFunction", "ProcessorFunction", "ReconcilerFunction"} {
+			artifacts := filepath.Join(folder, architecture.aws, id)
+			if err := machine.Make(ctx, b.Root, "build-"+id, "ARTIFACTS_DIR="+artifacts, "ARCH="+architecture.aws); err != nil {
+				return err
 			}
-			ours, what := filepath.Join(artifacts, "bootstrap"), function.id+", "+architecture.aws
-			binary, err1 := compareSizes(what, ours, hello, os.ReadFile)
-			zipped, err2 := compareSizes(what+", zipped", ours, hello, zipFile)
-			if err := errors.Join(err1, err2); err != nil {
-				return nil, err
+			ours, oursZip, err := sizesOf(filepath.Join(artifacts, "bootstrap"))
+			if err != nil {
+				return err
 			}
-			binary.target = function.target
-			table.add(binary, zipped)
+			table.compare(id+", "+architecture.aws, ours, compared)
+			table.compare(id+", "+architecture.aws+", zipped", oursZip, comparedZip)
 		}
 	}
-	return []Table{table.table()}, nil
+	b.show(table)
+	return nil
 }
 
-func compareSizes(what, ours, theirs string, read func(string) ([]byte, error)) (row, error) {
-	mine, err1 := read(ours)
-	other, err2 := read(theirs)
-	megabytes := func(b []byte) string { return fmt.Sprintf("%.2f MB", float64(len(b))/1e6) }
-	ratio := float64(len(mine)) / float64(len(other))
-	return row{what, megabytes(mine), megabytes(other), quartilesOf([]float64{ratio}), 0}, errors.Join(err1, err2)
-}
-
-// zipFile returns a zip with the file in it, as SAM makes it.
-func zipFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+// sizesOf returns the size of a file, and of a zip with it, as SAM makes it.
+func sizesOf(path string) (plain, zipped figure, err error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return plain, zipped, err
 	}
-	defer file.Close()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	entry, err := w.Create("bootstrap")
 	if err != nil {
-		return nil, err
+		return plain, zipped, err
 	}
-	if _, err := io.Copy(entry, file); err != nil {
-		return nil, err
+	if _, err := entry.Write(text); err != nil {
+		return plain, zipped, err
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	err = w.Close()
+	megabytes := func(bytes float64) string { return fmt.Sprintf("%.2f MB", bytes/1e6) }
+	return figure{[]float64{float64(len(text))}, megabytes}, figure{[]float64{float64(b.Len())}, megabytes}, err
 }
 
 // buildCompared builds one of the programs in compared, as AWS recommends it for
 // Go functions.
 func buildCompared(ctx context.Context, root, name, into, architecture string) error {
-	command := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w", "-o", into, "./proof/bench/compared/"+name)
-	command.Dir = root
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture)
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", name, err, output)
-	}
-	return nil
+	_, err := run(ctx, root, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + architecture},
+		"go", "build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", into, "./proof/bench/compared/"+name)
+	return err
 }

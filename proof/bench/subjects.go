@@ -27,9 +27,11 @@ import (
 type subject struct {
 	name   string
 	config lambda.Config
-	// invocations are how many make one round of a running environment.
-	invocations int
+	round  int // how many invocations make one
 }
+
+// round is how many invocations make one of a running environment, as a rule.
+const round = 100
 
 // subjects are what is measured: ours first, then the floor, then an empty function
 // for webhooks, then the same in Python, where Python has what it needs.
@@ -40,31 +42,32 @@ type subjects struct {
 	folder               string
 }
 
-const webhookEvent = "events/webhook-document-created.json"
-
 // newSubjects builds the programs and starts what they talk to. The caller closes
 // the subjects.
-func newSubjects(ctx context.Context, root string, credentials secret.Credentials) (_ *subjects, err error) {
+func newSubjects(ctx context.Context, root string, credentials secret.Credentials) (*subjects, error) {
 	s := &subjects{}
-	if s.folder, err = os.MkdirTemp("", "veryfi-intake-bench-"); err != nil {
+	if err := s.start(ctx, root, credentials); err != nil {
+		s.close()
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	if s.request, err = os.ReadFile(filepath.Join(root, webhookEvent)); err != nil {
-		return nil, err
+	return s, nil
+}
+
+func (s *subjects) start(ctx context.Context, root string, credentials secret.Credentials) (err error) {
+	if s.folder, err = os.MkdirTemp("", "veryfi-intake-bench-"); err != nil {
+		return err
+	}
+	if s.request, err = os.ReadFile(filepath.Join(root, "events", "webhook-document-created.json")); err != nil {
+		return err
 	}
 	if s.upstream, err = startUpstream(credentials); err != nil {
-		return nil, err
+		return err
 	}
 	trust, err := newTrust(s.folder, s.upstream.authority())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, errors.Join(s.ours(ctx, root, trust), s.compared(ctx, root, trust), s.python(root, trust))
+	return errors.Join(s.ours(ctx, root, trust), s.compared(ctx, root, trust), s.python(root, trust))
 }
 
 func (s *subjects) close() {
@@ -93,12 +96,12 @@ func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
 		if err := machine.Make(ctx, root, "build-"+id, "ARTIFACTS_DIR="+artifacts, "ARCH="+machine.Architecture()); err != nil {
 			return err
 		}
-		// A stand-in has no limit.
-		if _, paced := function.Environment[rateVariable]; paced {
-			function.Environment[rateVariable] = "100000"
-			function.Environment["VERYFI_BASE_URL"] = s.upstream.URL
+		variables := function.Environment
+		if _, paced := variables[rateVariable]; paced {
+			variables[rateVariable] = "100000" // a stand-in has no limit
 		}
-		ours := s.subject("ours", filepath.Join(artifacts, "bootstrap"), function.Environment, map[string]string{"SSL_CERT_FILE": trust.file})
+		variables["SSL_CERT_FILE"] = trust.file
+		ours := s.subject("ours", filepath.Join(artifacts, "bootstrap"), variables)
 		ours.config.MemorySize = function.MemorySize
 		*into = append(*into, ours)
 	}
@@ -119,10 +122,12 @@ func (s *subjects) compared(ctx context.Context, root string, trust trust) error
 		if err := buildCompared(ctx, root, floor.program, bootstrap, runtime.GOARCH); err != nil {
 			return err
 		}
-		*floor.into = append(*floor.into, s.subject(floor.name, bootstrap, trust.environment(), nil))
+		*floor.into = append(*floor.into, s.subject(floor.name, bootstrap, trust.environment()))
 	}
 	return nil
 }
+
+const pythonName = "Python"
 
 // python are the functions of compared/receiver.py, where Python has what they need.
 func (s *subjects) python(root string, trust trust) error {
@@ -137,34 +142,31 @@ func (s *subjects) python(root string, trust trust) error {
 		if err := os.WriteFile(bootstrap, []byte(script), 0o755); err != nil {
 			return err
 		}
-		python := s.subject(pythonName, bootstrap, trust.environment(), map[string]string{
+		variables := trust.environment()
+		maps.Copy(variables, map[string]string{
 			"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1", "LAMBDA_TASK_ROOT": sources,
 			"AWS_CA_BUNDLE": trust.file, "AWS_DEFAULT_REGION": region,
 			"QUEUE_URL": s.upstream.URL + "/" + queueURL, "TABLE_NAME": "documents", "VERYFI_SECRET_ID": secretID,
 		})
-		python.invocations = invocations / 10 // it takes its time
+		python := s.subject(pythonName, bootstrap, variables)
+		python.round = round / 10 // it takes its time
 		*into = append(*into, python)
 	}
 	return nil
 }
 
-const (
-	pythonName = "Python"
-	region     = "us-east-1"
-)
-
 // hasPython reports whether the Python receiver is measured.
 func (s *subjects) hasPython() bool { return s.webhooks[len(s.webhooks)-1].name == pythonName }
 
-func (s *subjects) subject(name, bootstrap string, environments ...map[string]string) subject {
-	variables := map[string]string{
+const region = "us-east-1"
+
+// subject returns a function that finds the upstream.
+func (s *subjects) subject(name, bootstrap string, variables map[string]string) subject {
+	maps.Copy(variables, map[string]string{
 		"AWS_ENDPOINT_URL": s.upstream.URL, "VERYFI_BASE_URL": s.upstream.URL,
 		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
-	}
-	for _, environment := range environments {
-		maps.Copy(variables, environment)
-	}
-	return subject{name: name, invocations: invocations, config: lambda.Config{
+	})
+	return subject{name: name, round: round, config: lambda.Config{
 		Name: name, Bootstrap: bootstrap, Timeout: time.Minute, MemorySize: fullMemory,
 		Environment: variables, Region: region, MaxConcurrency: 1, Log: func(string) {},
 	}}

@@ -19,72 +19,75 @@ type Table struct {
 	Missed int
 }
 
-// A comparison is a table of ratios in the making.
-type comparison struct {
-	title string
-	rows  []row
+// ratios returns a table of comparisons, still empty.
+func ratios(title string) *Table {
+	return &Table{Title: title, Headers: []string{"what", "ours", "compared", "ratio", "quartiles", "target", ""}}
 }
 
-// A row compares ours with theirs, which were measured in turns.
-type row struct {
-	what         string
-	ours, theirs string // medians, with their units
-	ratio        quartiles
-	target       float64 // what the ratio shall not exceed; 0 when there is none
+// compare adds a row: the medians of two figures that were measured in turns, and the
+// ratios of their rounds.
+func (t *Table) compare(what string, ours, theirs figure) {
+	var paired figure
+	for i := range min(len(ours.values), len(theirs.values)) {
+		paired.values = append(paired.values, ours.values[i]/theirs.values[i])
+	}
+	ratio := paired.percentile(0.5)
+	target, verdict := "", ""
+	if limit, ok := targets[t.Title][what]; ok {
+		target, verdict = "≤ "+strconv.FormatFloat(limit, 'f', -1, 64), "missed"
+		if ratio <= limit {
+			verdict = "met"
+		} else {
+			t.Missed++
+		}
+	}
+	spread := fmt.Sprintf("%.2f–%.2f", paired.percentile(0.25), paired.percentile(0.75))
+	t.Rows = append(t.Rows, []string{what, ours.String(), theirs.String(), fmt.Sprintf("%.2f", ratio), spread, target, verdict})
 }
 
-type quartiles struct{ first, median, third float64 }
-
-func quartilesOf(values []float64) quartiles {
-	return quartiles{percentile(values, 0.25), percentile(values, 0.5), percentile(values, 0.75)}
+// unmeasured returns the targets that no row has, sorted.
+func (t *Table) unmeasured() (names []string) {
+	for name := range targets[t.Title] {
+		if !slices.ContainsFunc(t.Rows, func(row []string) bool { return row[0] == name }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
-// add adds rows.
-func (c *comparison) add(rows ...row) { c.rows = append(c.rows, rows...) }
+// A figure is what was measured of one subject, a value a round.
+type figure struct {
+	values []float64
+	text   func(float64) string // nil for a time in nanoseconds
+}
+
+func (f *figure) add(d time.Duration) { f.values = append(f.values, float64(d)) }
+
+// memory is a figure that was taken once, in bytes.
+func memory(bytes int64) figure {
+	return figure{[]float64{float64(bytes)}, func(b float64) string { return fmt.Sprintf("%.0f MB", b/1e6) }}
+}
+
+// String is the median.
+func (f *figure) String() string {
+	if f.text == nil {
+		return duration(f.percentile(0.5))
+	}
+	return f.text(f.percentile(0.5))
+}
 
 // percentile returns the value below which a share of the values lies, between
-// neighbours in proportion.
-func percentile(values []float64, share float64) float64 {
-	if len(values) == 0 {
+// neighbours in proportion. Nothing has none: NaN.
+func (f *figure) percentile(share float64) float64 {
+	if len(f.values) == 0 {
 		return math.NaN()
 	}
-	sorted := slices.Sorted(slices.Values(values))
+	sorted := slices.Sorted(slices.Values(f.values))
 	place := share * float64(len(sorted)-1)
 	below := int(place)
 	above := min(below+1, len(sorted)-1)
 	return sorted[below] + (place-float64(below))*(sorted[above]-sorted[below])
-}
-
-func median(values []float64) float64 { return percentile(values, 0.5) }
-
-// A series holds what was measured of one subject, a value a round.
-type series []float64
-
-func (s *series) add(d time.Duration) { *s = append(*s, float64(d)) }
-
-// compare pairs the rounds of two series of durations.
-func compare(what string, ours, theirs series, target float64) row {
-	return row{
-		what:   what,
-		ours:   duration(median(ours)),
-		theirs: duration(median(theirs)),
-		ratio:  ratios(ours, theirs),
-		target: target,
-	}
-}
-
-func ratios(ours, theirs series) quartiles {
-	paired := make([]float64, min(len(ours), len(theirs)))
-	for i := range paired {
-		paired[i] = ours[i] / theirs[i]
-	}
-	return quartilesOf(paired)
-}
-
-// compareBytes pairs two figures that were taken once.
-func compareBytes(what string, ours, theirs int64, target float64) row {
-	megabytes := func(bytes int64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/1e6) }
-	return row{what, megabytes(ours), megabytes(theirs), quartilesOf([]float64{float64(ours) / float64(theirs)}), target}
 }
 
 func duration(nanoseconds float64) string {
@@ -98,29 +101,4 @@ func duration(nanoseconds float64) string {
 	default:
 		return fmt.Sprintf("%.2f s", nanoseconds/1e9)
 	}
-}
-
-func (r row) met() bool { return r.ratio.median <= r.target }
-
-func (r row) cells() []string {
-	target, verdict := "", ""
-	if r.target != 0 {
-		target, verdict = "≤ "+strconv.FormatFloat(r.target, 'f', -1, 64), "met"
-		if !r.met() {
-			verdict = "missed"
-		}
-	}
-	spread := fmt.Sprintf("%.2f–%.2f", r.ratio.first, r.ratio.third)
-	return []string{r.what, r.ours, r.theirs, fmt.Sprintf("%.2f", r.ratio.median), spread, target, verdict}
-}
-
-func (c *comparison) table(notes ...string) Table {
-	t := Table{Title: c.title, Headers: []string{"what", "ours", "compared", "ratio", "quartiles", "target", ""}, Notes: notes}
-	for _, r := range c.rows {
-		t.Rows = append(t.Rows, r.cells())
-		if r.target != 0 && !r.met() {
-			t.Missed++
-		}
-	}
-	return t
 }
