@@ -119,6 +119,11 @@ func isUnretrievable(row store.State) bool {
 	return row.Status == store.Error && isFinal
 }
 
+// isKept reports whether the document is stored, or waits in the queue.
+func isKept(row store.State) bool {
+	return row.Status == store.Processed || row.Status == store.Retrying && row.Class == failure.Rescued
+}
+
 // isSwapped reports whether the message seems to be a caught call sent under another
 // event's name: the signed document is stored, with the same time of creation.
 func (d delivery) isSwapped(seen view) bool {

@@ -115,11 +115,6 @@ func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f 
 	return f, err
 }
 
-// isKept reports whether the document is stored, or waits in the queue.
-func isKept(row store.State) bool {
-	return row.Status == store.Processed || row.Status == store.Retrying && row.Class == failure.Rescued
-}
-
 func unsupportedError(m event.Message) string {
 	switch m.Event {
 	case event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.BankStatementSetFailed:
