@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,18 +112,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (reconcil
 		}
 		err = r.byHand(ctx, *request)
 	}
-	attrs := []any{
-		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Any("next", r.result.Next),
-		r.count(err),
-	}
-	switch {
-	case err != nil:
-		r.log.ErrorContext(ctx, "not reconciled", append(attrs, slog.String("error", err.Error()))...)
-	case r.result.Next != nil:
-		r.log.WarnContext(ctx, "reconciled in part, time was up", attrs...)
-	default:
-		r.log.InfoContext(ctx, "reconciled", attrs...)
-	}
+	r.report(ctx, err)
 	return r.result, err
 }
 
@@ -143,8 +130,8 @@ type run struct {
 	result    reconciliation.Result
 }
 
-// count returns what the run's last log line counts.
-func (r *run) count(err error) slog.Attr {
+// report logs and counts how the run ended.
+func (r *run) report(ctx context.Context, err error) {
 	who := "by hand"
 	if r.scheduled {
 		who = "scheduled"
@@ -153,13 +140,24 @@ func (r *run) count(err error) slog.Attr {
 	if r.result.Stale > 0 {
 		values = append(values, metrics.Stale.Is(float64(r.result.Stale)))
 	}
-	for _, m := range slices.SortedFunc(maps.Keys(r.answers), func(a, b metrics.Metric) int { return strings.Compare(a.Name, b.Name) }) {
-		values = append(values, m.Is(float64(r.answers[m])))
+	for m, n := range r.answers {
+		values = append(values, m.Is(float64(n)))
 	}
 	if failure.ClassOf(err) == failure.CredentialsRefused {
 		values = append(values, metrics.CredentialsRefused.One())
 	}
-	return r.Metrics.Of(values...)
+	attrs := []any{
+		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Any("next", r.result.Next),
+		r.Metrics.Of(values...),
+	}
+	switch {
+	case err != nil:
+		r.log.ErrorContext(ctx, "not reconciled", append(attrs, slog.String("error", err.Error()))...)
+	case r.result.Next != nil:
+		r.log.WarnContext(ctx, "reconciled in part, time was up", attrs...)
+	default:
+		r.log.InfoContext(ctx, "reconciled", attrs...)
+	}
 }
 
 // window walks over the window that ends at end, the newest slice first.
