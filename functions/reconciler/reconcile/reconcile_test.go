@@ -322,8 +322,25 @@ func TestPayloadThatAsksForNothingClearIsRefused(t *testing.T) {
 	}
 }
 
-// TestRunThatIsCutShortGoesOn hands the next payload on until there is none. In
-// one second there are more documents than a run gets through.
+// goOn does runs of ten seconds, each with what the one before has left, until nothing is.
+func (f *fixture) goOn(t *testing.T, payload string) {
+	t.Helper()
+	for runs := 1; payload != "null"; runs++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		result, err := f.Handle(ctx, json.RawMessage(payload))
+		cancel()
+		if err != nil || runs > 20 || result.Next != nil && !strings.Contains(f.logs.String(), `"next":{"since"`) {
+			t.Fatalf("run %d: %+v, %v, %s", runs, result, err, f.logs)
+		}
+		next, err := json.Marshal(result.Next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload = string(next)
+	}
+}
+
+// TestRunThatIsCutShortGoesOn has more documents in one second than a run gets through.
 func TestRunThatIsCutShortGoesOn(t *testing.T) {
 	for name, apart := range map[string]time.Duration{"minutes apart": time.Minute, "in one second": 0} {
 		for _, payload := range []string{`{"since": "1999-12-31"}`, scheduled} {
@@ -334,25 +351,7 @@ func TestRunThatIsCutShortGoesOn(t *testing.T) {
 					for id := range int64(100) {
 						f.created(id+1, 2*time.Hour+time.Duration(id)*apart)
 					}
-					for runs := 1; ; runs++ {
-						ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-						result, err := f.Handle(ctx, json.RawMessage(payload))
-						cancel()
-						if err != nil {
-							t.Fatal(err)
-						}
-						if result.Next == nil {
-							break
-						}
-						if !strings.Contains(f.logs.String(), `"next":{"since"`) || runs > 20 {
-							t.Fatalf("run %d: %+v, %s", runs, result, f.logs)
-						}
-						next, err := json.Marshal(result.Next)
-						if err != nil {
-							t.Fatal(err)
-						}
-						payload = string(next)
-					}
+					f.goOn(t, payload)
 					if got := slices.Compact(f.enqueued(t)); len(got) != 100 {
 						t.Errorf("%d of 100 enqueued", len(got))
 					}
@@ -372,20 +371,7 @@ func TestListInNoOrderThatIsCutShortGoesOn(t *testing.T) {
 			time.Sleep(1100 * time.Millisecond)
 			return veryfi.Page{Documents: []veryfi.Listed{{ID: int64(page), Created: "some time"}}, IsLast: page == pages}
 		})
-		payload := `{"since": "1999-12-31"}`
-		for runs := 1; payload != "null"; runs++ {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			result, err := f.Handle(ctx, json.RawMessage(payload))
-			cancel()
-			if err != nil || runs > 10 {
-				t.Fatalf("run %d: %+v, %v", runs, result, err)
-			}
-			next, err := json.Marshal(result.Next)
-			if err != nil {
-				t.Fatal(err)
-			}
-			payload = string(next)
-		}
+		f.goOn(t, `{"since": "1999-12-31"}`)
 		if got := slices.Compact(f.enqueued(t)); len(got) != pages {
 			t.Errorf("%d of %d enqueued", len(got), pages)
 		}
