@@ -223,11 +223,11 @@ func (s *Source) ask(ctx context.Context, how func(now time.Time) (due bool, wai
 		s.reading = &reading{now, make(chan struct{})}
 		go s.read(context.WithoutCancel(ctx), s.reading)
 	}
-	if underWay := s.reading; wait > 0 && underWay != nil {
+	if inProgress := s.reading; wait > 0 && inProgress != nil {
 		s.mu.Unlock()
 		timer := time.NewTimer(wait)
 		select {
-		case <-underWay.done:
+		case <-inProgress.done:
 		case <-timer.C:
 		case <-ctx.Done():
 		}

@@ -417,7 +417,7 @@ func TestStageThatIsTakenAwayVerifiesForFiveMinutes(t *testing.T) {
 		m.set(func(m *manager) { m.previous = "" })
 		time.Sleep(5 * time.Minute)
 		if verifies(t, getNext(t, s), "secret-a") {
-			t.Error("it verifies for ever")
+			t.Error("it verifies forever")
 		}
 	})
 }
@@ -778,7 +778,7 @@ func TestRevokedSecretDoesNotOutliveAFreeze(t *testing.T) {
 		if start := time.Now(); !verifies(t, get(t, s), "secret-a") || time.Since(start) != 0 {
 			t.Error("a secret of six minutes is waited for")
 		}
-		away = 3 * time.Hour // while that reading is under way
+		away = 3 * time.Hour // during that reading
 		start := time.Now()
 		if verifies(t, get(t, s), "secret-a") || time.Since(start) != 2*time.Second {
 			t.Errorf("after hours the old secret serves, or is waited for %v", time.Since(start))

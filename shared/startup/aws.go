@@ -26,8 +26,8 @@ const writeBuffer = 64 << 10
 // sets, and what points an SDK elsewhere: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>,
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS and AWS_CA_BUNDLE.
 //
-// The SDK's own config package also reads files, profiles and the instance's metadata, none
-// of which a function has, and makes a function about 2 MB larger and slower to start.
+// The SDK's own config package also reads files, profiles and the instance's metadata. A
+// function has none of these, and would be about 2 MB larger and slower to start.
 func (s *Settings) awsConfig() aws.Config {
 	credentials := aws.Credentials{
 		AccessKeyID:     s.Text("AWS_ACCESS_KEY_ID"),

@@ -79,7 +79,7 @@ func TestDocumentThatTheTableRefusesIsRescued(t *testing.T) {
 	m2 := m
 	m2.Document, m2.RetrievedAt, m2.Attempts = nil, time.Time{}, 0
 	if m2.Encode() != original.Encode() {
-		t.Errorf("beside the document the message is %s", m2.Encode())
+		t.Errorf("without the document the message is %s", m2.Encode())
 	}
 
 	f.table.put = nil

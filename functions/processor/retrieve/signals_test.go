@@ -36,7 +36,7 @@ func TestEveryTryIsCountedOnce(t *testing.T) {
 			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.CredentialsRefused, 401) },
 			map[string]float64{"Veryfi4xx": 1, "VeryfiLatency": 5, "Retried credentials refused": 1, "RetryAge": 30, "CredentialsRefused": 1},
 		},
-		"refused for ever": {
+		"refused": {
 			event.DocumentCreated, 1, func(f *fixture) { f.veryfi.answer = refusing(failure.Refused, 400) },
 			map[string]float64{"Veryfi4xx": 1, "VeryfiLatency": 5, "GivenUp refused": 1},
 		},
@@ -73,7 +73,7 @@ func TestEveryTryIsCountedOnce(t *testing.T) {
 }
 
 // TestARedrivenDocumentIsNoOldOne has a transient failure on the first day after a
-// dead letter was brought back.
+// dead letter was moved back.
 func TestARedrivenDocumentIsNoOldOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()

@@ -281,7 +281,7 @@ func TestAnswerComesBeforeVeryfiStopsWaiting(t *testing.T) {
 	})
 }
 
-func TestSecretThatCannotBeHadIsAnsweredWith503(t *testing.T) {
+func TestSecretThatCannotBeReadIsAnsweredWith503(t *testing.T) {
 	for name, change := range map[string]func(*rotatingSecrets){
 		"Secrets Manager is down": func(s *rotatingSecrets) { s.err = errors.New("down") },
 		"not filled":              func(s *rotatingSecrets) { s.known = secret.Credentials{ClientSecret: "unset"} },
