@@ -24,44 +24,42 @@ import (
 
 const url = "https://sqs.eu-central-1.amazonaws.com/123456789012/DocumentQueue"
 
-// memory is SQS in memory, with SQS's limits. It takes its time for each call and
-// ends with the context, as the real client does.
+// A verdict is what SQS does with a message.
+type verdict string
+
+const (
+	accepted  verdict = ""
+	forgotten verdict = "named neither as accepted nor as refused"
+	busy      verdict = "InternalError"
+	wrong     verdict = "InvalidMessageContents" // the sender's fault
+)
+
+// memory is SQS in memory, with SQS's limits. A call takes time and ends with the context,
+// as with the real client.
 type memory struct {
-	took time.Duration
-	// refuse says of each body whether to refuse it, and why; nil takes all.
-	refuse func(body string) *types.BatchResultErrorEntry
-	// forget says whether a body is named neither as accepted nor as refused.
-	forget func(body string) bool
+	took   time.Duration
+	decide func(body string, times int) verdict // about a body that came so often; nil accepts all
 	err    error
 
 	mu      sync.Mutex
-	calls   int
 	running int
 	most    int            // calls that ran side by side
 	bodies  map[string]int // how often each was accepted
 	seen    map[string]int // how often each was sent
 	sizes   []int          // entries in each call
-	times   []time.Time
+	times   []time.Time    // of each call
 	delays  []sqs.ChangeMessageVisibilityInput
-}
-
-func (m *memory) begin() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.calls++
-	m.running++
-	m.most = max(m.most, m.running)
-	m.times = append(m.times, time.Now())
-	if m.bodies == nil {
-		m.bodies, m.seen = map[string]int{}, map[string]int{}
-	}
 }
 
 func (m *memory) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	m.begin()
+	m.mu.Lock()
+	m.times, m.sizes = append(m.times, time.Now()), append(m.sizes, len(in.Entries))
+	m.running++
+	m.most = max(m.most, m.running)
+	m.mu.Unlock()
 	select {
 	case <-time.After(m.took):
 	case <-ctx.Done():
@@ -69,12 +67,16 @@ func (m *memory) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchI
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.running--
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	}
-	if m.err != nil {
+	case m.err != nil:
 		return nil, m.err
 	}
+	return m.take(in)
+}
+
+func (m *memory) take(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
 	size, ids := 0, map[string]bool{}
 	for _, e := range in.Entries {
 		size += len(*e.MessageBody)
@@ -83,22 +85,24 @@ func (m *memory) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchI
 	if *in.QueueUrl != url || len(in.Entries) == 0 || len(in.Entries) > 10 || size > 1<<20 || len(ids) != len(in.Entries) {
 		return nil, fmt.Errorf("SQS refuses %d entries with %d ids and %d bytes for %s", len(in.Entries), len(ids), size, *in.QueueUrl)
 	}
-	m.sizes = append(m.sizes, len(in.Entries))
+	if m.bodies == nil {
+		m.bodies, m.seen = map[string]int{}, map[string]int{}
+	}
 	var out sqs.SendMessageBatchOutput
 	for _, e := range in.Entries {
-		m.seen[*e.MessageBody]++
-		if m.refuse != nil {
-			if refused := m.refuse(*e.MessageBody); refused != nil {
-				refused.Id = e.Id
-				out.Failed = append(out.Failed, *refused)
-				continue
-			}
+		body, v := *e.MessageBody, accepted
+		m.seen[body]++
+		if m.decide != nil {
+			v = m.decide(body, m.seen[body])
 		}
-		if m.forget != nil && m.forget(*e.MessageBody) {
-			continue
+		switch v {
+		case accepted:
+			m.bodies[body]++
+			out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: e.Id})
+		case forgotten:
+		default:
+			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String(string(v)), Message: &body, SenderFault: v == wrong})
 		}
-		m.bodies[*e.MessageBody]++
-		out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: e.Id})
 	}
 	// SQS promises no order.
 	rand.Shuffle(len(out.Successful), func(i, j int) {
@@ -112,14 +116,23 @@ func (m *memory) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessag
 	return &sqs.ChangeMessageVisibilityOutput{}, m.err
 }
 
-func internalFailure(string) *types.BatchResultErrorEntry {
-	return &types.BatchResultErrorEntry{Code: aws.String("InternalError"), Message: aws.String("a body")}
+// send sends so many messages, in a time of its own.
+func (m *memory) send(t *testing.T, n int) (took time.Duration, err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		err = New(m, url).Send(t.Context(), numbered(n)...)
+		took = time.Since(start)
+	})
+	return took, err
 }
+
+func body(id int) string { return fmt.Sprintf(`{"id":%d}`, id) }
 
 func numbered(n int) []string {
 	bodies := make([]string, n)
 	for i := range bodies {
-		bodies[i] = fmt.Sprintf(`{"id":%d}`, i+1)
+		bodies[i] = body(i + 1)
 	}
 	return bodies
 }
@@ -170,144 +183,94 @@ func TestBatchesEndWhenNoMoreAreWanted(t *testing.T) {
 
 func TestThousandMessagesFitTheTimeOut(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := &memory{took: 100 * time.Millisecond}
-		bodies := numbered(1000)
-		start := time.Now()
-		if err := New(m, url).Send(t.Context(), bodies...); err != nil {
-			t.Fatal(err)
+	for name, test := range map[string]struct {
+		m     *memory
+		most  time.Duration
+		calls int
+	}{
+		"all accepted": {&memory{took: 100 * time.Millisecond}, 2 * time.Second, 100},
+		"each refused once": {&memory{took: 300 * time.Millisecond, decide: func(_ string, times int) verdict {
+			return map[bool]verdict{true: busy}[times == 1]
+		}}, 10 * time.Second, 200},
+	} {
+		m := test.m
+		took, err := m.send(t, 1000)
+		if err != nil || took > test.most || len(m.times) != test.calls || m.most > maxCalls {
+			t.Errorf("%s: %d calls, %d side by side, took %v: %v", name, len(m.times), m.most, took, err)
 		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("took %v", took)
+		if diff := cmp.Diff(once(numbered(1000)), m.bodies); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
-		if diff := cmp.Diff(once(bodies), m.bodies); diff != "" || m.calls != 100 {
-			t.Errorf("%d calls, %s", m.calls, diff)
-		}
-		if m.most > maxCalls {
-			t.Errorf("%d calls side by side", m.most)
-		}
-	})
-}
-
-// TestThousandMessagesFitTheTimeOutInBadTimes has each message refused once.
-func TestThousandMessagesFitTheTimeOutInBadTimes(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := &memory{took: 300 * time.Millisecond}
-		m.refuse = func(body string) *types.BatchResultErrorEntry {
-			if m.seen[body] == 1 {
-				return internalFailure(body)
-			}
-			return nil
-		}
-		bodies := numbered(1000)
-		start := time.Now()
-		if err := New(m, url).Send(t.Context(), bodies...); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("took %v", took)
-		}
-		if diff := cmp.Diff(once(bodies), m.bodies); diff != "" {
-			t.Error(diff)
-		}
-	})
+	}
 }
 
 func TestNothingToSendIsNoCall(t *testing.T) {
 	t.Parallel()
 	m := &memory{}
-	if err := New(m, url).Send(t.Context()); err != nil || m.calls != 0 {
-		t.Errorf("%d calls, %v", m.calls, err)
+	if _, err := m.send(t, 0); err != nil || len(m.times) != 0 {
+		t.Errorf("%d calls, %v", len(m.times), err)
 	}
 }
 
-func TestOnlyRefusedMessagesAreSentAgain(t *testing.T) {
+func TestOnlyMessagesThatWereNotAcceptedAreSentAgain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := &memory{}
-		m.refuse = func(body string) *types.BatchResultErrorEntry {
-			if body == `{"id":3}` && m.seen[body] < maxRounds || body == `{"id":7}` && m.seen[body] < 2 {
-				return internalFailure(body)
-			}
-			return nil
+	m := &memory{decide: func(b string, times int) verdict {
+		switch {
+		case b == body(3) && times < maxRounds:
+			return busy
+		case b == body(7) && times < 2:
+			return forgotten
 		}
-		bodies := numbered(8)
-		if err := New(m, url).Send(t.Context(), bodies...); err != nil {
-			t.Fatal(err)
+		return accepted
+	}}
+	if _, err := m.send(t, 8); err != nil {
+		t.Fatal(err)
+	}
+	want := once(numbered(8))
+	if diff := cmp.Diff(want, m.bodies); diff != "" {
+		t.Error(diff)
+	}
+	want[body(3)], want[body(7)] = maxRounds, 2
+	if diff := cmp.Diff(want, m.seen); diff != "" {
+		t.Error(diff)
+	}
+	if !slices.Equal(m.sizes, []int{8, 2, 1, 1}) {
+		t.Errorf("calls of %v", m.sizes)
+	}
+	for i := 2; i < len(m.times); i++ {
+		if m.times[i].Sub(m.times[i-1]) <= m.times[i-1].Sub(m.times[i-2]) {
+			t.Errorf("the pauses do not grow: %v", m.times)
 		}
-		if diff := cmp.Diff(once(bodies), m.bodies); diff != "" {
-			t.Error(diff)
-		}
-		want := once(bodies)
-		want[`{"id":3}`], want[`{"id":7}`] = maxRounds, 2
-		if diff := cmp.Diff(want, m.seen); diff != "" {
-			t.Error(diff)
-		}
-		if !slices.Equal(m.sizes, []int{8, 2, 1, 1}) {
-			t.Errorf("calls of %v", m.sizes)
-		}
-		for i := 2; i < len(m.times); i++ {
-			if m.times[i].Sub(m.times[i-1]) <= m.times[i-1].Sub(m.times[i-2]) {
-				t.Errorf("the pauses do not grow: %v", m.times)
-			}
-		}
-	})
+	}
 }
 
-func TestMessageThatSQSDoesNotNameIsNotAccepted(t *testing.T) {
+// TestMessageThatIsNeverAcceptedIsAnError has one of these among others.
+func TestMessageThatIsNeverAcceptedIsAnError(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := &memory{}
-		m.forget = func(body string) bool { return body == `{"id":2}` && m.seen[body] == 1 }
-		bodies := numbered(3)
-		if err := New(m, url).Send(t.Context(), bodies...); err != nil {
-			t.Fatal(err)
+	down := errors.New("SQS is down")
+	for name, test := range map[string]struct {
+		m     *memory
+		n     int
+		calls int // at most
+		says  string
+	}{
+		"refused each time": {&memory{decide: func(b string, _ int) verdict { return map[string]verdict{body(2): busy}[b] }}, 3, maxRounds, "1 messages were refused 4 times"},
+		"never named":       {&memory{decide: func(b string, _ int) verdict { return map[string]verdict{body(2): forgotten}[b] }}, 3, maxRounds, "1 messages were refused 4 times"},
+		// Nothing is sent again because of the first one.
+		"wrong":              {&memory{decide: func(b string, _ int) verdict { return map[string]verdict{body(1): busy, body(2): wrong}[b] }}, 3, 1, "InvalidMessageContents"},
+		"wrong, in the last": {&memory{decide: func(b string, _ int) verdict { return map[string]verdict{body(991): wrong}[b] }}, 991, 100, "InvalidMessageContents"},
+		// The SDK has repeated each call already.
+		"all calls fail": {&memory{took: 100 * time.Millisecond, err: down}, 1000, 2 * maxCalls, "SQS is down"},
+	} {
+		m := test.m
+		took, err := m.send(t, test.n)
+		if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), `"id"`) || errors.Is(err, down) != (m.err != nil) {
+			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(once(bodies), m.bodies); diff != "" {
-			t.Error(diff)
+		if m.running != 0 || len(m.times) > test.calls || took > 400*time.Millisecond || m.seen[body(2)] > maxRounds {
+			t.Errorf("%s: %d calls, %d still run, took %v", name, len(m.times), m.running, took)
 		}
-		m.forget = func(body string) bool { return body == `{"id":2}` }
-		if err := New(m, url).Send(t.Context(), bodies...); err == nil {
-			t.Error("accepted without a word of SQS")
-		}
-	})
-}
-
-func TestMessageThatSQSKeepsRefusingIsAnError(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := &memory{refuse: func(body string) *types.BatchResultErrorEntry {
-			if body == `{"id":2}` {
-				return internalFailure(body)
-			}
-			return nil
-		}}
-		start := time.Now()
-		err := New(m, url).Send(t.Context(), numbered(3)...)
-		if err == nil || strings.Contains(err.Error(), "id") || m.seen[`{"id":2}`] != maxRounds || time.Since(start) > 2*time.Second {
-			t.Errorf("after %v and %d calls: %v", time.Since(start), m.calls, err)
-		}
-	})
-}
-
-func TestMessageThatIsWrongIsNotSentAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := &memory{refuse: func(body string) *types.BatchResultErrorEntry {
-			switch body {
-			case `{"id":1}`:
-				return internalFailure(body)
-			case `{"id":2}`:
-				return &types.BatchResultErrorEntry{Code: aws.String("InvalidMessageContents"), Message: &body, SenderFault: true}
-			}
-			return nil
-		}}
-		err := New(m, url).Send(t.Context(), numbered(3)...)
-		if err == nil || m.calls != 1 || !strings.Contains(err.Error(), "InvalidMessageContents") || strings.Contains(err.Error(), `"id"`) {
-			t.Errorf("%d calls, %v", m.calls, err)
-		}
-	})
+	}
 }
 
 // TestSendIsDoneOnlyWhenAllAreIn lets SQS do what it may do, and asks what nil
@@ -321,14 +284,12 @@ func TestSendIsDoneOnlyWhenAllAreIn(t *testing.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
-			m := &memory{took: 10 * time.Millisecond}
-			m.refuse = func(body string) *types.BatchResultErrorEntry {
-				if r.IntN(200) < trouble {
-					return internalFailure(body)
+			m := &memory{took: 10 * time.Millisecond, decide: func(string, int) verdict {
+				if r.IntN(100) < trouble {
+					return []verdict{busy, forgotten}[r.IntN(2)]
 				}
-				return nil
-			}
-			m.forget = func(string) bool { return r.IntN(200) < trouble }
+				return accepted
+			}}
 			bodies := numbered(n)
 			if err := New(m, url).Send(t.Context(), bodies...); err != nil {
 				failed++
@@ -347,47 +308,11 @@ func TestSendIsDoneOnlyWhenAllAreIn(t *testing.T) {
 	}
 }
 
-func TestCallThatFailsIsAnError(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		down := errors.New("SQS is down")
-		m := &memory{took: 100 * time.Millisecond, err: down}
-		start := time.Now()
-		err := New(m, url).Send(t.Context(), numbered(1000)...)
-		if !errors.Is(err, down) {
-			t.Errorf("got %v", err)
-		}
-		// The SDK has repeated each call already.
-		if took := time.Since(start); took > 300*time.Millisecond || m.calls > 2*maxCalls {
-			t.Errorf("took %v and %d calls", took, m.calls)
-		}
-		if m.running != 0 {
-			t.Errorf("%d calls still run", m.running)
-		}
-	})
-}
-
-// TestOneFailedCallFailsAll has the last call fail, and all others go well.
-func TestOneFailedCallFailsAll(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := &memory{refuse: func(body string) *types.BatchResultErrorEntry {
-			if body == `{"id":991}` {
-				return &types.BatchResultErrorEntry{Code: aws.String("x"), SenderFault: true}
-			}
-			return nil
-		}}
-		if err := New(m, url).Send(t.Context(), numbered(991)...); err == nil {
-			t.Error("no error")
-		}
-	})
-}
-
 func TestSendEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	for name, m := range map[string]*memory{
 		"in a call":  {took: time.Hour},
-		"in a pause": {refuse: internalFailure},
+		"in a pause": {decide: func(string, int) verdict { return busy }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
