@@ -44,39 +44,36 @@ var classes = []Class{
 // All returns all classes.
 func All() []Class { return classes }
 
-// An Error is an error with a class.
-type Error struct {
+// classed is an error with a class.
+type classed struct {
+	error
 	class Class
-	err   error
 }
 
-func (e *Error) Error() string { return e.err.Error() }
+func (e *classed) Unwrap() error { return e.error }
 
-func (e *Error) Unwrap() error { return e.err }
-
-// Failure returns the class.
-func (e *Error) Failure() Class { return e.class }
+func (e *classed) Failure() Class { return e.class }
 
 // New returns an error of the class.
-func (c Class) New(text string) error { return &Error{c, errors.New(text)} }
+func (c Class) New(text string) error { return &classed{errors.New(text), c} }
 
 // Of returns err with the class, whatever class it had before; nil stays nil.
 func (c Class) Of(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{c, err}
+	return &classed{err, c}
 }
 
 // ClassOf returns the outermost class of an error, [Internal] if it has none, and "" for a
-// nil error.
+// nil error. Other types of errors have a class through a method Failure.
 func ClassOf(err error) Class {
-	var classed interface{ Failure() Class }
+	var failed interface{ Failure() Class }
 	switch {
 	case err == nil:
 		return ""
-	case errors.As(err, &classed):
-		return classed.Failure()
+	case errors.As(err, &failed):
+		return failed.Failure()
 	default:
 		return Internal
 	}
