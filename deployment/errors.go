@@ -11,8 +11,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Explain puts an error of AWS so that it says what to do about it. Another error is
-// returned as it is.
+// Explain says of an error of AWS what to do about it, and returns other errors as they
+// are.
 func Explain(err error) error {
 	if profile, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return fmt.Errorf("there is no profile %s: `aws configure list-profiles` shows those there are", profile.Profile)

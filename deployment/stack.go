@@ -1,8 +1,8 @@
 // Package deployment is a stack of veryfi-intake as its operator sees it. [Find] comes
 // first; then a [Stack] reads and changes what is in it: rows, queues, logs, the secret.
 //
-// Nothing here prints or asks. Errors say what to do about them, those of AWS when
-// [Explain] has put them so.
+// Nothing here prints or asks. Errors name the thing and say what to do; [Explain] says it
+// for errors of AWS.
 package deployment
 
 import (

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,33 +61,20 @@ func (d doctor) number(parameter string) float64 {
 }
 
 func (d doctor) queues(ctx context.Context) ([]Finding, error) {
-	documents, err := d.Queue(ctx, deployment.QueueURL)
-	if err != nil {
+	documents, err1 := d.Queue(ctx, deployment.QueueURL)
+	deadLetters, err2 := d.Queue(ctx, deployment.DeadLetterQueueURL)
+	want, err3 := d.template.Queue("DocumentQueue")
+	wantDeadLetters, err4 := d.template.Queue("DeadLetterQueue")
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
-	deadLetters, err := d.Queue(ctx, deployment.DeadLetterQueueURL)
-	if err != nil {
-		return nil, err
-	}
-	want, err := d.template.Queue("DocumentQueue")
-	if err != nil {
-		return nil, err
-	}
-	wantDeadLetters, err := d.template.Queue("DeadLetterQueue")
-	if err != nil {
-		return nil, err
-	}
-	return queues(documents.Attributes, deadLetters.Attributes, want, wantDeadLetters), nil
-}
-
-// queues compares the queues' attributes, as SQS has them, with the template's.
-func queues(documents, deadLetters map[string]string, want, wantDeadLetters template.Queue) []Finding {
 	var redrive struct {
 		DeadLetterTargetARN string      `json:"deadLetterTargetArn"`
 		MaxReceiveCount     json.Number `json:"maxReceiveCount"`
 	}
-	if err := json.Unmarshal([]byte(documents["RedrivePolicy"]), &redrive); err != nil || redrive.DeadLetterTargetARN != deadLetters["QueueArn"] {
-		return wrong("DocumentQueue has no DeadLetterQueue: what is given up is lost. Set its dead-letter queue back in the console, to %s", deadLetters["QueueArn"])
+	_ = json.Unmarshal([]byte(documents.Attributes["RedrivePolicy"]), &redrive) // it names no queue, then
+	if redrive.DeadLetterTargetARN != deadLetters.ARN {
+		return wrong("DocumentQueue has no DeadLetterQueue: what is given up is lost. Set its dead-letter queue back in the console, to %s", deadLetters.ARN), nil
 	}
 	seconds := func(d time.Duration) int { return int(d / time.Second) }
 	for _, setting := range []struct {
@@ -94,17 +82,17 @@ func queues(documents, deadLetters map[string]string, want, wantDeadLetters temp
 		want     int
 	}{
 		{"maxReceiveCount of DocumentQueue", redrive.MaxReceiveCount.String(), want.MaxReceiveCount},
-		{"VisibilityTimeout of DocumentQueue", documents["VisibilityTimeout"], seconds(want.VisibilityTimeout)},
-		{"MessageRetentionPeriod of DocumentQueue", documents["MessageRetentionPeriod"], seconds(want.Retention)},
-		{"MaximumMessageSize of DocumentQueue", documents["MaximumMessageSize"], want.MaximumSize},
-		{"MaximumMessageSize of DeadLetterQueue", deadLetters["MaximumMessageSize"], wantDeadLetters.MaximumSize},
-		{"MessageRetentionPeriod of DeadLetterQueue", deadLetters["MessageRetentionPeriod"], seconds(wantDeadLetters.Retention)},
+		{"VisibilityTimeout of DocumentQueue", documents.Attributes["VisibilityTimeout"], seconds(want.VisibilityTimeout)},
+		{"MessageRetentionPeriod of DocumentQueue", documents.Attributes["MessageRetentionPeriod"], seconds(want.Retention)},
+		{"MaximumMessageSize of DocumentQueue", documents.Attributes["MaximumMessageSize"], want.MaximumSize},
+		{"MaximumMessageSize of DeadLetterQueue", deadLetters.Attributes["MaximumMessageSize"], wantDeadLetters.MaximumSize},
+		{"MessageRetentionPeriod of DeadLetterQueue", deadLetters.Attributes["MessageRetentionPeriod"], seconds(wantDeadLetters.Retention)},
 	} {
 		if setting.is != strconv.Itoa(setting.want) && setting.is != "" { // the emulator does not report all
-			return drifted(setting.name, setting.is, setting.want)
+			return drifted(setting.name, setting.is, setting.want), nil
 		}
 	}
-	return fine("they are as the template says")
+	return fine("they are as the template says"), nil
 }
 
 func (d doctor) table(ctx context.Context) ([]Finding, error) {
@@ -155,8 +143,12 @@ func (d doctor) table(ctx context.Context) ([]Finding, error) {
 	return fine("it is %s, as the template says", table.TableStatus), nil
 }
 
-// processor looks whether Lambda polls the queue for it.
+// processor looks whether Lambda polls the queue for it, as the template says.
 func (d doctor) processor(ctx context.Context) ([]Finding, error) {
+	function, err := d.template.Function("ProcessorFunction", d.references())
+	if err != nil {
+		return nil, err
+	}
 	queue, err := d.Queue(ctx, deployment.QueueURL)
 	if err != nil {
 		return nil, err
@@ -165,38 +157,29 @@ func (d doctor) processor(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := d.template.Function("ProcessorFunction", d.references())
-	if err != nil {
-		return nil, err
-	}
 	if len(out.EventSourceMappings) == 0 {
 		return wrong("it does not poll the queue: the event source mapping is gone; `make deploy` from a change to ProcessorFunction's events puts it back"), nil
 	}
-	return polls(out.EventSourceMappings[0], *want.Source), nil
-}
-
-// polls compares the event source mapping with the template's.
-func polls(is lambdatypes.EventSourceMappingConfiguration, want template.Source) []Finding {
+	is, want := out.EventSourceMappings[0], function.Source
 	update := "`aws lambda update-event-source-mapping --uuid " + aws.ToString(is.UUID)
 	if state := aws.ToString(is.State); !slices.Contains([]string{"Enabled", "Creating", "Enabling", "Updating"}, state) {
-		return wrong("it does not poll the queue: the event source mapping is %s. %s --enabled` lets it", state, update)
+		return wrong("it does not poll the queue: the event source mapping is %s. %s --enabled` lets it", state, update), nil
 	}
 	if want.ReportBatchItemFailures && !slices.Contains(is.FunctionResponseTypes, lambdatypes.FunctionResponseTypeReportBatchItemFailures) {
-		return wrong("Lambda DELETES messages that were not processed: somebody has changed the event source mapping. %s --function-response-types ReportBatchItemFailures` fixes it", update)
+		return wrong("Lambda DELETES messages that were not processed: somebody has changed the event source mapping. %s --function-response-types ReportBatchItemFailures` fixes it", update), nil
 	}
-	scaling := lambdatypes.ScalingConfig{}
-	if is.ScalingConfig != nil {
-		scaling = *is.ScalingConfig
+	if is.ScalingConfig == nil {
+		is.ScalingConfig = &lambdatypes.ScalingConfig{}
 	}
 	found := compare("the event source mapping",
-		setting{"MaximumConcurrency", int(aws.ToInt32(scaling.MaximumConcurrency)), want.MaximumConcurrency},
+		setting{"MaximumConcurrency", int(aws.ToInt32(is.ScalingConfig.MaximumConcurrency)), want.MaximumConcurrency},
 		setting{"BatchSize", int(aws.ToInt32(is.BatchSize)), want.BatchSize},
 		setting{"MaximumBatchingWindowInSeconds", int(aws.ToInt32(is.MaximumBatchingWindowInSeconds)), int(want.Window.Seconds())},
 	)
-	if found != nil {
-		return found
+	if found == nil {
+		found = fine("it polls the queue")
 	}
-	return fine("it polls the queue")
+	return found, nil
 }
 
 // references are the names that alarms and functions use, as far as the outputs have
