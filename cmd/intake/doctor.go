@@ -7,12 +7,10 @@ import (
 
 type doctorCommand struct{}
 
-// Help is shown by --help.
 func (doctorCommand) Help() string {
 	return `Looks at the stack, the secret, Veryfi, the webhook, the queues, the table, a key of your own, whether the functions start, the alarms, who receives them, and what waits, and changes nothing. To see that the webhook refuses a forged request it sends one, which is counted apart. The exit status is 1 when something needs a fix.`
 }
 
-// Run prints all findings.
 func (doctorCommand) Run(a *app, s *deployment.Stack) error {
 	found, err := doctor.Examine(a, s)
 	if err == nil && a.JSON {

@@ -15,7 +15,6 @@ type getCommand struct {
 	Document bool   `help:"Print the document only, as JSON."`
 }
 
-// Help is shown by --help.
 func (getCommand) Help() string {
 	return `Looks for a row with that key; then for a bank statement and a failed set of that number; then asks Veryfi which documents have that external_id. Numbers are printed to the digit; NaN and Infinity, which JSON does not have, as strings. With --json it is an object, or an array of them where several documents have the external_id; with --document one line for each.`
 }

@@ -18,7 +18,6 @@ type problemsCommand struct {
 	Limit  int    `default:"50" help:"How many rows of each status to show, at most (${default})."`
 }
 
-// Help is shown by --help.
 func (problemsCommand) Help() string {
 	return `failed: Veryfi could not process the document. retrying: will be tried again by itself. error: given up, with a copy among the dead letters ('intake redrive'). unsupported: an event that this version does not know.`
 }
@@ -45,7 +44,6 @@ func (c problemsCommand) Validate() error {
 	return nil
 }
 
-// Run lists problems.
 func (c problemsCommand) Run(a *app, s *deployment.Stack) error {
 	statuses := deployment.ProblemStatuses
 	if c.Status != "" {

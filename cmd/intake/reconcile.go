@@ -16,7 +16,6 @@ type reconcileCommand struct {
 	Until string   `placeholder:"TIME" help:"And before then; without it, up to now."`
 }
 
-// Help is shown by --help.
 func (reconcileCommand) Help() string {
 	return `Runs the reconciler function, time after time until all is done. Without --since and ids it does what the scheduled run does every hour, which leaves out the last hour: those webhooks may still come. Veryfi's list has no bank statements, and may lack documents that have failed.`
 }

@@ -14,7 +14,6 @@ type redriveCommand struct {
 	All   bool     `help:"All dead letters."`
 }
 
-// Help is shown by --help.
 func (redriveCommand) Help() string {
 	return `Fix the cause first. Each document is processed as new, and its row counts on. With --all SQS itself moves the messages. SQS cannot choose, so for ids and classes each message is received, sent to the queue, and only then deleted; the others come back at the end.`
 }
@@ -33,7 +32,6 @@ func (c redriveCommand) Validate() error {
 	return nil
 }
 
-// Run moves dead letters.
 func (c redriveCommand) Run(a *app, s *deployment.Stack) error {
 	var r deployment.Redrive
 	var err error

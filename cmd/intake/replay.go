@@ -19,7 +19,6 @@ type replayCommand struct {
 	URL  string `placeholder:"URL" help:"Where to send it, if not to the stack's webhook."`
 }
 
-// Help is shown by --help.
 func (replayCommand) Help() string {
 	return `Signs the data with the stack's client secret, so that the webhook takes it for Veryfi's. A replay of a document that is stored changes nothing.`
 }

@@ -25,14 +25,12 @@ type secretSetCommand struct {
 	Yes     bool `help:"Do not ask before a client secret stops verifying."`
 }
 
-// Help is shown by --help.
 func (secretSetCommand) Help() string {
 	return `Asks for the four values of Veryfi's Settings > Keys and does not show what you type; Enter alone keeps a value as it is. From a pipe it reads JSON: {"client_id": "…", "client_secret": "…", "username": "…", "api_key": "…"}; a name that is left out keeps its value. An API key that begins with vrfk_ needs no username.
 
 Nothing is written when nothing has changed: a second write would lose the previous values, with which webhooks are verified that were signed before a rotation. When only the other values have changed, the previous client secret is kept; when the client secret changes twice within a day, the command asks.`
 }
 
-// Run writes the secret.
 func (c secretSetCommand) Run(a *app, s *deployment.Stack) error {
 	versions, err := s.SecretVersions(a)
 	if err != nil {
@@ -136,7 +134,6 @@ type secretRevokeCommand struct {
 	Yes bool `help:"Do not ask."`
 }
 
-// Help is shown by --help.
 func (secretRevokeCommand) Help() string {
 	return `See first that a webhook verifies with the new client secret ('intake submit FILE --wait', 'intake doctor'). After 'secret set' both client secrets verify webhooks, so that none is lost that was signed before. When the one before has leaked, take it away: at the latest five minutes later nothing that is signed with it is accepted. The value itself stays in Secrets Manager for a while, without a stage.`
 }

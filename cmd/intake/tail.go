@@ -25,12 +25,10 @@ const (
 	failedPolls = 5
 )
 
-// Help is shown by --help.
 func (tailCommand) Help() string {
 	return `Times are UTC. With --json each line is an object: the time, the function, and the line itself, or "text" where that is no JSON.`
 }
 
-// Run prints lines until it is stopped.
 func (c tailCommand) Run(a *app, s *deployment.Stack) error {
 	from, err := c.from(a, s)
 	if err != nil {

@@ -4,7 +4,6 @@ import "veryfi-intake/deployment"
 
 type urlCommand struct{}
 
-// Run prints the URL.
 func (urlCommand) Run(a *app, s *deployment.Stack) error {
 	url := s.Outputs[deployment.WebhookURL]
 	if err := a.tell(map[string]string{"url": url}, url); err != nil || a.JSON {

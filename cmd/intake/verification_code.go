@@ -12,12 +12,10 @@ type codeCommand struct {
 	Timeout time.Duration `default:"10m" help:"How long to wait (${default})."`
 }
 
-// Help is shown by --help.
 func (codeCommand) Help() string {
 	return `Paste the URL ('intake url') into Veryfi's Settings > Keys. Veryfi sends a code to it immediately; type that into the portal, or the URL is not saved. All codes of the last minutes are printed, the newest last, each with its time (UTC). Anybody can send one to the URL: one that is not signed may not be Veryfi's. With --json it is an array.`
 }
 
-// Run waits for the code.
 func (c codeCommand) Run(a *app, s *deployment.Stack) error {
 	start := time.Now()
 	a.note("Waiting for Veryfi's code. Paste the URL into Settings > Keys now: %s", s.Outputs[deployment.WebhookURL])
