@@ -114,7 +114,7 @@ func (r resolver) reference(function, name string) (any, error) {
 
 // condition evaluates a condition by its name.
 func (r resolver) condition(name string) (bool, error) {
-	node, ok := r.template.conditions[name]
+	node, ok := r.template.file.Conditions[name]
 	if !ok {
 		return false, fmt.Errorf("the condition %s is missing", name)
 	}

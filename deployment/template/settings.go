@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -142,7 +143,7 @@ func (t *Template) events(id string, function *Function) error {
 			Properties struct {
 				Method, Path                   string
 				Queue                          string
-				BatchSize                      *int
+				BatchSize                      int
 				MaximumBatchingWindowInSeconds int
 				ScalingConfig                  struct{ MaximumConcurrency int }
 				FunctionResponseTypes          []string
@@ -161,13 +162,10 @@ func (t *Template) events(id string, function *Function) error {
 		case "SQS":
 			function.Source = &Source{
 				Queue:                   p.Queue,
-				BatchSize:               10,
+				BatchSize:               cmp.Or(p.BatchSize, 10),
 				Window:                  time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
 				MaximumConcurrency:      p.ScalingConfig.MaximumConcurrency,
 				ReportBatchItemFailures: slices.Contains(p.FunctionResponseTypes, "ReportBatchItemFailures"),
-			}
-			if p.BatchSize != nil {
-				function.Source.BatchSize = *p.BatchSize
 			}
 		case "Schedule":
 			function.Schedule = &Schedule{Expression: p.Schedule, Enabled: p.State != "DISABLED"}
@@ -215,7 +213,7 @@ type Dimension struct{ Name, Value string }
 // Has reports whether a resource is created: whether it is there, and its condition
 // holds.
 func (t *Template) Has(id string) bool {
-	r, ok := t.resources[id]
+	r, ok := t.file.Resources[id]
 	if !ok || r.Condition == "" {
 		return ok
 	}
@@ -226,8 +224,8 @@ func (t *Template) Has(id string) bool {
 // Alarms returns the logical ids of the alarms that are created, sorted.
 func (t *Template) Alarms() []string {
 	var ids []string
-	for _, id := range slices.Sorted(maps.Keys(t.resources)) {
-		if t.resources[id].Type == alarmType && t.Has(id) {
+	for _, id := range slices.Sorted(maps.Keys(t.file.Resources)) {
+		if t.file.Resources[id].Type == alarmType && t.Has(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -244,7 +242,7 @@ func (t *Template) Alarm(id string, references References) (Alarm, error) {
 // Outputs returns the outputs of a stack.
 func (t *Template) Outputs(references References) (map[string]string, error) {
 	outputs := map[string]string{}
-	for name, output := range t.outputs {
+	for name, output := range t.file.Outputs {
 		value, err := resolver{t, references}.value(&output.Value)
 		if err != nil {
 			return nil, fmt.Errorf("the output %s: %w", name, err)

@@ -26,16 +26,20 @@ type References map[string]string
 
 // A Template is a parsed template.yaml.
 type Template struct {
-	declared   map[string]Parameter
-	parameters map[string]any
-	conditions map[string]yaml.Node
-	globals    *yaml.Node
-	resources  map[string]resource
-	outputs    map[string]output
+	file       file
+	parameters map[string]any // the values
 }
 
-type output struct {
-	Value yaml.Node `yaml:"Value"`
+type file struct {
+	Parameters map[string]Parameter `yaml:"Parameters"`
+	Conditions map[string]yaml.Node `yaml:"Conditions"`
+	Globals    struct {
+		Function yaml.Node `yaml:"Function"`
+	} `yaml:"Globals"`
+	Resources map[string]resource `yaml:"Resources"`
+	Outputs   map[string]struct {
+		Value yaml.Node `yaml:"Value"`
+	} `yaml:"Outputs"`
 }
 
 type resource struct {
@@ -71,8 +75,8 @@ func (p Parameter) Takes(value string) bool {
 
 // Check returns an error when CloudFormation refuses the value of a parameter.
 func (t *Template) Check() error {
-	for _, name := range slices.Sorted(maps.Keys(t.declared)) {
-		if value := fmt.Sprint(t.parameters[name]); !t.declared[name].Takes(value) {
+	for _, name := range slices.Sorted(maps.Keys(t.file.Parameters)) {
+		if value := fmt.Sprint(t.parameters[name]); !t.file.Parameters[name].Takes(value) {
 			return fmt.Errorf("the parameter %s does not take %q", name, value)
 		}
 	}
@@ -95,20 +99,11 @@ func Read(path string, values map[string]string) (*Template, error) {
 
 // Parse is Read of a template's text.
 func Parse(text []byte, values map[string]string) (*Template, error) {
-	var file struct {
-		Parameters map[string]Parameter `yaml:"Parameters"`
-		Conditions map[string]yaml.Node `yaml:"Conditions"`
-		Globals    struct {
-			Function yaml.Node `yaml:"Function"`
-		} `yaml:"Globals"`
-		Resources map[string]resource `yaml:"Resources"`
-		Outputs   map[string]output   `yaml:"Outputs"`
-	}
-	if err := yaml.Unmarshal(text, &file); err != nil {
+	t := &Template{parameters: map[string]any{}}
+	if err := yaml.Unmarshal(text, &t.file); err != nil {
 		return nil, err
 	}
-	t := &Template{declared: file.Parameters, parameters: map[string]any{}, conditions: file.Conditions, globals: &file.Globals.Function, resources: file.Resources, outputs: file.Outputs}
-	for name, p := range file.Parameters {
+	for name, p := range t.file.Parameters {
 		value, given := values[name]
 		switch {
 		case given:
@@ -123,7 +118,7 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 		}
 	}
 	for name := range values {
-		if _, ok := file.Parameters[name]; !ok {
+		if _, ok := t.file.Parameters[name]; !ok {
 			return nil, fmt.Errorf("there is no parameter %s", name)
 		}
 	}
@@ -133,7 +128,7 @@ func Parse(text []byte, values map[string]string) (*Template, error) {
 // decode resolves the properties of a resource that into, a pointer to a struct, has
 // fields for, with all that is in them. Others are not looked at.
 func (t *Template) decode(id, kind string, references References, into any) error {
-	if t.resources[id].Type != kind {
+	if t.file.Resources[id].Type != kind {
 		return fmt.Errorf("there is no %s %s", kind, id)
 	}
 	var names []string
@@ -169,11 +164,11 @@ func (t *Template) resolved(id string, references References, names []string) (m
 		return nil, fmt.Errorf("the resource %s is missing, or its condition does not hold", id)
 	}
 	r := resolver{t, references}
-	resource := t.resources[id]
+	resource := t.file.Resources[id]
 	resolved, err := r.members(&resource.Properties, names)
 	if err == nil && resource.Type == functionType {
 		var global map[string]any
-		global, err = r.members(t.globals, names)
+		global, err = r.members(&t.file.Globals.Function, names)
 		resolved = merge(global, resolved)
 	}
 	if err != nil {
@@ -200,7 +195,7 @@ func merge(global, own map[string]any) map[string]any {
 // id.
 func (t *Template) Names() References {
 	names := References{}
-	for id := range t.resources {
+	for id := range t.file.Resources {
 		names[id], names[id+".Arn"], names[id+".QueueName"] = id, id, id
 	}
 	return names
