@@ -94,11 +94,11 @@ func TestWebhookBecomesARow(t *testing.T) {
 	webhook := sign(t, "document.created", `{"id": 1031, "created": "2026-02-03 09:15:27"}`)
 	sender := standin.NewSender(time.Millisecond)
 
-	s.AWS.SetDown(endpoint.SQS, true)
+	s.AWS.SetIntercept(endpoint.Down(endpoint.SQS))
 	if got := sender.Post(t.Context(), s.WebhookURL, webhook); got.Status != http.StatusServiceUnavailable {
 		t.Errorf("without SQS the answer is %d %v", got.Status, got.Err)
 	}
-	s.AWS.SetDown(endpoint.SQS, false)
+	s.AWS.SetIntercept(nil)
 
 	s.StopPoller()
 	if got := sender.Post(t.Context(), s.WebhookURL, webhook); got.Status != http.StatusOK {

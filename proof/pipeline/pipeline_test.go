@@ -622,8 +622,8 @@ func watchForStalls(t *testing.T) (longest func() time.Duration) {
 // tests.
 func TestOutages(t *testing.T) {
 	down := func(service endpoint.Service) (up func()) {
-		pipeline.AWS.SetDown(service, true)
-		up = func() { pipeline.AWS.SetDown(service, false) }
+		pipeline.AWS.SetIntercept(endpoint.Down(service))
+		up = func() { pipeline.AWS.SetIntercept(nil) }
 		t.Cleanup(up)
 		return up
 	}

@@ -11,7 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 )
 
 // A Service is one of the AWS services behind the endpoint.
@@ -39,11 +39,8 @@ const keptConnections = 100
 // An Endpoint is the handler of all services. A request that names none goes to SQS:
 // its query protocol has no X-Amz-Target, and `curl` no signature.
 type Endpoint struct {
-	handlers map[Service]http.Handler
-
-	mu        sync.Mutex
-	down      map[Service]bool
-	intercept Intercept
+	handlers  map[Service]http.Handler
+	intercept atomic.Pointer[Intercept]
 }
 
 // An Intercept answers a request to a service in its own way, or has next answer
@@ -52,7 +49,7 @@ type Intercept func(service Service, next http.Handler, w http.ResponseWriter, r
 
 // New returns an endpoint of these handlers.
 func New(handlers map[Service]http.Handler) *Endpoint {
-	return &Endpoint{handlers: handlers, down: map[Service]bool{}}
+	return &Endpoint{handlers: handlers}
 }
 
 // Proxy returns a handler that passes requests on to the server at an address. An
@@ -71,18 +68,18 @@ func Proxy(address, authorization string) http.Handler {
 	}
 }
 
-// SetDown makes a service answer 503 to all requests, or work again.
-func (e *Endpoint) SetDown(service Service, down bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.down[service] = down
-}
-
 // SetIntercept puts f before all services, or nothing.
-func (e *Endpoint) SetIntercept(f Intercept) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.intercept = f
+func (e *Endpoint) SetIntercept(f Intercept) { e.intercept.Store(&f) }
+
+// Down returns an intercept that answers 503 to all requests to one service.
+func Down(which Service) Intercept {
+	return func(service Service, next http.Handler, w http.ResponseWriter, r *http.Request) {
+		if service == which {
+			fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in is set to be down")
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
 }
 
 // Throttle answers what the service's SDK takes for a limit that was reached.
@@ -98,20 +95,16 @@ func Throttle(service Service, w http.ResponseWriter) {
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
 	service := e.serviceOf(target, r.Header.Get("Authorization"))
-	e.mu.Lock()
-	down, intercept := e.down[service], e.intercept
-	e.mu.Unlock()
 	handler, ok := e.handlers[service]
-	switch {
-	case !ok:
+	if !ok {
 		fail(w, http.StatusBadRequest, "UnknownOperationException", "no service here has the target "+target)
-	case down:
-		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the stand-in is set to be down")
-	case intercept != nil:
-		intercept(service, handler, w, r)
-	default:
-		handler.ServeHTTP(w, r)
+		return
 	}
+	if intercept := e.intercept.Load(); intercept != nil && *intercept != nil {
+		(*intercept)(service, handler, w, r)
+		return
+	}
+	handler.ServeHTTP(w, r)
 }
 
 func (e *Endpoint) serviceOf(target, authorization string) Service {

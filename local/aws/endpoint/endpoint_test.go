@@ -48,14 +48,14 @@ func TestTargetOrSignatureChoosesTheService(t *testing.T) {
 func TestServiceThatIsDownAnswers503(t *testing.T) {
 	t.Parallel()
 	e := New(map[Service]http.Handler{SQS: named("sqs"), DynamoDB: named("dynamodb")})
-	e.SetDown(SQS, true)
+	e.SetIntercept(Down(SQS))
 	if got := call(e, "/", "AmazonSQS.SendMessage"); got.Code != http.StatusServiceUnavailable {
 		t.Errorf("SQS answered %d", got.Code)
 	}
 	if got := call(e, "/", "DynamoDB_20120810.PutItem"); got.Code != http.StatusOK {
 		t.Errorf("DynamoDB answered %d", got.Code)
 	}
-	e.SetDown(SQS, false)
+	e.SetIntercept(nil)
 	if got := call(e, "/", "AmazonSQS.SendMessage"); got.Code != http.StatusOK {
 		t.Errorf("SQS answered %d when it was up again", got.Code)
 	}
