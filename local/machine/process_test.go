@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -75,17 +74,5 @@ func TestRunReturnsTheEndOfTheOutput(t *testing.T) {
 	cancel()
 	if _, err := run(ctx, exec.Command("sleep", "60")); !errors.Is(err, context.Canceled) {
 		t.Errorf("a command that is cancelled gave %v", err)
-	}
-}
-
-func TestChildIsInAGroupOfItsOwn(t *testing.T) {
-	t.Parallel()
-	child, err := Start(exec.Command("sleep", "60"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer child.Kill()
-	if group, err := syscall.Getpgid(child.cmd.Process.Pid); err != nil || group != child.cmd.Process.Pid {
-		t.Errorf("group %d, %v; want %d", group, err, child.cmd.Process.Pid)
 	}
 }

@@ -79,6 +79,10 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 	if err != nil {
 		return err
 	}
+	topic := endpoint.Topic{ARN: "AlarmTopic"}
+	if s.template.Has("AlarmSubscription") {
+		topic.Pending = 1
+	}
 	s.AWS = endpoint.New(map[endpoint.Service]http.Handler{
 		endpoint.DynamoDB:       endpoint.Proxy(started.dynamodb.Address, authorizationOf(started.dynamodb.AccessKey)),
 		endpoint.SQS:            endpoint.Proxy(started.elasticmq.Address, ""),
@@ -87,7 +91,7 @@ func (s *Stack) startAWS(listener net.Listener, started parts) error {
 		endpoint.CloudFormation: described,
 		endpoint.CloudWatch:     s.measuring(&cloudwatch.Server{Metrics: s.Metrics, Alarms: alarms}),
 		endpoint.Lambda:         s.api,
-		endpoint.SNS:            s.topic(),
+		endpoint.SNS:            topic,
 	})
 	s.SQS = sqs.New(sqs.Options{Region: region, BaseEndpoint: aws.String(started.elasticmq.URL()), Credentials: keys(accessKey)})
 	s.DynamoDB = dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(started.dynamodb.URL()), Credentials: keys(started.dynamodb.AccessKey)})
@@ -132,13 +136,4 @@ func (s *Stack) mapping() map[string]any {
 		"UUID": "local", "State": state, "BatchSize": s.source.BatchSize, "MaximumBatchingWindowInSeconds": int(s.source.Window.Seconds()),
 		"FunctionResponseTypes": types, "ScalingConfig": map[string]int{"MaximumConcurrency": s.source.MaxConcurrency},
 	}
-}
-
-// topic returns what SNS knows of the alarms' topic.
-func (s *Stack) topic() endpoint.Topic {
-	topic := endpoint.Topic{ARN: "AlarmTopic"}
-	if s.template.Has("AlarmSubscription") {
-		topic.Pending = 1
-	}
-	return topic
 }
