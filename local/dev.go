@@ -63,7 +63,7 @@ func (c devCommand) Run(run *command.Run) error {
 	return nil
 }
 
-// explain adds to an error what helps only here: the flag that chooses another port.
+// explain adds to an error about a port the flag that chooses another.
 func explain(err error) error {
 	var inUse *stack.PortInUseError
 	if !errors.As(err, &inUse) {
@@ -95,7 +95,7 @@ func mask(secret string) string {
 	return "****" + secret[len(secret)-shown:]
 }
 
-// introduce says how to use the stack.
+// introduce prints how to use the stack.
 func introduce(s *stack.Stack, clientSecret, shownSecret string, out *console.Console) error {
 	webhook, err := standin.Sign("document.created", `{"id": 123456789, "created": "2026-02-03 09:15:27"}`, clientSecret)
 	if err != nil {

@@ -47,9 +47,9 @@ func (runCommand) Run(run *command.Run) error {
 		run.Out.Bad("%s", problem)
 	}
 	if len(problems) > 0 {
-		return errors.New("not all is as it must be")
+		return errors.New("not everything is as expected")
 	}
-	run.Out.Good("all is as it must be, after %.1f s", time.Since(start).Seconds())
+	run.Out.Good("everything is as expected, after %.1f s", time.Since(start).Seconds())
 	return nil
 }
 

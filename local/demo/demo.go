@@ -1,7 +1,7 @@
 // Package demo shows the pipeline at work: it lets the stand-in for Veryfi
 // deliver a dozen webhooks of every kind to a stack, and the reconciler find a
 // document without a webhook; it waits until they are through, prints what became
-// of them, and compares it with what must.
+// of them, and compares it with what is expected.
 package demo
 
 import (
@@ -75,7 +75,7 @@ type demo struct {
 }
 
 // Run runs the demo on a fresh stack and returns what is wrong, a sentence
-// each. An error means that the demo itself could not go on.
+// each. An error means that the demo itself could not continue.
 func Run(ctx context.Context, s *stack.Stack, credentials secret.Credentials, logs *Logs, out *console.Console) (problems []string, err error) {
 	d := &demo{stack: s, credentials: credentials, steps: webhooks()}
 	prepare(s.Veryfi)

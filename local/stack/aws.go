@@ -43,16 +43,15 @@ func keys(accessKey string) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(accessKey, accessKey, "")
 }
 
-// authorizationOf is a request's, as DynamoDB Local reads it: nothing checks the
-// signature.
+// authorizationOf returns the header with which DynamoDB Local shows the tables of an
+// access key. It does not check the signature.
 func authorizationOf(accessKey string) string {
 	return "AWS4-HMAC-SHA256 Credential=" + accessKey + "/20260101/" + region + "/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 }
 
 func queueARN(queue string) string { return "arn:aws:sqs:" + region + ":" + account + ":" + queue }
 
-// references is what the functions' variables, the alarms and the outputs may refer
-// to.
+// references are what the functions' variables, the alarms and the outputs refer to.
 func (s *Stack) references() template.References {
 	references := s.template.Names()
 	maps.Copy(references, template.References{

@@ -40,8 +40,8 @@ type Options struct {
 	Parameters map[string]string
 	// Environment is put over the variables of all functions.
 	Environment map[string]string
-	// FrontOfAWS and FrontOfVeryfi are where the functions find the AWS endpoint and
-	// Veryfi, when that is not where they are: "" is there.
+	// FrontOfAWS and FrontOfVeryfi are the URLs at which the functions call AWS and
+	// Veryfi, when something stands in front of them; "" is nothing.
 	FrontOfAWS, FrontOfVeryfi string
 	// Log gets each line that a function wrote, and what goes wrong between queue and
 	// function. Several goroutines may call it at a time. Nil drops them.
@@ -57,15 +57,15 @@ type Stack struct {
 	// The functions can be invoked, and their environments killed. Nothing invokes
 	// Reconciler by itself.
 	Webhook, Processor, Reconciler *lambda.Function
-	// Veryfi is the stand-in, nil with the real Veryfi; VeryfiURL either's.
+	// Veryfi is the stand-in, nil with the real Veryfi. VeryfiURL is where either is.
 	Veryfi    *standin.Server
 	VeryfiURL string
 	// Secrets holds the credentials.
 	Secrets *secrets.Server
-	// Metrics are what the functions count, and what AWS would.
+	// Metrics are what the functions count, and what AWS would count.
 	Metrics *cloudwatch.Metrics
-	// AWS can take away a service from the functions. The clients below and
-	// the poller still have it.
+	// AWS is what the functions call; an intercept can make it fail. The clients below
+	// and the poller do not pass through it.
 	AWS      *endpoint.Endpoint
 	SQS      *sqs.Client
 	DynamoDB *dynamodb.Client
@@ -88,7 +88,7 @@ type Stack struct {
 	poller   *poller.Poller
 }
 
-// A PortInUseError says that a port that was asked for is not free.
+// A PortInUseError says that a chosen port is not free.
 type PortInUseError struct {
 	Port int
 	// Purpose is what the stack needs it for.

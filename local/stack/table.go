@@ -47,7 +47,7 @@ func (s *Stack) createTable(ctx context.Context) error {
 	return nil
 }
 
-// A Row is what a person wants to see of a row of the table.
+// A Row is a row of the table.
 type Row struct {
 	ID, Status, Error     string
 	Attempts              int

@@ -53,8 +53,8 @@ func (l *Logs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protocol.Operations{"FilterLogEvents": l.filter}.ServeHTTP(w, r)
 }
 
-// filter knows patterns that are one text which a line must hold, and of CloudWatch's
-// syntax the quotes around it.
+// filter takes as pattern one text that a line must hold, with or without quotes around
+// it. CloudWatch's syntax has more.
 func (l *Logs) filter(_ context.Context, body []byte) (output any, err error) {
 	var input struct {
 		LogGroupName, FilterPattern, NextToken string

@@ -18,7 +18,7 @@ import (
 	"veryfi-intake/shared/metrics"
 )
 
-// kept is how long data points and log lines are kept.
+// kept is how long data points are kept.
 const kept = 24 * time.Hour
 
 // Metrics are data points by the second. They may be used by any number of
@@ -173,14 +173,14 @@ func (m *Metrics) State(a template.Alarm, now time.Time) string {
 	}
 }
 
-// reading returns the value of a time, when there is any.
+// A reading returns the value between two times, and whether there is one.
 type reading func(since, until time.Time) (float64, bool)
 
 // filled is the one kind of expression that is known: a metric with a number where it
 // has no data, at the times at which another has data.
 var filled = regexp.MustCompile(`^FILL\((\w+), (\d+)\) \+ 0 \* (\w+)$`)
 
-// watched returns how long an alarm's periods are, and what it looks at. Another
+// watched returns how long an alarm's periods are, and what it watches. An unknown
 // expression has no data.
 func (m *Metrics) watched(a template.Alarm) (time.Duration, reading) {
 	if a.Metrics == nil {

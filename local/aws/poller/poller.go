@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// longPoll is how long one receive waits for a message. Lambda's is 20 s; Stop waits
-	// for a short one, so that no message is received by nobody.
+	// longPoll is how long one receive waits for a message. Lambda's is 20 s; this
+	// one is short because Stop waits for it: no message is received and then dropped.
 	longPoll = time.Second
 	// receiveMax is SQS's limit for one receive and one delete.
 	receiveMax = 10
@@ -264,7 +264,7 @@ func attributes(values map[string]types.MessageAttributeValue) map[string]events
 func split(config Config, batch []types.Message) (parts [][]types.Message) {
 	size := 0
 	for i := range batch {
-		// At most, as an event of one has what frames the records too.
+		// Each event of one counts the frame of the records, too: the sum is an upper bound.
 		alone := len(newEvent(config, batch[i:i+1]))
 		if size += alone; size > lambda.MaxPayload || len(parts) == 0 {
 			parts = append(parts, nil)
