@@ -8,14 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"veryfi-intake/deployment/console"
 	"veryfi-intake/local/command"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
-	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/veryfi"
 )
 
@@ -28,7 +26,7 @@ type devCommand struct {
 // Run runs the stack until its context ends and shows what the functions log. With
 // real credentials in the environment it retrieves from the real Veryfi.
 func (c devCommand) Run(run *command.Run) error {
-	credentials, isReal, err := realCredentials(os.Getenv)
+	credentials, isReal, err := stack.CredentialsFrom(os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -71,19 +69,6 @@ func explain(err error) error {
 	}
 	flags := map[string]string{"webhook": "--webhook-port", "AWS endpoint": "--aws-port", "stand-in for Veryfi": "--veryfi-port"}
 	return fmt.Errorf("%w: end the program that has it (`lsof -i :%d` shows it), or choose another port with `go run ./local dev %s N`", err, inUse.Port, flags[inUse.Purpose])
-}
-
-// realCredentials returns those of the environment; ok is false when none is set.
-// When some are set and others missing, that is an error.
-func realCredentials(getenv func(string) string) (credentials secret.Credentials, ok bool, err error) {
-	credentials, missing := stack.CredentialsFrom(getenv)
-	switch {
-	case credentials == secret.Credentials{}:
-		return credentials, false, nil
-	case len(missing) > 0:
-		return credentials, false, fmt.Errorf("set %s too, or none of VERYFI_*: the real Veryfi needs all of them, the sample none", strings.Join(missing, " and "))
-	}
-	return credentials, true, nil
 }
 
 // mask shows the end of a secret only.

@@ -10,7 +10,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"veryfi-intake/local/stack"
-	"veryfi-intake/shared/secret"
 )
 
 func TestPortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
@@ -38,28 +37,6 @@ func TestPortInUseSaysWhatToDo(t *testing.T) {
 	}
 	if other := errors.New("other"); !errors.Is(explain(other), other) {
 		t.Error("another error changed")
-	}
-}
-
-func TestRealCredentialsAreAllOrNone(t *testing.T) {
-	t.Parallel()
-	all := map[string]string{"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_USERNAME": "u", "VERYFI_API_KEY": "k"}
-	from := func(variables map[string]string) func(string) string {
-		return func(name string) string { return variables[name] }
-	}
-	if got, ok, err := realCredentials(from(all)); !ok || err != nil || got != (secret.Credentials{ClientID: "i", ClientSecret: "s", Username: "u", APIKey: "k"}) {
-		t.Errorf("got %+v, %v, %v", got, ok, err)
-	}
-	if _, ok, err := realCredentials(from(nil)); ok || err != nil {
-		t.Errorf("none: got %v, %v", ok, err)
-	}
-	bearer := map[string]string{"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_API_KEY": "vrfk_k"}
-	if _, ok, err := realCredentials(from(bearer)); !ok || err != nil {
-		t.Errorf("a newer key: got %v, %v", ok, err)
-	}
-	_, _, err := realCredentials(from(map[string]string{"VERYFI_CLIENT_ID": "i", "VERYFI_API_KEY": "k"}))
-	if err == nil || !strings.Contains(err.Error(), "VERYFI_CLIENT_SECRET and VERYFI_USERNAME") {
-		t.Errorf("some: got %v", err)
 	}
 }
 

@@ -216,7 +216,7 @@ func TestTemplateWithoutAResourceIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Start(t.Context(), Options{Root: folder})
-	if err == nil || !strings.Contains(err.Error(), documentQueue+" is missing") {
+	if err == nil || !strings.Contains(err.Error(), documentQueue) {
 		t.Errorf("got %v", err)
 	}
 }
