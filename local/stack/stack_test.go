@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,75 +22,50 @@ import (
 	"veryfi-intake/shared/secret"
 )
 
-var sample = secret.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
-
-const root = "../.."
-
-// startTest starts a stack that the test stops.
-func startTest(t *testing.T) *Stack {
-	t.Helper()
+func TestStack(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts the emulators")
 	}
-	absolute, err := filepath.Abs(root)
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	var lines []string
-	s, err := Start(t.Context(), Options{
-		Root:        absolute,
-		Credentials: sample,
-		Log: func(source, line string) {
-			mu.Lock()
-			defer mu.Unlock()
-			lines = append(lines, source+": "+line)
-		},
+	credentials := secret.Credentials{ClientID: "id", ClientSecret: "secret", Username: "user", APIKey: "key"}
+	s, err := Start(t.Context(), Options{Root: root, Credentials: credentials, Log: func(source, line string) { t.Log(source, line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	t.Run("webhook becomes a row", func(t *testing.T) { webhookBecomesARow(t, s) })
+	t.Run("others on the network find no table", func(t *testing.T) { othersFindNoTable(t, s) })
+	t.Run("a container does not reach the webhook", func(t *testing.T) {
+		var reachable []string
+		for _, service := range s.services {
+			reachable = append(reachable, "http://"+service.Addr)
+		}
+		if want := []string{s.VeryfiURL, s.AWSURL}; !slices.Equal(reachable, want) {
+			t.Errorf("it reaches %v, not %v", reachable, want)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
+	t.Run("nothing outlives it", func(t *testing.T) {
 		s.Stop()
-		mu.Lock()
-		defer mu.Unlock()
-		if t.Failed() {
-			t.Log(strings.Join(lines, "\n"))
+		if _, err := s.Rows(t.Context()); err == nil {
+			t.Error("DynamoDB answers after Stop")
+		}
+		var closed *lambda.Error
+		if _, err := s.Webhook.Invoke(t.Context(), nil); !errors.As(err, &closed) {
+			t.Errorf("a function answers after Stop: %v", err)
 		}
 	})
-	return s
 }
 
-func sign(t *testing.T, event, data string) standin.Webhook {
-	t.Helper()
-	webhook, err := standin.Sign(event, data, sample.ClientSecret)
+func webhookBecomesARow(t *testing.T, s *Stack) {
+	s.Veryfi.Put(standin.Documents, 1031, standin.Receipt(1031))
+	webhook, err := standin.Sign("document.created", `{"id": 1031, "created": "2026-02-03 09:15:27"}`, s.options.Credentials.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return webhook
-}
-
-func waitForRow(t *testing.T, s *Stack, id, status string) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		rows, err := s.Rows(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if rows[id].Status == status {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("row %s is %q (%s), not %q", id, rows[id].Status, rows[id].Error, status)
-		}
-	}
-}
-
-func TestWebhookBecomesARow(t *testing.T) {
-	t.Parallel()
-	s := startTest(t)
-	s.Veryfi.Put(standin.Documents, 1031, standin.Receipt(1031))
-	webhook := sign(t, "document.created", `{"id": 1031, "created": "2026-02-03 09:15:27"}`)
 	sender := standin.NewSender(time.Millisecond)
 
 	s.AWS.SetIntercept(endpoint.Down(endpoint.SQS))
@@ -109,25 +83,42 @@ func TestWebhookBecomesARow(t *testing.T) {
 	}
 	s.Processor.Kill()
 	s.StartPoller()
-	waitForRow(t, s, "1031", "processed")
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		rows, err := s.Rows(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := rows["1031"]
+		if row.Status == "processed" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the row is %q (%s)", row.Status, row.Error)
+		}
+	}
+}
 
-	// What may also be reached from a container is never the webhook.
-	var reachable []string
-	for _, service := range s.services {
-		reachable = append(reachable, "http://"+service.Addr)
+// DynamoDB Local listens on all interfaces, whatever the stack holds.
+func othersFindNoTable(t *testing.T, s *Stack) {
+	tables := func(address, key, region string) []string {
+		client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &address, Credentials: keys(key)})
+		answer, err := client.ListTables(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.TableNames
 	}
-	if want := []string{s.VeryfiURL, s.AWSURL}; !slices.Equal(reachable, want) {
-		t.Errorf("a container reaches %v, not %v", reachable, want)
+	dynamoDB := *s.DynamoDB.Options().BaseEndpoint
+	for _, key := range []string{accessKey, "AKIAIOSFODNN7EXAMPLE", rand.Text()} {
+		if got := tables(dynamoDB, key, region); len(got) != 0 {
+			t.Errorf("the key %s finds %v", key, got)
+		}
 	}
-
-	// Nothing that the stack started or wrote outlives it.
-	s.Stop()
-	if _, err := s.Rows(t.Context()); err == nil {
-		t.Error("DynamoDB answers after Stop")
-	}
-	var closed *lambda.Error
-	if _, err := s.Webhook.Invoke(t.Context(), nil); !errors.As(err, &closed) {
-		t.Errorf("a function answers after Stop: %v", err)
+	// By the endpoint, which is this machine's alone, there is one table for all.
+	for _, of := range []string{region, "eu-central-1"} {
+		if got := tables(s.AWSURL, accessKey, of); len(got) != 1 || got[0] != s.TableName {
+			t.Errorf("the endpoint shows the tables %v in %s", got, of)
+		}
 	}
 }
 
@@ -160,32 +151,6 @@ func TestOtherAddressIsServedUntilTheStackStops(t *testing.T) {
 	isServed("when the port is taken", true)
 	s.Stop()
 	isServed("after the end", false)
-}
-
-// DynamoDB Local listens on all interfaces, whatever the stack holds.
-func TestOthersOnTheNetworkFindNoTable(t *testing.T) {
-	t.Parallel()
-	s := startTest(t)
-	tables := func(address, key, region string) []string {
-		client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: &address, Credentials: keys(key)})
-		answer, err := client.ListTables(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer.TableNames
-	}
-	dynamoDB := *s.DynamoDB.Options().BaseEndpoint
-	for _, key := range []string{accessKey, "AKIAIOSFODNN7EXAMPLE", rand.Text()} {
-		if got := tables(dynamoDB, key, region); len(got) != 0 {
-			t.Errorf("the key %s finds %v", key, got)
-		}
-	}
-	// By the endpoint, which is this machine's alone, there is one table for all.
-	for _, of := range []string{region, "eu-central-1"} {
-		if got := tables(s.AWSURL, accessKey, of); len(got) != 1 || got[0] != s.TableName {
-			t.Errorf("the endpoint shows the tables %v in %s", got, of)
-		}
-	}
 }
 
 func TestPortInUseIsNamed(t *testing.T) {
