@@ -9,8 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"veryfi-intake/deployment"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/proof/rowcheck"
@@ -183,47 +183,21 @@ func (r *run) keyOf(body string) string {
 	return message.Key()
 }
 
-// redrive moves the dead letters back, now that all goes well.
+// redrive moves the dead letters back, as an operator does when all goes well again.
 func (r *run) redrive(ctx context.Context) error {
 	time.Sleep(6 * time.Second) // until deadLetters' receives are over
-	count, err := r.stack.Messages(ctx, r.stack.DeadLetterQueueURL)
+	operator, err := deployment.Find(ctx, deployment.Options{Name: stack.Name, LocalEndpoint: r.stack.AWSURL, Now: time.Now})
 	if err != nil {
 		return err
 	}
-	if r.report.Redriven = count; count == 0 {
-		return nil
-	}
-	arn := func(name string) *string { return aws.String("arn:aws:sqs:elasticmq:000000000000:" + name) }
-	if _, err := r.stack.SQS.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{
-		SourceArn: arn("DeadLetterQueue"), DestinationArn: arn("DocumentQueue"),
-	}); err != nil {
-		return err
-	}
-	if err := r.moved(ctx, arn("DeadLetterQueue")); err != nil {
+	redrive, err := operator.RedriveAll(ctx, func(int, int) {})
+	if r.report.Redriven = redrive.Moved; err != nil || redrive.Moved == 0 {
 		return err
 	}
 	if err := r.quiet(ctx, "the redrive"); err != nil {
 		return err
 	}
 	return r.check(ctx, false)
-}
-
-// moved waits until no dead letter is on its way: the queue may be empty before.
-func (r *run) moved(ctx context.Context, source *string) error {
-	for {
-		out, err := r.stack.SQS.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: source})
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(out.Results, func(t types.ListMessageMoveTasksResultEntry) bool { return aws.ToString(t.Status) == "RUNNING" }) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }
 
 // finish adds what is not in the rows to the report.
