@@ -141,7 +141,7 @@ func TestBusiestSecond(t *testing.T) {
 	}
 }
 
-// TestThrottlingIsTheServicesOwn sees that the SDK is told what AWS tells it.
+// TestThrottlingIsTheServicesOwn sees that the SDK gets what AWS answers.
 func TestThrottlingIsTheServicesOwn(t *testing.T) {
 	for service, want := range map[endpoint.Service]string{
 		endpoint.SQS: "RequestThrottled", endpoint.DynamoDB: "ProvisionedThroughputExceededException", endpoint.SecretsManager: "ThrottlingException",

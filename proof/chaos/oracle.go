@@ -79,7 +79,7 @@ func (r *run) judge(rows map[string]stack.Row, dead map[string]bool, mayBeGivenU
 	}
 }
 
-// replays is how many caught calls are sent again in the end, under each name.
+// replays is how many caught calls are sent again at the end, under each name.
 const replays = 50
 
 // replay sends caught calls again when all is quiet: about what is stored under all
@@ -115,8 +115,8 @@ func (r *run) sendAgain(ctx context.Context, calls []standin.Webhook) {
 	}
 }
 
-// settled returns a caught call under all names under which nothing may come of it,
-// but that its data is kept.
+// settled returns a caught call under all names that must change nothing, except that
+// its data is kept.
 func settled(c caught, rows map[string]stack.Row) (again []standin.Webhook) {
 	isMissing := func(x *subject) bool {
 		row := rows[x.key]

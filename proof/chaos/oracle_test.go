@@ -126,7 +126,7 @@ func TestRowsAreJudged(t *testing.T) {
 }
 
 // TestRowThatIsLeftRetryingIsTold has one whose message is gone: of what was
-// acknowledged, that is told twice.
+// acknowledged, that is reported twice.
 func TestRowThatIsLeftRetryingIsTold(t *testing.T) {
 	for _, accepted := range []bool{true, false} {
 		for _, dead := range []bool{true, false} {

@@ -20,7 +20,7 @@ const private = "confidential"
 // names are what caught calls are sent under, all that are known and some that are not.
 var names = []string{"document.created", "document.failed", "bank_statement_set.created", "bank_statement_set.failed", "reconciled", "junk.created"}
 
-// A subject is something that is announced, and the row that must come of it.
+// A subject is something that is announced, and the row that must result.
 type subject struct {
 	id         int64 // 0 when its data has none
 	key, path  string
@@ -32,7 +32,7 @@ type subject struct {
 }
 
 // under returns the row that a call about the subject asks for under a name, and what
-// may become of that row when it is not the subject's own.
+// status that row may get when it is not the subject's own.
 func (x *subject) under(name, data string) (key, status string) {
 	switch {
 	case x.id != 0 && name == "document.created":
@@ -51,7 +51,7 @@ func unsupportedKey(name, data string) string {
 	return event.Message{Event: name, Data: event.Text(data)}.Key()
 }
 
-// A caught is a call that somebody has listened to.
+// A caught is a call that an attacker has recorded.
 type caught struct {
 	webhook standin.Webhook
 	about   []*subject
@@ -124,7 +124,7 @@ func (t *traffic) next(ctx context.Context) {
 	}
 }
 
-// swap returns a caught call under a name, and notes what rows may come of it.
+// swap returns a caught call under a name, and notes the rows that it may leave.
 func (t *traffic) swap(c caught, name string) standin.Webhook {
 	again := c.webhook
 	again.Event = name

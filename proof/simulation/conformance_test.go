@@ -223,7 +223,7 @@ func (q *emulated) run(operations []string) (seen []string, failed error) {
 		case "redrive":
 			_, err := q.client.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(q.arnOf(q.dead)), DestinationArn: aws.String(q.arnOf(q.url))})
 			must(err)
-			time.Sleep(300 * time.Millisecond) // the task is quick, and not at once
+			time.Sleep(300 * time.Millisecond) // the task is quick, but not immediate
 		}
 	}
 	return seen, failed

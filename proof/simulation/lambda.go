@@ -55,7 +55,7 @@ func (l *lambda) name(function string) string {
 func (l *lambda) post(ctx context.Context, body, signature, requestID string) int {
 	l.mu.Lock()
 	var e *webhookEnvironment
-	for last := len(l.idle) - 1; last >= 0 && (e == nil || e.isDead()); last-- { // what goes on beside may kill it
+	for last := len(l.idle) - 1; last >= 0 && (e == nil || e.isDead()); last-- { // its background work may have killed it
 		e, l.idle = l.idle[last], l.idle[:last]
 	}
 	l.mu.Unlock()
@@ -198,8 +198,8 @@ func (l *lambda) process(e *environment, handle processing, batch []queue.Messag
 }
 
 // invoke runs a handler as Lambda does. It is not ok when the handler fails, when
-// the environment dies first, or when the function's time is up, of which it dies
-// too.
+// the environment dies first, or when the function's time is up, which also
+// kills it.
 func invoke[T any](e *environment, timeout time.Duration, handle func(context.Context) (T, error)) (result T, ok bool) {
 	type end struct {
 		result T
@@ -221,7 +221,7 @@ func invoke[T any](e *environment, timeout time.Duration, handle func(context.Co
 		}
 		result = end.result
 	case <-ctx.Done():
-		e.w.violate("%s does not answer before its time-out", e.name)
+		e.w.violate("%s does not answer before its timeout", e.name)
 		e.die()
 	}
 	return result, !e.isDead()

@@ -74,8 +74,7 @@ func (s *schedule) deadLetters() (keys []string) {
 	return keys
 }
 
-// check holds the rows against what was promised for each webhook that was
-// accepted.
+// check compares the rows with what was promised for each webhook that was accepted.
 func (s *schedule) check() {
 	rows, dead := s.w.rows(), s.deadLetters()
 	for _, x := range s.subjects {
@@ -170,8 +169,8 @@ func (s *schedule) redrive() {
 	s.checkRedriven(attempts)
 }
 
-// checkRedriven holds the rows against what they were, by their attempts, when they
-// had dead letters.
+// checkRedriven compares the rows with what they were, by their attempts, when they had
+// dead letters.
 func (s *schedule) checkRedriven(attempts map[string]int) {
 	rows, dead := s.w.rows(), s.deadLetters()
 	for _, x := range s.subjects {
@@ -210,8 +209,8 @@ func (s *schedule) checkReconciled() {
 	}
 }
 
-// replay sends every webhook again, under each name. Nothing may come of those of
-// stored documents.
+// replay sends every webhook again, under each name. Those of stored documents must
+// change nothing.
 func (s *schedule) replay() {
 	before, asked := s.w.rows(), s.w.asked()
 	for number, d := range s.deliveries {
@@ -239,7 +238,7 @@ func (w *World) asked() map[string]int {
 	return times
 }
 
-// checkReplayed holds the rows, and how often documents were asked for, against what
+// checkReplayed compares the rows, and how often documents were asked for, with what
 // they were before the replay.
 func (s *schedule) checkReplayed(before map[string]row, asked map[string]int) {
 	after, askedNow := s.w.rows(), s.w.asked()

@@ -25,8 +25,8 @@ import (
 	"veryfi-intake/shared/store"
 )
 
-// An oracle that is never wrong says nothing either. Here each rule is given a world
-// that breaks it, and must say so, and worlds that do not, and must be silent.
+// An oracle that never finds anything proves nothing. Here each rule gets a world that
+// breaks it, and must say so, and worlds that keep it, and must be silent.
 
 // A world is a run in which all has happened already: one document, accepted and
 // stored, until a test says otherwise.
@@ -338,7 +338,7 @@ func TestCallsOfFunctionsAreWatched(t *testing.T) {
 				return r, ctx.Err()
 			}, []queue.Message{{ID: "m1"}})
 			time.Sleep(time.Second)
-		}, "e does not answer before its time-out"},
+		}, "e does not answer before its timeout"},
 		"logs":                 {func(_ *world, e *environment) { e.log().Info("stored") }, ""},
 		"tells":                {func(_ *world, e *environment) { e.log().Info("stored", slog.String("error", private)) }, "a log line tells a secret"},
 		"tells each time":      {func(_ *world, e *environment) { e.log().With(slog.String("error", private)).Info("stored") }, "a log line tells a secret"},

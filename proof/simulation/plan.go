@@ -24,7 +24,7 @@ type plan struct {
 type outage struct {
 	service  service
 	from, to time.Time
-	hangs    bool // instead of refusing at once
+	hangs    bool // instead of refusing immediately
 	writes   bool // only: what reads, goes well
 	// status is what Veryfi answers meanwhile, with a retry-after of so many seconds
 	// if that is not 0. Status 0 is a different one each time.

@@ -16,8 +16,7 @@ import (
 	"veryfi-intake/shared/store"
 )
 
-// A subject is something that Veryfi tells about, and the row that must come of
-// it.
+// A subject is something that a webhook is about, and the row that must result.
 type subject struct {
 	key      string
 	document *stored // nil when there is none to retrieve
@@ -78,7 +77,7 @@ func (s *schedule) fill() {
 	for range 1 + s.random.IntN(6) {
 		at := time.Duration(s.random.Float64() * float64(40*time.Minute))
 		if s.random.IntN(3) == 0 {
-			at = 10 * time.Minute // at once
+			at = 10 * time.Minute // together
 		}
 		s.arrival(at)
 	}
@@ -237,8 +236,7 @@ func (s *schedule) forge(at time.Duration) {
 	}
 }
 
-// run lets all arrive, waits until it is quiet, and looks at what has become of
-// it.
+// run lets all arrive, waits until it is quiet, and checks the result.
 func (s *schedule) run() {
 	w := s.w
 	w.lambda.startPollers()

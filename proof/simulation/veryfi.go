@@ -16,7 +16,7 @@ import (
 // limit is how many requests Veryfi allows in any second.
 const limit = 60
 
-// A stored is a document that Veryfi has, and what has become of it.
+// A stored is a document that Veryfi has, and who has retrieved it.
 type stored struct {
 	id         int64
 	kind       standin.Kind
