@@ -5,25 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/local/aws/table"
 )
 
-// manyRows is a table in memory that answers for so many keys of a call, and
-// leaves out the others.
+// manyRows is the table in memory, which answers little at a time.
 type manyRows struct {
-	statuses map[string]Status
-	answers  int
-	calls    []int // keys of each call
-	problems int
-	queries  []*dynamodb.QueryInput
-	err      error
+	*table.Table
+	answers int   // keys that a call answers for; it leaves out the others
+	calls   []int // keys of each call
+	queries int
+	err     error
+}
+
+func newRows(t *testing.T, rows ...Row) *manyRows {
+	t.Helper()
+	m := &manyRows{Table: table.New(map[string]string{problemsIndex: "updated_at"})}
+	for _, row := range rows {
+		if err := New(m.Table, "table").Put(t.Context(), row, State{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
 }
 
 func (m *manyRows) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
@@ -35,90 +46,75 @@ func (m *manyRows) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemIn
 	if m.err != nil {
 		return nil, m.err
 	}
-	out := &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}}
-	for i, key := range request.Keys {
-		if i >= m.answers {
-			rest := request
-			rest.Keys = request.Keys[i:]
-			out.UnprocessedKeys = map[string]types.KeysAndAttributes{"table": rest}
-			break
-		}
-		if status, ok := m.statuses[text(key, "id")]; ok {
-			item := map[string]types.AttributeValue{"id": key["id"], "status": &types.AttributeValueMemberS{Value: string(status)}}
-			out.Responses["table"] = append(out.Responses["table"], item)
-		}
+	rest, n := request, min(m.answers, len(request.Keys))
+	request.Keys, rest.Keys = request.Keys[:n], request.Keys[n:]
+	out, err := m.Table.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{"table": request}})
+	if len(rest.Keys) > 0 {
+		out.UnprocessedKeys = map[string]types.KeysAndAttributes{"table": rest}
 	}
-	return out, nil
+	return out, err
 }
 
-// Query answers with the rows 1 to problems, two at a time.
-func (m *manyRows) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	m.queries = append(m.queries, in)
+// Query answers with two rows at a time.
+func (m *manyRows) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	m.queries++
 	if m.err != nil {
 		return nil, m.err
 	}
-	first := 1
-	if start := in.ExclusiveStartKey; start != nil {
-		last, _ := strconv.Atoi(text(start, "id"))
-		first = last + 1
-	}
-	out := &dynamodb.QueryOutput{}
-	for n := first; n <= m.problems && len(out.Items) < min(2, int(*in.Limit)); n++ {
-		out.Items = append(out.Items, map[string]types.AttributeValue{
-			"id":         &types.AttributeValueMemberS{Value: strconv.Itoa(n)},
-			"updated_at": &types.AttributeValueMemberS{Value: "2026-01-02T03:04:05.000Z"},
-			"attempts":   &types.AttributeValueMemberN{Value: "3"},
+	few := *in
+	few.Limit = aws.Int32(min(2, *in.Limit))
+	return m.Table.Query(ctx, &few)
+}
+
+// failing returns rows of a status, the latest first, a second apart.
+func failing(status Status, n int) (rows []Row) {
+	for i := range n {
+		rows = append(rows, Row{
+			ID: fmt.Sprint(status, i), Status: status, Error: "why", Event: "document.created", Created: "2026-01-02 03:04:05", ParentID: 7,
+			ReceivedAt: time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5-i, 0, time.UTC), Attempts: 3, RequestID: "r",
 		})
 	}
-	if last := first + len(out.Items) - 1; last < m.problems {
-		out.LastEvaluatedKey = map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: strconv.Itoa(last)}}
-	}
-	return out, nil
+	return rows
 }
 
 func TestProblemsAreReadPageByPage(t *testing.T) {
 	for _, test := range []struct{ problems, limit, rows, calls int }{
 		{0, 10, 0, 1}, {1, 10, 1, 1}, {5, 10, 5, 3}, {5, 3, 3, 2}, {5, 4, 4, 2}, {4, 4, 4, 2},
 	} {
-		m := &manyRows{problems: test.problems}
-		rows, err := NewReader(m, "table").Problems(t.Context(), Error, test.limit)
-		if err != nil || len(rows) != test.rows || len(m.queries) != test.calls {
-			t.Errorf("%+v: %d rows in %d calls, %v", test, len(rows), len(m.queries), err)
-		}
-		for i, row := range rows {
-			want := Row{ID: strconv.Itoa(i + 1), Attempts: 3, UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-			if diff := cmp.Diff(want, row); diff != "" {
-				t.Error(diff)
-			}
-		}
-		for _, query := range m.queries {
-			if *query.IndexName != "problems" || *query.ScanIndexForward || text(query.ExpressionAttributeValues, ":status") != "error" {
-				t.Errorf("%+v", query)
-			}
+		all := failing(Error, test.problems)
+		m := newRows(t, slices.Concat(all, failing(Failed, 3))...)
+		got, err := NewReader(m, "table").Problems(t.Context(), Error, test.limit)
+		if diff := cmp.Diff(all[:test.rows], got); diff != "" || err != nil || m.queries != test.calls {
+			t.Errorf("%+v: %d calls, %v (-want +got):\n%s", test, m.queries, err, diff)
 		}
 	}
-	m := &manyRows{problems: 5}
-	if rows, err := NewReader(m, "table").Stale(t.Context(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), 10); err != nil || len(rows) != 5 {
-		t.Errorf("%d stale rows, %v", len(rows), err)
-	}
-	if before := text(m.queries[0].ExpressionAttributeValues, ":before"); before != "2026-01-01T00:00:00.000Z" {
-		t.Errorf("stale before %s", before)
+}
+
+func TestStaleRowsComeOldestFirst(t *testing.T) {
+	all := failing(Retrying, 5)
+	want := slices.Clone(all[3:])
+	slices.Reverse(want)
+	got, err := NewReader(newRows(t, slices.Concat(all, failing(Error, 5))...), "table").Stale(t.Context(), all[2].UpdatedAt, 10)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 
 func TestStatesOfManyRows(t *testing.T) {
 	for _, answers := range []int{100, 33, 1} {
 		synctest.Test(t, func(t *testing.T) {
-			m := &manyRows{statuses: map[string]Status{}, answers: answers}
 			var ids []string
+			var rows []Row
 			want := map[string]State{}
 			for n := range 250 {
-				id := fmt.Sprint(n)
-				ids = append(ids, id)
+				row := Row{ID: fmt.Sprint(n), Status: Failed, Error: "why", UpdatedAt: time.Now(), Attempts: n}
+				ids = append(ids, row.ID)
 				if n%3 > 0 {
-					m.statuses[id], want[id] = Processed, State{Status: Processed}
+					rows, want[row.ID] = append(rows, row), row.State()
 				}
 			}
+			m := newRows(t, rows...)
+			m.answers = answers
 			got, err := NewReader(m, "table").States(t.Context(), ids)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("%v: %s", err, diff)
@@ -139,7 +135,7 @@ func TestNoStatesForNoIDs(t *testing.T) {
 
 func TestKeysThatAreLeftOutForEverEndWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &manyRows{}
+		m := newRows(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := NewReader(m, "table").States(ctx, []string{"1"}); !errors.Is(err, context.DeadlineExceeded) {
