@@ -1,47 +1,15 @@
 package demo
 
 import (
-	"bytes"
-	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"veryfi-intake/deployment"
-	"veryfi-intake/deployment/console"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/secret"
 )
-
-func TestDemoFindsNothingWrong(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts the emulators")
-	}
-	t.Parallel()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	credentials := secret.Credentials{ClientID: "id", ClientSecret: "client secret", Username: "user", APIKey: "API key"}
-	var logs Logs
-	var out bytes.Buffer
-	s, err := stack.Start(t.Context(), stack.Options{Root: root, Credentials: credentials, Log: logs.Add})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Stop()
-	problems, err := Run(t.Context(), s, credentials, &logs, console.New(&out, false))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, problem := range problems {
-		t.Error(problem)
-	}
-	if t.Failed() {
-		t.Logf("%s\n%q", out.String(), logs.lines)
-	}
-}
 
 func TestWhatIsWrongIsFound(t *testing.T) {
 	t.Parallel()

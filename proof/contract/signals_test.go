@@ -3,8 +3,6 @@ package contract_test
 import (
 	"encoding/json"
 	"maps"
-	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -38,7 +36,7 @@ func (c *contract) metric(where, namespace, name string, dimensions map[string]s
 	if namespace != metrics.Namespace {
 		known := ofAWS[namespace]
 		id, ok := strings.CutSuffix(dimensions[known.dimension], known.suffix)
-		if !slices.Contains(known.names, name) || len(dimensions) != 1 || !ok || c.file.Resources[id].Type != known.kind {
+		if !slices.Contains(known.names, name) || len(dimensions) != 1 || !ok || c.file.Resources[id]["Type"] != known.kind {
 			c.errorf("%s: AWS has no metric %s %s of %v", where, namespace, name, dimensions)
 		}
 		return
@@ -55,7 +53,7 @@ func (c *contract) metric(where, namespace, name string, dimensions map[string]s
 	}
 	emitted := false
 	for _, function := range functions {
-		code := codeOf(c.t, "./functions/"+function)
+		code := codeOf(c.t, function)
 		used := code.metrics[name] || strings.HasPrefix(name, "Veryfi") && code.metrics["OfStatus"]
 		emitted = emitted || used && (value == "" || code.literals[value])
 	}
@@ -151,20 +149,9 @@ func TestEachAlarmFiresAtItsThreshold(t *testing.T) {
 	}
 }
 
-type alarm struct {
-	AlarmName, AlarmDescription, Namespace, MetricName, Statistic, ComparisonOperator, TreatMissingData string
-	Dimensions                                                                                          []struct{ Name, Value string }
-	Period, DatapointsToAlarm                                                                           int
-	EvaluationPeriods                                                                                   any // a number, or a parameter
-	Threshold                                                                                           float64
-	AlarmActions, OKActions                                                                             []string
-	Metrics                                                                                             []template.MetricQuery
-	ActionsEnabled                                                                                      *bool
-}
-
 // what names the metric that an alarm looks at: its name, and the values of its
 // dimensions.
-func (a alarm) what() string {
+func what(a template.Alarm) string {
 	what := a.MetricName
 	for _, d := range a.Dimensions {
 		what += " " + d.Value
@@ -229,12 +216,8 @@ func duration(text string) time.Duration {
 func (c *contract) alarmsFire() {
 	rules, there := rules(c.t), map[string]bool{}
 	for _, id := range c.ids("AWS::CloudWatch::Alarm") {
-		var a alarm
-		c.decode(c.file.Resources[id].Properties, &a)
-		if a.Metrics != nil {
-			c.expression(id, &a)
-		}
-		name, what := strings.TrimPrefix(a.AlarmName, "${AWS::StackName}-"), a.what()
+		a := c.alarm(id)
+		name, what := strings.TrimPrefix(a.AlarmName, "AWS::StackName-"), what(a)
 		dimensions := map[string]string{}
 		for _, d := range a.Dimensions {
 			dimensions[d.Name] = d.Value
@@ -246,13 +229,16 @@ func (c *contract) alarmsFire() {
 		if watched[name] != what {
 			c.errorf("%s looks at %s, and docs/operate.md says %s of %s", id, what, name, watched[name])
 		}
-		periods, _ := a.EvaluationPeriods.(float64)
-		is := rule{a.Threshold, time.Duration(a.Period) * time.Second, time.Duration(a.Period) * time.Duration(periods) * time.Second}
+		period := time.Duration(a.Period) * time.Second
+		is := rule{a.Threshold, period, period * time.Duration(a.EvaluationPeriods)}
+		if id == silence {
+			is.lookBack = 0
+		}
 		if is != rules[name] {
 			c.errorf("%s fires at %v, and docs/operate.md says %v", id, is, rules[name])
 		}
 		c.metric(id, a.Namespace, a.MetricName, dimensions)
-		c.alarm(id, a)
+		c.alarmIsGood(id, a)
 	}
 	for name, what := range watched {
 		if !there[name] {
@@ -262,46 +248,25 @@ func (c *contract) alarmsFire() {
 	if said := slices.Sorted(maps.Keys(rules)); !slices.Equal(said, slices.Sorted(maps.Keys(there))) {
 		c.errorf("docs/operate.md has the alarms %v, the template %v", said, slices.Sorted(maps.Keys(there)))
 	}
-	if email := c.file.Resources["AlarmSubscription"]; email.Condition != "TellsSomebody" || email.Properties["TopicArn"] != "AlarmTopic" || email.Properties["Endpoint"] != "AlarmEmail" || email.Properties["Protocol"] != "email" {
-		c.errorf("AlarmSubscription is %+v", email)
-	}
 }
 
-// expression holds the one alarm on an expression, and has it be of the metric that is
-// filled.
-func (c *contract) expression(id string, a *alarm) {
-	const silence = "FILL(accepted, 0) + 0 * waiting"
-	byID := map[string]template.MetricQuery{}
-	for _, q := range a.Metrics {
-		byID[q.ID] = q
+// silence is the one alarm on an expression, and on what does not come.
+const silence = "SilenceAlarm"
+
+// alarm returns an alarm's settings; of an expression, with those of its first metric.
+func (c *contract) alarm(id string) (a template.Alarm) {
+	c.decode(c.full, id, &a)
+	if len(a.Metrics) > 1 {
+		m := a.Metrics[1].MetricStat
+		a.Namespace, a.MetricName, a.Dimensions, a.Statistic, a.Period = m.Metric.Namespace, m.Metric.MetricName, m.Metric.Dimensions, m.Stat, m.Period
 	}
-	accepted, waiting := byID["accepted"].MetricStat, byID["waiting"].MetricStat
-	if len(a.Metrics) != 3 || byID["silence"].Expression != silence || accepted.Period != waiting.Period {
-		c.errorf("%s is of %+v, not of %s", id, a.Metrics, silence)
-	}
-	// Of the query itself, which has data while the queue is polled.
-	if waiting.Metric.Namespace != "AWS/SQS" || waiting.Stat != "Maximum" || waiting.Metric.MetricName != "ApproximateNumberOfMessagesVisible" || !slices.Equal(waiting.Metric.Dimensions, []template.Dimension{{Name: "QueueName", Value: "DocumentQueue.QueueName"}}) {
-		c.errorf("%s counts hours in which the stack was not there: %+v", id, waiting)
-	}
-	for i, query := range c.file.Resources[id].Properties["Metrics"].([]any) {
-		if returned := query.(map[string]any)["ReturnData"]; (returned == nil) != (i == 0) || returned == true {
-			c.errorf("%s: CloudWatch wants one result, and query %d is returned: %v", id, i, returned)
-		}
-	}
-	a.Namespace, a.MetricName, a.Statistic, a.Period = accepted.Metric.Namespace, accepted.Metric.MetricName, accepted.Stat, accepted.Period
-	for _, d := range accepted.Metric.Dimensions {
-		a.Dimensions = append(a.Dimensions, struct{ Name, Value string }{d.Name, d.Value})
-	}
+	return a
 }
 
 // rows returns the cells of the table in a section of docs/operate.md, without its head.
 func rows(t *testing.T, section string) (found [][]string) {
 	t.Helper()
-	text, err := os.ReadFile("docs/operate.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	_, rest, _ := strings.Cut(read(t, "docs/operate.md"), "\n## "+section+"\n")
 	rest, _, _ = strings.Cut(rest, "\n## ")
 	for line := range strings.Lines(rest) {
 		if strings.HasPrefix(line, "| `") {
@@ -339,44 +304,35 @@ func TestEveryMetricIsExplained(t *testing.T) {
 // toDo is what an alarm's description says to do first.
 var toDo = regexp.MustCompile(`First: .{30,}$`)
 
-func (c *contract) alarm(id string, a alarm) {
-	if !strings.HasPrefix(a.AlarmName, "${AWS::StackName}-") {
+func (c *contract) alarmIsGood(id string, a template.Alarm) {
+	if !strings.HasPrefix(a.AlarmName, "AWS::StackName-") {
 		c.errorf("%s is named %q, as that of another stack", id, a.AlarmName)
 	}
 	if len(a.AlarmDescription) > 1024 || !toDo.MatchString(a.AlarmDescription) {
 		c.errorf("%s does not say what to do first", id)
 	}
-	if !slices.Equal(a.AlarmActions, []string{"AlarmTopic"}) || !slices.Equal(a.OKActions, a.AlarmActions) || a.ActionsEnabled != nil {
+	if !slices.Equal(a.AlarmActions, []string{"AlarmTopic"}) || !slices.Equal(a.OKActions, a.AlarmActions) {
 		c.errorf("%s tells nobody", id)
 	}
-	periods, isNumber := a.EvaluationPeriods.(float64)
-	lookBack := time.Duration(a.Period) * time.Duration(periods) * time.Second
-	silence := a.ComparisonOperator == "LessThanThreshold"
+	lookBack := time.Duration(a.Period*a.EvaluationPeriods) * time.Second
 	switch {
-	case silence:
-		if a.TreatMissingData != "notBreaching" || a.Threshold != 1 || a.EvaluationPeriods != "SilenceAlarmHours" || a.Period != 3600 || c.file.Resources[id].Condition != "FiresWhenSilent" {
-			c.errorf("%s does not fire when nothing comes: %+v", id, a)
-		}
-		if *c.file.Parameters["SilenceAlarmHours"].Default != "0" {
-			c.errorf("%s is not off by default", id)
-		}
 	case a.TreatMissingData != "notBreaching":
 		c.errorf("%s takes no data for %q: while nothing happens there is none", id, a.TreatMissingData)
+	case id == silence: // its values are in the table of those that are right
 	case a.ComparisonOperator != "GreaterThanOrEqualToThreshold" || a.Threshold < 1:
 		c.errorf("%s fires for %s %v", id, a.ComparisonOperator, a.Threshold)
-	case !isNumber || periods < 1 || a.DatapointsToAlarm > int(periods):
+	case a.EvaluationPeriods < 1 || a.DatapointsToAlarm > a.EvaluationPeriods:
 		c.errorf("%s looks at %v periods", id, a.EvaluationPeriods)
 	case a.Period%60 != 0 || a.Period < 60 || lookBack > 24*time.Hour:
 		c.errorf("%s has periods of %d s, and looks back %v", id, a.Period, lookBack)
-	case periods > 1 && (a.Period > 900 || a.DatapointsToAlarm != 1):
+	case a.EvaluationPeriods > 1 && (a.Period > 900 || a.DatapointsToAlarm != 1):
 		c.errorf("%s repeats for %v and more what is over: CloudWatch looks some periods further back", id, 2*time.Duration(a.Period)*time.Second)
 	}
-	gauges := []string{"RetryAge"}
-	if strings.HasPrefix(a.MetricName, "Approximate") || slices.Contains(gauges, a.MetricName) {
-		if a.Statistic != "Maximum" {
-			c.errorf("%s: the %s of %s says nothing", id, a.Statistic, a.MetricName)
-		}
-	} else if a.Statistic != "Sum" {
+	want := "Sum"
+	if measured(a.MetricName) {
+		want = "Maximum"
+	}
+	if a.Statistic != want {
 		c.errorf("%s: the %s of %s says nothing", id, a.Statistic, a.MetricName)
 	}
 	// Between two tries there is no data.
@@ -386,30 +342,32 @@ func (c *contract) alarm(id string, a alarm) {
 	}
 }
 
+// measured reports whether a metric is measured, so that its sum says nothing. Of all
+// others, which are counted, nothing but the sum says something.
+func measured(metric string) bool {
+	return strings.HasPrefix(metric, "Approximate") || slices.Contains([]string{metrics.RetryAge.Name, metrics.TimeToRow.Name, "VeryfiLatency"}, metric)
+}
+
 // search is what CloudWatch's SEARCH is given.
 var search = regexp.MustCompile(`^SEARCH\('\{(\w+),(\w+),(\w+)\} MetricName="(\w+)" Stack="([^"]+)"', 'Sum', 300\)$`)
 
 func (c *contract) dashboardShowsWhatThereIs() {
-	c.dashboard(c.template)
-	c.dashboard(c.with(map[string]string{"DocumentEvents": "stream"}))
-	c.dashboard(c.with(map[string]string{"SilenceAlarmHours": "24", "DocumentEvents": "eventbridge"}))
-	if name := c.file.Resources["Dashboard"].Properties["DashboardName"]; name != "${AWS::StackName}-${AWS::Region}" {
-		c.errorf("Dashboard is named %v: the names of dashboards are an account's, in all its regions", name)
+	for _, stack := range []*template.Template{c.template, c.with(map[string]string{"DocumentEvents": "stream"}), c.full} {
+		c.dashboard(stack)
 	}
 }
 
 // dashboard looks at the dashboard of a template with values of its parameters.
 func (c *contract) dashboard(t *template.Template) {
-	properties, err := t.Properties("Dashboard", c.references)
+	properties, err := t.Properties("Dashboard", c.names)
 	if !c.check(err) {
 		return
 	}
-	body := properties["DashboardBody"].(string)
+	body := c.asText(properties["DashboardBody"])
 	var dashboard struct {
 		Widgets []struct {
-			Type                string
-			X, Y, Width, Height int
-			Properties          struct {
+			Type       string
+			Properties struct {
 				Title, Markdown, Region, View, Stat string
 				Period                              int
 				Metrics                             [][]any
@@ -423,66 +381,45 @@ func (c *contract) dashboard(t *template.Template) {
 	}
 	var rows, alarms []string
 	shown := map[string]bool{}
-	area, bottom := 0, 0
-	const wide = 24 // units of a dashboard
-	for i, w := range dashboard.Widgets {
-		area, bottom = area+w.Width*w.Height, max(bottom, w.Y+w.Height)
-		if w.Width < 1 || w.Height < 1 || w.X < 0 || w.X+w.Width > wide {
-			c.errorf("Dashboard: %q is not within its width", w.Properties.Title)
-		}
-		for _, other := range dashboard.Widgets[:i] {
-			if w.X < other.X+other.Width && other.X < w.X+w.Width && w.Y < other.Y+other.Height && other.Y < w.Y+w.Height {
-				c.errorf("Dashboard: %q covers %q", w.Properties.Title, other.Properties.Title)
-			}
-		}
+	for _, w := range dashboard.Widgets {
+		p := w.Properties
 		switch w.Type {
 		case "text":
-			rows = append(rows, strings.TrimPrefix(w.Properties.Markdown, "## "))
+			rows = append(rows, strings.TrimPrefix(p.Markdown, "## "))
 		case "alarm":
-			alarms = append(alarms, w.Properties.Alarms...)
+			alarms = append(alarms, p.Alarms...)
 		case "metric":
-			for _, m := range w.Properties.Metrics {
+			for _, m := range p.Metrics {
 				name, what := c.shown(m)
 				shown[name], shown[what] = true, true
-				shown[name+" "+c.shownAs(name, w.Properties.Stat, m)] = true
+				shown[name+" "+c.shownAs(name, p.Stat, m)] = true
 			}
-			if w.Properties.Title == "" || w.Properties.View != "timeSeries" || w.Properties.Period != 300 {
-				c.errorf("Dashboard: %q shows %s of %d s", w.Properties.Title, w.Properties.View, w.Properties.Period)
+			if p.Title == "" || p.Region != "AWS::Region" || p.View != "timeSeries" || p.Period != 300 {
+				c.errorf("Dashboard: %q shows %s of %d s in %q", p.Title, p.View, p.Period, p.Region)
 			}
-		}
-		if w.Type == "metric" && w.Properties.Region != "AWS::Region" {
-			c.errorf("Dashboard shows the region %q", w.Properties.Region)
-		}
-	}
-	if area != wide*bottom {
-		c.errorf("Dashboard has gaps: %d units of %d are filled", area, wide*bottom)
-	}
-	for _, what := range []string{
-		"ApproximateNumberOfMessagesVisible DocumentQueue.QueueName", "Errors WebhookFunction", "Throttles WebhookFunction", "TimeToRow p50", "TimeToRow p95", "VeryfiLatency p50", "VeryfiLatency p95",
-	} {
-		if !shown[what] {
-			c.errorf("Dashboard does not show %s", what)
 		}
 	}
 	if want := []string{"Arriving", "Waiting", "Stored", "Wrong"}; !slices.Equal(rows, want) {
 		c.errorf("Dashboard has the rows %v", rows)
 	}
+	wanted := []string{
+		"ApproximateNumberOfMessagesVisible DocumentQueue.QueueName", "Errors WebhookFunction", "Throttles WebhookFunction", "TimeToRow p50", "TimeToRow p95", "VeryfiLatency p50", "VeryfiLatency p95",
+	}
 	for _, m := range metrics.All() {
-		if !shown[m.Name] {
-			c.errorf("Dashboard does not show %s", m.Name)
-		}
+		wanted = append(wanted, m.Name)
 	}
 	for _, id := range c.ids("AWS::CloudWatch::Alarm") {
-		var a alarm
-		c.decode(c.file.Resources[id].Properties, &a)
-		arn := "arn:AWS::Partition:cloudwatch:AWS::Region:AWS::AccountId:alarm:" + strings.ReplaceAll(a.AlarmName, "${AWS::StackName}", "AWS::StackName")
-		if there := t.Has(id); there != slices.Contains(alarms, arn) {
+		a := c.alarm(id)
+		if t.Has(id) != slices.Contains(alarms, "arn:AWS::Partition:cloudwatch:AWS::Region:AWS::AccountId:alarm:"+a.AlarmName) {
 			c.errorf("Dashboard does not show %s, or shows what is not there", id)
-		} else if c.file.Resources[id].Condition != "" { // others have no widget of their metric
-			continue
 		}
-		if what := a.what(); a.Namespace != metrics.Namespace && !shown[what] {
-			c.errorf("Dashboard does not show %s, for which %s fires", what, id)
+		if c.file.Resources[id]["Condition"] == nil && a.Namespace != metrics.Namespace { // others have no widget of their metric
+			wanted = append(wanted, what(a))
+		}
+	}
+	for _, what := range wanted {
+		if !shown[what] {
+			c.errorf("Dashboard does not show %s", what)
 		}
 	}
 }
@@ -491,7 +428,7 @@ func (c *contract) dashboard(t *template.Template) {
 // it.
 func (c *contract) shown(line []any) (name, what string) {
 	if options, ok := line[0].(map[string]any); ok {
-		match := search.FindStringSubmatch(asText(options["expression"]))
+		match := search.FindStringSubmatch(c.asText(options["expression"]))
 		if match == nil {
 			c.errorf("Dashboard: the expression %v cannot be read", options["expression"])
 			return "", ""
@@ -524,119 +461,75 @@ var labels = map[string]string{"p50": "half", "p95": "95 of 100", "WebhookFuncti
 // measured something else.
 func (c *contract) shownAs(metric, stat string, line []any) string {
 	options, _ := line[len(line)-1].(map[string]any)
-	if own := asText(options["stat"]); own != "" {
+	if own := c.asText(options["stat"]); own != "" {
 		stat = own
 	}
-	label := asText(options["label"])
+	label := c.asText(options["label"])
 	for of, name := range labels {
 		if is := stat == of || len(line) > 3 && line[3] == of; is != strings.HasPrefix(label, name) && label != "" && label != "events dropped" {
 			c.errorf("Dashboard: %v is called %q", line, label)
 		}
 	}
-	measured := strings.HasPrefix(metric, "Approximate") || slices.Contains([]string{metrics.RetryAge.Name, metrics.TimeToRow.Name, "VeryfiLatency"}, metric)
-	if good := regexp.MustCompile(`^(Maximum|p\d+)$`).MatchString(stat); good != measured || !measured && stat != "Sum" {
+	if good := regexp.MustCompile(`^(Maximum|p\d+)$`).MatchString(stat); good != measured(metric) || !good && stat != "Sum" {
 		c.errorf("Dashboard: the %s of %s says nothing", stat, metric)
 	}
 	return stat
 }
 
-// eventsTellWhatARowHas holds the pipe to the table.
+// eventsTellWhatARowHas holds what the pipe makes of a row to the sample event.
 func (c *contract) eventsTellWhatARowHas() {
-	if *c.file.Parameters["DocumentEvents"].Default != "off" || c.file.Resources["DocumentPipe"].Condition != "SendsEvents" {
-		c.errorf("DocumentPipe is not off by default")
-	}
-	c.pipeReachesBothEnds()
 	var pipe struct {
-		SourceParameters struct {
-			DynamoDBStreamParameters map[string]any
-			FilterCriteria           struct{ Filters []struct{ Pattern string } }
-		}
 		TargetParameters struct {
 			InputTemplate                 string
-			EventBridgeEventBusParameters map[string]any
+			EventBridgeEventBusParameters struct{ Source, DetailType string }
 		}
 	}
-	c.decode(c.file.Resources["DocumentPipe"].Properties, &pipe)
-	if len(pipe.SourceParameters.FilterCriteria.Filters) != 1 {
-		c.errorf("DocumentPipe has %d filters", len(pipe.SourceParameters.FilterCriteria.Filters))
-		return
-	}
-	var pattern struct {
-		EventName []string
-		DynamoDB  struct {
-			NewImage struct{ Status struct{ S []string } }
-		}
-	}
-	if err := json.Unmarshal([]byte(pipe.SourceParameters.FilterCriteria.Filters[0].Pattern), &pattern); err != nil {
-		c.errorf("DocumentPipe: the filter is not JSON: %v", err)
-	}
-	if !slices.Equal(pattern.EventName, []string{"INSERT", "MODIFY"}) { // a REMOVE has no image, and is no news
-		c.errorf("DocumentPipe tells of %v", pattern.EventName)
-	}
-	stream := pipe.SourceParameters.DynamoDBStreamParameters
-	const day = 24 * 3600 // seconds that a stream keeps a record
-	if stream["BatchSize"] != 10.0 {
-		c.errorf("DocumentPipe sends %v events at a time, and PutEvents takes 10", stream["BatchSize"])
-	}
-	if letters, err := c.with(map[string]string{"DocumentEvents": "eventbridge"}).Queue("EventDeadLetterQueue"); err == nil && letters.Retention != 14*24*time.Hour {
-		c.errorf("EventDeadLetterQueue forgets after %v", letters.Retention)
-	}
-	if age, _ := stream["MaximumRecordAgeInSeconds"].(float64); stream["OnPartialBatchItemFailure"] != "AUTOMATIC_BISECT" || age < 3600 || age > day/2 ||
-		!reflect.DeepEqual(stream["DeadLetterConfig"], map[string]any{"Arn": "EventDeadLetterQueue.Arn"}) {
-		c.errorf("DocumentPipe gives up by %v: one event would hold up all behind it, or be lost without a word", stream)
-	}
-	if start := stream["StartingPosition"]; start != "LATEST" {
-		c.errorf("DocumentPipe begins at %v: when it is turned on, other systems hear of what happens then", start)
-	}
-	statuses := slices.Sorted(slices.Values(pattern.DynamoDB.NewImage.Status.S))
-	if want := []string{"error", "failed", "processed", "unsupported"}; !slices.Equal(statuses, want) {
-		c.errorf("DocumentPipe tells of %v, and rows that stay so are %v", statuses, want)
-	}
-	// What the template makes of a row must be what the sample event shows.
+	c.decode(c.full, "DocumentPipe", &pipe)
 	paths := regexp.MustCompile(`<\$\.dynamodb\.NewImage\.(\w+)\.S>`)
-	var event map[string]any
+	var event map[string]string
 	text := paths.ReplaceAllString(pipe.TargetParameters.InputTemplate, `"$1"`)
 	if err := json.Unmarshal([]byte(text), &event); err != nil {
 		c.errorf("DocumentPipe: the event is not JSON: %v", err)
 		return
 	}
-	if event["stack"] != "${AWS::StackName}" || event["table"] != "${DocumentTable}" {
+	if event["stack"] != "AWS::StackName" || event["table"] != "DocumentTable" {
 		c.errorf("DocumentPipe: the events are of %v, %v", event["stack"], event["table"])
 	}
 	inEveryRow := []string{"id", "status", "updated_at"}
-	for name, value := range event {
-		if attribute := asText(value); name != "stack" && name != "table" && (attribute != name || !slices.Contains(inEveryRow, name)) {
+	for name, attribute := range event {
+		if name != "stack" && name != "table" && (attribute != name || !slices.Contains(inEveryRow, name)) {
 			c.errorf("DocumentPipe: %s is the attribute %s, or not in every row", name, attribute)
 		}
 	}
 	var sample struct {
-		Source     string         `json:"source"`
-		DetailType string         `json:"detail-type"`
-		Detail     map[string]any `json:"detail"`
+		Source     string            `json:"source"`
+		DetailType string            `json:"detail-type"`
+		Detail     map[string]string `json:"detail"`
 	}
-	readJSON(c.t, "events/eventbridge-document-status-change.json", &sample)
-	if !maps.EqualFunc(event, sample.Detail, func(any, any) bool { return true }) {
-		c.errorf("DocumentPipe sends %v, and events/eventbridge-document-status-change.json has %v", slices.Sorted(maps.Keys(event)), slices.Sorted(maps.Keys(sample.Detail)))
+	readJSON(c, "events/eventbridge-document-status-change.json", &sample)
+	if sent, has := slices.Sorted(maps.Keys(event)), slices.Sorted(maps.Keys(sample.Detail)); !slices.Equal(sent, has) {
+		c.errorf("DocumentPipe sends %v, and events/eventbridge-document-status-change.json has %v", sent, has)
 	}
-	bus := pipe.TargetParameters.EventBridgeEventBusParameters
-	if bus["Source"] != sample.Source || bus["DetailType"] != sample.DetailType {
+	if bus := pipe.TargetParameters.EventBridgeEventBusParameters; bus.Source != sample.Source || bus.DetailType != sample.DetailType {
 		c.errorf("DocumentPipe sends %v, and the sample is of %s, %s", bus, sample.Source, sample.DetailType)
 	}
 }
 
-// pipeReachesBothEnds holds the pipe to the table's stream, the default bus, and a role
-// that may do just what a pipe does ("Amazon EventBridge Pipes permissions").
-func (c *contract) pipeReachesBothEnds() {
-	const stream, bus = "DocumentTable.StreamArn", "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
-	properties := c.file.Resources["DocumentPipe"].Properties
-	if properties["RoleArn"] != "PipeRole.Arn" || properties["Source"] != stream || properties["Target"] != bus {
-		c.errorf("DocumentPipe goes from %v to %v as %v", properties["Source"], properties["Target"], properties["RoleArn"])
+// logsAreReadable holds the HTTP API's log; request_id joins it with the functions'.
+func (c *contract) logsAreReadable() {
+	var line map[string]string
+	if err := json.Unmarshal([]byte(c.value("HttpApi.AccessLogSettings.Format")), &line); err != nil {
+		c.errorf("HttpApi: the format of its log is not JSON: %v", err)
 	}
-	want := map[string][]string{
-		"dynamodb:DescribeStream": {stream}, "dynamodb:GetRecords": {stream}, "dynamodb:GetShardIterator": {stream}, "dynamodb:ListStreams": {stream},
-		"events:PutEvents": {strings.NewReplacer("${", "", "}", "").Replace(bus)}, "sqs:SendMessage": {"EventDeadLetterQueue.Arn"},
+	want := map[string]string{
+		"timestamp": "requestTime", "request_id": "requestId", "source_ip": "identity.sourceIp", "method": "httpMethod", "path": "path", "status": "status",
+		"latency_ms": "responseLatency", "function_status": "integration.status", "lambda_status": "integrationStatus",
+		"function_latency_ms": "integrationLatency", "function_error": "integrationErrorMessage",
 	}
-	if got := c.allowed("PipeRole"); !maps.EqualFunc(got, want, slices.Equal) {
-		c.errorf("PipeRole may %v, and needs %v", got, want)
+	for name := range want {
+		want[name] = "$context." + want[name]
+	}
+	if !maps.Equal(line, want) {
+		c.errorf("HttpApi logs %v, not %v", line, want)
 	}
 }
