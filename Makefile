@@ -27,9 +27,11 @@ export PARAMETERS
 gotestsum     := .tools/bin/gotestsum@v1.13.0
 golangci-lint := .tools/bin/golangci-lint@v2.15.0
 govulncheck   := .tools/bin/govulncheck@v1.9.0
+licence-detector := .tools/bin/go-licence-detector@v0.11.1
 venv          := .tools/venv/installed-$(firstword $(shell (pwd; cat local/requirements.txt) | cksum))
 sam           := .tools/venv/bin/sam
 cfn-lint      := .tools/venv/bin/cfn-lint
+zizmor        := .tools/venv/bin/zizmor
 
 build-dir  := .aws-sam/build
 host-arch  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
@@ -73,6 +75,11 @@ start-api: build ## serve the webhook in Docker on port 3000, against `make dev`
 # Checks. One package at a time: several run a stack each, and measure rates. What
 # the race detector slows down or changes (schedules, allocations) runs without it.
 
+check: $(golangci-lint) ## the quick checks while you work: vet, lint, the unit tests of what users run
+	@$(call quietly,go vet ./...)
+	@$(golangci-lint) run ./functions/... ./shared/... ./deployment/... ./cmd/...
+	@$(call quietly,go test ./functions/... ./shared/... ./deployment/...)
+
 test: need-java $(venv) $(gotestsum) ## check code and template, run all tests
 	@$(call quietly,go vet ./...)
 	@$(call quietly,$(cfn-lint) template.yaml)
@@ -110,9 +117,12 @@ bench: need-go need-java ## measure the functions beside what they are compared 
 cost: need-go ## print what a million documents a month cost on AWS
 	@go run ./proof cost
 
-lint: $(golangci-lint) $(govulncheck) ## check style, go.mod, likely bugs and known vulnerabilities
+lint: $(golangci-lint) $(govulncheck) $(licence-detector) $(venv) ## check style, likely bugs, known vulnerabilities, licences and workflows
 	@go mod tidy -diff
 	@$(golangci-lint) run
+	@$(call quietly,$(zizmor) --offline --no-progress --pedantic .github/workflows)
+	@$(MAKE) licenses licences=.build/licences
+	@diff THIRD_PARTY_LICENSES .build/licences || { echo 'THIRD_PARTY_LICENSES is out of date: make licenses' >&2; exit 1; }
 	@out=$$($(govulncheck) ./... 2>&1) && exit; \
 	case $$out in \
 	*'fetching vulnerabilities'*) echo 'govulncheck skipped: its database is out of reach.' ;; \
@@ -122,6 +132,20 @@ lint: $(golangci-lint) $(govulncheck) ## check style, go.mod, likely bugs and kn
 validate: $(venv) ## check template.yaml
 	@$(cfn-lint) template.yaml
 	@$(sam) validate --lint
+
+# The modules that are linked into what users run, on any of their systems.
+shipped = for os in linux darwin windows; do \
+	GOOS=$$os CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}' ./functions/... ./cmd/...; done | \
+	LC_ALL=C sort -u | awk 'above == "" || index($$0, above "/") != 1 { print; above = $$0 }'
+licences := THIRD_PARTY_LICENSES
+
+licenses: need-go $(licence-detector) ## write THIRD_PARTY_LICENSES anew
+	@mkdir -p .build
+	@modules=$$($(shipped)) && go list -m -json $$modules | \
+		$(licence-detector) -includeIndirect -noticeTemplate .ci/licenses.tmpl -noticeOut $(licences) && \
+	go list -m -f '{{.Path}} {{.Dir}}' $$modules | while read -r module folder; do \
+		for notice in $$folder/NOTICE*; do \
+			test ! -f $$notice || { printf '\n%s\n\n' "The notice of $$module:" && cat $$notice; }; done; done >>$(licences)
 
 # To AWS.
 
@@ -169,6 +193,7 @@ $(venv): | need-python
 .tools/bin/gotestsum@%:     package := gotest.tools/gotestsum
 .tools/bin/golangci-lint@%: package := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 .tools/bin/govulncheck@%:   package := golang.org/x/vuln/cmd/govulncheck
+.tools/bin/go-licence-detector@%: package := go.elastic.co/go-licence-detector
 .tools/bin/%: | need-go
 	@echo 'Building $* in .tools/bin, once$(if $(findstring golangci,$*), (a minute or two)).'
 	@GOBIN='$(CURDIR)/$@.new' go install $(package)@$(lastword $(subst @, ,$*))
@@ -187,5 +212,5 @@ need-java:
 	@command -v java >/dev/null || { echo 'Java is missing: install Java 17 or newer (Debian: apt install default-jre-headless; macOS: brew install openjdk).' >&2; exit 1; }
 	@test -d .tools/emulators || command -v mvn >/dev/null || { echo 'Maven is missing: install it (Debian: apt install maven; macOS: brew install maven).' >&2; exit 1; }
 
-.PHONY: help run dev invoke start-api test simulate chaos mutants mutation fuzz bench cost lint validate build deploy clean \
+.PHONY: help run dev invoke start-api check test simulate chaos mutants mutation fuzz bench cost lint licenses validate build deploy clean \
 	build-WebhookFunction build-ProcessorFunction build-ReconcilerFunction need-go need-python need-java
