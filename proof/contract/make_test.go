@@ -31,6 +31,21 @@ func TestToolsInPythonAreWhatTheyWere(t *testing.T) {
 	}
 }
 
+// TestCIRunsWhatEverybodyRuns leaves permissions and pinned actions to zizmor.
+func TestCIRunsWhatEverybodyRuns(t *testing.T) {
+	t.Parallel()
+	for path, lines := range map[string][]string{".github/workflows/test.yml": {"- run: make lint test\n", "timeout-minutes: 60\n"}, ".ci/run": {"make lint test\n"}} {
+		for _, line := range lines {
+			if !strings.Contains(read(t, path), line) {
+				t.Errorf("%s has no %q", path, line)
+			}
+		}
+	}
+	if lint := regexp.MustCompile(`(?ms)^lint:.*?\n\n`).FindString(read(t, "Makefile")); !strings.Contains(lint, "$(zizmor) --offline") || !strings.Contains(lint, "--pedantic .github/workflows") {
+		t.Errorf("make lint does not check workflows:\n%s", lint)
+	}
+}
+
 // makeWith runs make with a `go` that builds no function, and a `sam` that builds with
 // the Makefile and writes the arguments of a deployment into arguments.
 func makeWith(t *testing.T, arguments string, variables ...string) (output string, err error) {

@@ -107,7 +107,7 @@ func (c *contract) variablesAreThoseThatAreRead() {
 	ofLambda := []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 	// Go's runtime and its TLS read these.
 	ofGo := []string{"GOMAXPROCS", "GOGC", "GOMEMLIMIT", "SSL_CERT_DIR"}
-	// For other places than AWS: README, "Settings".
+	// For other places than AWS: docs/reference.md, "Variables".
 	elsewhere := []string{
 		"AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 		"VERYFI_CLIENT_ID", "VERYFI_CLIENT_SECRET", "VERYFI_USERNAME", "VERYFI_API_KEY",

@@ -424,15 +424,15 @@ var noWholeNumbers = []string{"", "-1", "+5", " 5", "5 ", "5\n", "007", "00", "5
 
 // numbersTaken tries all numbers there may be, and returns "from 2 to 50", or what
 // else is taken.
-func numbersTaken(p template.Parameter) string {
+func numbersTaken(takes func(string) bool) string {
 	for _, value := range noWholeNumbers {
-		if p.Takes(value) {
+		if takes(value) {
 			return strconv.Quote(value)
 		}
 	}
 	from, to, taken := -1, -1, 0
 	for n := range 40_000 {
-		if p.Takes(strconv.Itoa(n)) {
+		if takes(strconv.Itoa(n)) {
 			if from < 0 {
 				from = n
 			}
@@ -445,13 +445,13 @@ func numbersTaken(p template.Parameter) string {
 
 // requestsTaken tries all numbers with two decimals, and returns "from 0.10 to 28.99",
 // or the first whole number that is taken and should not be, or the other way round.
-func requestsTaken(p template.Parameter) string {
+func requestsTaken(takes func(string) bool) string {
 	from, to := "", ""
 	for n := range 40_00 {
-		if text := fmt.Sprintf("%d.%02d", n/100, n%100); p.Takes(text) {
+		if text := fmt.Sprintf("%d.%02d", n/100, n%100); takes(text) {
 			from, to = cmp.Or(from, text), text
 		}
-		if whole := strconv.Itoa(n / 100); p.Takes(whole) != (n >= 1_00 && n < 30_00) {
+		if whole := strconv.Itoa(n / 100); takes(whole) != (n >= 1_00 && n < 30_00) {
 			return whole
 		}
 	}
@@ -461,15 +461,18 @@ func requestsTaken(p template.Parameter) string {
 var answers sync.Map // of the last two, by pattern
 
 // remembered asks once for a pattern.
-func remembered(p template.Parameter, ask func(template.Parameter) string) string {
-	key := fmt.Sprint(p.AllowedPattern != nil, p.AllowedValues)
-	if p.AllowedPattern != nil {
-		key += *p.AllowedPattern
+func remembered(p template.Parameter, ask func(takes func(string) bool) string) string {
+	if p.AllowedPattern == nil {
+		return "what its type takes"
 	}
-	answer, ok := answers.Load(key)
+	answer, ok := answers.Load(*p.AllowedPattern)
 	if !ok {
-		answer = ask(p)
-		answers.Store(key, answer)
+		pattern, err := regexp.Compile(`^(?:` + *p.AllowedPattern + `)$`) // CloudFormation compares with the whole value
+		if err != nil {
+			return err.Error()
+		}
+		answer = ask(pattern.MatchString)
+		answers.Store(*p.AllowedPattern, answer)
 	}
 	return answer.(string)
 }
