@@ -18,12 +18,12 @@ PYTHON     ?= python3
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 export GOTOOLCHAIN := local
 export SAM_CLI_TELEMETRY := 0
-# As it was given: neither make nor a shell reads a value.
+# As given: neither make nor a shell expands a value.
 override PARAMETERS := $(value PARAMETERS)
 export PARAMETERS
 
-# Tools are installed once, in .tools. The names hold what they depend on, so that
-# a new version is a new file. A virtual environment holds its own path.
+# Tools are installed once, in .tools. Their names contain what they depend on, so that a
+# new version is a new file. A virtual environment depends on its own path, too.
 gotestsum     := .tools/bin/gotestsum@v1.13.0
 golangci-lint := .tools/bin/golangci-lint@v2.15.0
 govulncheck   := .tools/bin/govulncheck@v1.9.0
@@ -35,7 +35,7 @@ zizmor        := .tools/venv/bin/zizmor
 
 build-dir  := .aws-sam/build
 host-arch  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-# What was built says which architecture it is for.
+# The build writes down which architecture it was for.
 parameters = --parameter-overrides file://$(build-dir)/architecture.toml
 
 help: ## print this list
@@ -55,8 +55,8 @@ run: need-go ## run the whole stack once: sample webhooks in, rows out
 dev: need-go ## run the whole stack until Ctrl-C, for your own webhooks
 	@go build -o .build/local ./local && exec .build/local dev
 
-# `sam local` runs a function in Docker, for this machine's architecture, so it is
-# built apart from what is deployed. SAM CLI wants credentials: none of yours.
+# `sam local` runs a function in Docker, for this machine's architecture: it has its own
+# build folder. SAM CLI wants credentials and gets none of yours.
 invoke start-api: ARCH := $(host-arch)
 invoke start-api: build-dir := .build/sam
 sam-local = env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
@@ -64,16 +64,17 @@ sam-local = env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=local AWS_
 	AWS_ENDPOINT_URL=http://127.0.0.1:8081 $(sam) local
 sam-local-options = --template $(build-dir)/template.yaml --config-file '$(CURDIR)/samconfig.toml' $(parameters)
 
-invoke: build ## send EVENT to its function in Docker, against `make dev`
+invoke: build ## send EVENT to its function in Docker, with `make dev` running
 	@case $(notdir $(EVENT)) in reconciler*) function=Reconciler ;; *) function=Webhook ;; esac; \
 	! grep -q '"Records"' $(EVENT) || function=Processor; \
 	exec $(sam-local) invoke $${function}Function --event $(EVENT) $(sam-local-options)
 
-start-api: build ## serve the webhook in Docker on port 3000, against `make dev`
+start-api: build ## serve the webhook in Docker on port 3000, with `make dev` running
 	@exec $(sam-local) start-api $(sam-local-options)
 
-# Checks. One package at a time: several run a stack each, and measure rates. What
-# the race detector slows down or changes (schedules, allocations) runs without it.
+# Checks. `make test` tests one package at a time: several start a stack each, and measure
+# rates. Schedules and allocations are tested without the race detector, which is too
+# slow for the former and changes the latter.
 
 check: $(golangci-lint) ## the quick checks while you work: vet, lint, the unit tests of what users run
 	@$(call quietly,go vet ./...)
@@ -101,20 +102,20 @@ fuzz: need-go ## run each fuzz target for FUZZTIME
 simulate: need-go ## run SCHEDULES simulated schedules, and a six-hour outage in full
 	@go test -count=1 -timeout 0 -run '^(TestSchedules|TestOutageOfSixHours)$$' ./proof/simulation -args -schedules=$(SCHEDULES) $(if $(SEED),-seed=$(SEED)) -full -progress
 
-chaos: need-go ## run the stack amid faults for DURATION, and check that nothing is lost
+chaos: need-go ## run the stack with faults for DURATION, and check that nothing is lost
 	@go build -o .build/proof ./proof && exec .build/proof chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
-mutants: need-go need-java ## break the code in many ways, and show which test notices
+mutants: need-go need-java ## break the code in a hundred ways, and show which test notices
 	@go build -o .build/proof ./proof && exec .build/proof mutants
 
 mutation: need-go need-java ## break PACKAGES in every small way, and show what their tests do not notice
 	@go build -o .build/proof ./proof && exec .build/proof mutation $(if $(BASE),--base $(BASE)) $(PACKAGES)
 
-bench: need-go need-java ## measure the functions beside what they are compared with
+bench: need-go need-java ## measure the functions, compared with others
 	@$(MAKE) $(venv) || echo 'Without Python, nothing is compared with a receiver in Python.'
 	@go build -o .build/proof ./proof && exec .build/proof bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(PARTS)
 
-cost: need-go ## print what a million documents a month cost on AWS
+cost: need-go ## compute what a million documents a month cost on AWS
 	@go run ./proof cost
 
 lint: $(golangci-lint) $(govulncheck) $(licence-detector) $(venv) ## check style, likely bugs, known vulnerabilities, licences and workflows
@@ -159,12 +160,12 @@ deploy: build ## build, and deploy to the environment ENV of samconfig.toml
 clean: ## remove what was built; .tools stays
 	rm -rf .build .aws-sam
 
-# The one place where functions are built. SAM calls these, and so do the local
-# stack and the tests. Static, so that they do not depend on the C library of
-# another system; with no paths, so that the same source makes the same bytes and
-# a deployment with no change changes nothing; without what nobody here speaks
-# (Go's old RPC, HTTP/2), which would take 0.4 MB; and with AWS's packages not
-# inlined, which would take 0.04 to 0.13 MB.
+# The one place where functions are built, called by SAM, the local stack and the tests:
+# - static, so that they do not depend on another system's C library;
+# - without paths, so that the same source makes the same bytes, and a deployment without
+#   a change changes nothing;
+# - without Go's old RPC and HTTP/2, which nothing here uses and which take 0.4 MB;
+# - with AWS's packages not inlined, which saves 0.04 to 0.13 MB.
 build-WebhookFunction: need-go
 	@$(call go-build,webhook)
 
@@ -185,7 +186,7 @@ go-build = CGO_ENABLED=0 GOOS=$(TARGET_OS) GOARCH=$(or $(GOARCH-$(ARCH)),$(error
 quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out" >&2; exit 1; }
 
 $(venv): | need-python
-	@echo 'Setting up SAM CLI and cfn-lint in .tools/venv, once (about a minute).'
+	@echo 'Setting up SAM CLI, cfn-lint and zizmor in .tools/venv, once (about a minute).'
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r local/requirements.txt
 	@touch $@
