@@ -1,5 +1,5 @@
-// Package functions_test drives the functions as they are deployed: the real
-// binaries, between the emulators and the stand-in for Veryfi, on one machine.
+// Package pipeline_test drives the functions as they are deployed: the real
+// binaries with the emulators and the stand-in for Veryfi, on one machine.
 package pipeline_test
 
 import (
@@ -97,6 +97,26 @@ func run(m *testing.M) int {
 // newID returns an id that no other test uses.
 func newID() int64 { return nextID.Add(1) }
 
+// receipt has Veryfi hold a new document.
+func receipt() int64 {
+	id := newID()
+	pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
+	return id
+}
+
+// requestsFor returns how often Veryfi was asked for a document.
+func requestsFor(id int64) int { return len(pipeline.Veryfi.RequestsFor(standin.Documents, id)) }
+
+// until waits for something that must come, and reports whether it came in time.
+func until(came func() bool) bool {
+	for end := time.Now().Add(patience); !came(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
 func sign(t *testing.T, name, data string) standin.Webhook {
 	t.Helper()
 	webhook, err := standin.Sign(name, data, credentials.ClientSecret)
@@ -128,25 +148,20 @@ func announce(t *testing.T, name, created string, ids ...int64) {
 	}
 }
 
-// row returns the row of that id as soon as it has the status.
-func row(t *testing.T, id, status string) map[string]types.AttributeValue {
+// row returns the row of an id, or of a key, as soon as it has the status.
+func row(t *testing.T, id any, status string) (item map[string]types.AttributeValue) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		item := get(t, id)
-		if text(item["status"]) == status {
-			return item
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("row %s is not %s but %s: %s", id, status, text(item["status"]), text(item["error"]))
-		}
+	if !until(func() bool { item = get(t, id); return text(item["status"]) == status }) {
+		t.Fatalf("row %v is not %s but %s: %s", id, status, text(item["status"]), text(item["error"]))
 	}
+	return item
 }
 
-func get(t *testing.T, id string) map[string]types.AttributeValue {
+func get(t *testing.T, id any) map[string]types.AttributeValue {
 	t.Helper()
 	out, err := pipeline.DynamoDB.GetItem(t.Context(), &dynamodb.GetItemInput{
 		TableName: &pipeline.TableName, ConsistentRead: aws.Bool(true),
-		Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}},
+		Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: fmt.Sprint(id)}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -254,12 +269,11 @@ func TestEveryKindOfWebhookBecomesItsRow(t *testing.T) {
 // TestProblemsAreListed asks the index as README does.
 func TestProblemsAreListed(t *testing.T) {
 	t.Parallel()
-	failed, stored := newID(), newID()
-	pipeline.Veryfi.Put(standin.Documents, stored, standin.Receipt(stored))
+	failed, stored := newID(), receipt()
 	announce(t, "document.failed", created, failed)
 	announce(t, "document.created", created, stored)
-	row(t, fmt.Sprint(failed), "failed")
-	row(t, fmt.Sprint(stored), "processed")
+	row(t, failed, "failed")
+	row(t, stored, "processed")
 	listed := map[string]bool{}
 	pages := dynamodb.NewQueryPaginator(pipeline.DynamoDB, &dynamodb.QueryInput{
 		TableName: &pipeline.TableName, IndexName: aws.String("problems"), ScanIndexForward: aws.Bool(false),
@@ -291,32 +305,22 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 		body   []byte
 	}
 	var documents []stored
-	add := func(kind standin.Kind, prefix string, id int64, body []byte) {
-		documents = append(documents, stored{kind, prefix, id, body})
+	of := func(format string) func(int64) []byte {
+		return func(id int64) []byte { return fmt.Appendf(nil, format, id) }
+	}
+	nested := func(levels int) func(int64) []byte {
+		return of(`{"id": %d, "deep": ` + strings.Repeat("[", levels) + "1" + strings.Repeat("]", levels) + "}")
+	}
+	large := func(size int) func(int64) []byte {
+		return func(id int64) []byte { return standin.Large(id, size) }
 	}
 	for _, newDocument := range []func(int64) []byte{
-		standin.Receipt, standin.Invoice, numbers,
-		func(id int64) []byte { return standin.Large(id, 300<<10) },
-		func(id int64) []byte { return standin.Large(id, 800<<10) },
-		func(id int64) []byte {
-			return fmt.Appendf(nil, `{"id": %d, "deep": %s1%s}`, id, strings.Repeat("[", 30), strings.Repeat("]", 30))
-		},
-		func(id int64) []byte {
-			return fmt.Appendf(nil, `{"id": %d, "deep": %s1%s}`, id, strings.Repeat("[", 31), strings.Repeat("]", 31))
-		},
-		func(id int64) []byte { return fmt.Appendf(nil, `{"id": %d, "": 1}`, id) },
-		func(id int64) []byte { return fmt.Appendf(nil, `{"id": %d, "a": 1, "a": 2}`, id) },
-		func(id int64) []byte {
-			return fmt.Appendf(nil, `{"id": %d, "n": 1e126, "m": 123456789012345678901234567890123456789}`, id)
-		},
-		func(id int64) []byte { return fmt.Appendf(nil, `{"id": %d, "s": "\ud800"}`, id) },
-		func(id int64) []byte { return fmt.Appendf(nil, "{\"id\": %d, \"s\": \"\xff\"}", id) },
-		func(id int64) []byte {
-			return fmt.Appendf(nil, " {\"id\" : \"%d\", \"s\": \"\\u0000 \\/ é 😀 \u007f\"}\n", id)
-		},
+		standin.Receipt, standin.Invoice, numbers, large(300 << 10), large(800 << 10), nested(30), nested(31),
+		of(`{"id": %d, "": 1}`), of(`{"id": %d, "a": 1, "a": 2}`), of(`{"id": %d, "n": 1e126, "m": 123456789012345678901234567890123456789}`),
+		of(`{"id": %d, "s": "\ud800"}`), of("{\"id\": %d, \"s\": \"\xff\"}"), of(" {\"id\" : \"%d\", \"s\": \"\\u0000 \\/ é 😀 \u007f\"}\n"),
 	} {
 		id := newID()
-		add(standin.Documents, "", id, newDocument(id))
+		documents = append(documents, stored{standin.Documents, "", id, newDocument(id)})
 	}
 	root, err := machine.FindRoot()
 	if err != nil {
@@ -336,11 +340,11 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		d := stored{standin.Documents, "", id, body}
 		if isStatement {
-			add(standin.BankStatements, "bank_statement#", id, body)
-		} else {
-			add(standin.Documents, "", id, body)
+			d.kind, d.prefix = standin.BankStatements, "bank_statement#"
 		}
+		documents = append(documents, d)
 	}
 	for _, d := range documents {
 		pipeline.Veryfi.Put(d.kind, d.id, d.body)
@@ -351,8 +355,7 @@ func TestDocumentsAreStoredExactly(t *testing.T) {
 		announce(t, name, created, d.id)
 	}
 	for _, d := range documents {
-		item := row(t, d.prefix+fmt.Sprint(d.id), "processed")
-		if diff := rowcheck.Difference(item, d.body); diff != "" {
+		if diff := rowcheck.Difference(row(t, d.prefix+fmt.Sprint(d.id), "processed"), d.body); diff != "" {
 			t.Errorf("%d: %s", d.id, diff)
 		}
 	}
@@ -379,8 +382,7 @@ func numbers(id int64) []byte {
 
 func TestForgedWebhookLeavesNoTrace(t *testing.T) {
 	t.Parallel()
-	id := newID()
-	pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
+	id := receipt()
 	genuine := sign(t, "document.created", fmt.Sprintf(`{"id": %d}`, newID()))
 	forged := genuine
 	forged.Data = fmt.Sprintf(`{"id": %d}`, id)
@@ -392,7 +394,7 @@ func TestForgedWebhookLeavesNoTrace(t *testing.T) {
 		}
 	}
 	time.Sleep(3 * time.Second) // longer than a webhook takes to its row
-	if get(t, fmt.Sprint(id)) != nil || len(pipeline.Veryfi.RequestsFor(standin.Documents, id)) != 0 {
+	if get(t, id) != nil || requestsFor(id) != 0 {
 		t.Error("the forged id has left a trace")
 	}
 }
@@ -409,17 +411,17 @@ func TestDuplicatesInParallelLeaveOneDocument(t *testing.T) {
 		wg.Go(func() { announce(t, "document.created", created, id) })
 	}
 	wg.Wait()
-	row(t, fmt.Sprint(id), "processed")
+	row(t, id, "processed")
 	time.Sleep(2 * time.Second)
 	announce(t, "document.failed", "2027-01-01 00:00:00", id)
-	requests := len(pipeline.Veryfi.RequestsFor(standin.Documents, id))
+	requests := requestsFor(id)
 	announce(t, "document.created", created, id)
 	time.Sleep(3 * time.Second)
-	item := row(t, fmt.Sprint(id), "processed")
+	item := row(t, id, "processed")
 	if diff := rowcheck.Difference(item, body); diff != "" || item["problem"] != nil {
 		t.Errorf("row %v: %s", fields(item), diff)
 	}
-	if now := len(pipeline.Veryfi.RequestsFor(standin.Documents, id)); now != requests {
+	if now := requestsFor(id); now != requests {
 		t.Errorf("a stored document was requested again: %d, then %d", requests, now)
 	}
 }
@@ -437,14 +439,13 @@ func TestFailuresOfVeryfiEndWithTheDocument(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			id := newID()
-			pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
+			id := receipt()
 			pipeline.Veryfi.Then(id, behaviours...)
 			announce(t, "document.created", created, id)
-			if item := row(t, fmt.Sprint(id), "retrying"); item["problem"] == nil || item["document"] != nil || text(item["error"]) == "" {
+			if item := row(t, id, "retrying"); item["problem"] == nil || item["document"] != nil || text(item["error"]) == "" {
 				t.Errorf("row %v", fields(item))
 			}
-			item := row(t, fmt.Sprint(id), "processed")
+			item := row(t, id, "processed")
 			if want := fmt.Sprint(len(behaviours) + 1); text(item["attempts"]) != want {
 				t.Errorf("%s attempts, want %s", text(item["attempts"]), want)
 			}
@@ -455,22 +456,20 @@ func TestFailuresOfVeryfiEndWithTheDocument(t *testing.T) {
 	}
 }
 
-// TestBrokenConnectionsEndWithTheDocument does not ask how: net/http repeats a
+// TestBrokenConnectionsEndWithTheDocument does not count tries: net/http repeats a
 // request by itself when it was sent on a kept connection.
 func TestBrokenConnectionsEndWithTheDocument(t *testing.T) {
 	t.Parallel()
-	id := newID()
-	pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
+	id := receipt()
 	pipeline.Veryfi.Then(id, standin.Reset(), standin.Reset())
 	announce(t, "document.created", created, id)
-	row(t, fmt.Sprint(id), "processed")
+	row(t, id, "processed")
 }
 
 // TestWhatIsGivenUpIsInTheDeadLetterQueue is the only test that reads that queue.
 func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()
-	refused, huge, known, neighbour := newID(), newID(), newID(), newID()
-	pipeline.Veryfi.Put(standin.Documents, neighbour, standin.Receipt(neighbour))
+	refused, huge, known, neighbour := newID(), newID(), newID(), receipt()
 	pipeline.Veryfi.Then(refused, standin.Status(400))
 	pipeline.Veryfi.Put(standin.Documents, huge, incompressible(huge, 600<<10))
 	announce(t, "document.created", created, refused, huge)
@@ -486,13 +485,13 @@ func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 		}
 	}
 	for id, reason := range map[int64]string{refused: "refused: Veryfi answered 400", huge: "too large: ", known: "malformed: "} {
-		if item := row(t, fmt.Sprint(id), "error"); !strings.HasPrefix(text(item["error"]), reason) || text(item["problem"]) != "error" {
+		if item := row(t, id, "error"); !strings.HasPrefix(text(item["error"]), reason) || text(item["problem"]) != "error" {
 			t.Errorf("row %v", fields(item))
 		}
 	}
-	row(t, fmt.Sprint(neighbour), "processed")
+	row(t, neighbour, "processed")
 	var letters []string
-	for deadline := time.Now().Add(patience); len(letters) < len(malformed)+2 && time.Now().Before(deadline); {
+	until(func() bool {
 		out, err := pipeline.SQS.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &pipeline.DeadLetterQueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -507,7 +506,8 @@ func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 				letters = append(letters, *m.Body)
 			}
 		}
-	}
+		return len(letters) >= len(malformed)+2
+	})
 	want := slices.Concat(malformed, []string{fmt.Sprint(refused), fmt.Sprint(huge)})
 	slices.Sort(want)
 	slices.Sort(letters)
@@ -549,7 +549,7 @@ func TestLastTryWritesError(t *testing.T) {
 	if string(answer) != `{"batchItemFailures":[]}` {
 		t.Errorf("answer %s", answer)
 	}
-	if item := row(t, fmt.Sprint(id), "error"); !strings.Contains(text(item["error"]), "given up after 60 tries") || text(item["attempts"]) != "60" {
+	if item := row(t, id, "error"); !strings.Contains(text(item["error"]), "given up after 60 tries") || text(item["attempts"]) != "60" {
 		t.Errorf("row %v", fields(item))
 	}
 }
@@ -568,24 +568,22 @@ func TestAThousandIDsAreAcknowledgedInTime(t *testing.T) {
 		t.Errorf("took %v, and Veryfi waits 10 s", took)
 	}
 	for _, id := range ids {
-		row(t, fmt.Sprint(id), "failed")
+		row(t, id, "failed")
 	}
 }
 
-// TestVeryfiIsAskedSixtyTimesASecondAtMost counts the requests of this test and
-// of all that run beside it.
+// TestVeryfiIsAskedSixtyTimesASecondAtMost counts the requests of all tests that run at
+// the same time.
 func TestVeryfiIsAskedSixtyTimesASecondAtMost(t *testing.T) {
 	t.Parallel()
 	var ids []int64
 	for range 200 {
-		id := newID()
-		pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
-		ids = append(ids, id)
+		ids = append(ids, receipt())
 	}
 	stall := watchForStalls(t)
 	announce(t, "document.created", created, ids...)
 	for _, id := range ids {
-		row(t, fmt.Sprint(id), "processed")
+		row(t, id, "processed")
 	}
 	requests := pipeline.Veryfi.Requests()
 	most, first := 0, 0
@@ -595,7 +593,7 @@ func TestVeryfiIsAskedSixtyTimesASecondAtMost(t *testing.T) {
 		}
 		most = max(most, last-first+1)
 	}
-	// What a machine that stalls delays, it brings together with what follows.
+	// A machine that stalls delays requests, so that they come together with the next ones.
 	const environments, interval = 5, time.Second / 11
 	late := int(environments * stall() / interval)
 	t.Logf("at most %d requests in a second, %d of them late", most, late)
@@ -618,7 +616,7 @@ func watchForStalls(t *testing.T) (longest func() time.Duration) {
 	return func() time.Duration { return time.Duration(stall.Load()) }
 }
 
-// TestOutages takes parts away, one after the other. It runs before the parallel
+// TestOutages takes services down, one after the other. It runs before the parallel
 // tests.
 func TestOutages(t *testing.T) {
 	down := func(service endpoint.Service) (up func()) {
@@ -627,8 +625,7 @@ func TestOutages(t *testing.T) {
 		t.Cleanup(up)
 		return up
 	}
-	id := newID()
-	pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
+	id := receipt()
 	webhook := sign(t, "document.created", fmt.Sprintf(`{"id": %d, "created": %q}`, id, created))
 
 	up := down(endpoint.SQS)
@@ -649,18 +646,17 @@ func TestOutages(t *testing.T) {
 	if answers := standin.NewSender(2*time.Second).Deliver(t.Context(), pipeline.WebhookURL, webhook); !answers[len(answers)-1].Accepted() {
 		t.Errorf("Secrets Manager is up again: %+v", answers)
 	}
-	row(t, fmt.Sprint(id), "processed")
+	row(t, id, "processed")
 
 	up = down(endpoint.DynamoDB)
-	id = newID()
-	pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
+	id = receipt()
 	announce(t, "document.created", created, id)
 	time.Sleep(4 * time.Second) // the batch's window, and the SDK's retries
-	if n := len(pipeline.Veryfi.RequestsFor(standin.Documents, id)); n != 0 {
+	if n := requestsFor(id); n != 0 {
 		t.Errorf("the table is down, and the document was retrieved %d times", n)
 	}
 	up()
-	row(t, fmt.Sprint(id), "processed")
+	row(t, id, "processed")
 }
 
 // TestRotation changes the client secret and the API key. It runs before the
@@ -677,12 +673,9 @@ func TestRotation(t *testing.T) {
 		pipeline.Veryfi.SetCredentials(c)
 		pipeline.Secrets.Put(string(value))
 	}
-	ids := []int64{newID(), newID(), newID()}
-	for _, id := range ids {
-		pipeline.Veryfi.Put(standin.Documents, id, standin.Receipt(id))
-	}
+	ids := []int64{receipt(), receipt(), receipt()}
 	announce(t, "document.created", created, ids[0]) // both functions know the secret
-	row(t, fmt.Sprint(ids[0]), "processed")
+	row(t, ids[0], "processed")
 	set(rotated)
 	newer, err := standin.Sign("document.created", fmt.Sprintf(`{"id": %d}`, ids[1]), rotated.ClientSecret)
 	if err != nil {
@@ -693,7 +686,7 @@ func TestRotation(t *testing.T) {
 	}
 	announce(t, "document.created", created, ids[2]) // signed with the previous one
 	for _, id := range ids {
-		row(t, fmt.Sprint(id), "processed")
+		row(t, id, "processed")
 	}
 	set(credentials)
 	pipeline.Webhook.Kill()

@@ -29,6 +29,13 @@ func reconcile(t *testing.T, payload string) (result struct {
 	return result
 }
 
+// receiptOf has Veryfi hold a new document that was created at a time.
+func receiptOf(created time.Time) int64 {
+	id := newID()
+	pipeline.Veryfi.PutCreated(id, created, standin.Receipt(id))
+	return id
+}
+
 func day(date string) string { return fmt.Sprintf(`{"since": "%s", "until": "%[1]s 23:59:59"}`, date) }
 
 // TestDocumentsWhoseWebhookNeverCameAreFound has more documents in a day than fit
@@ -38,14 +45,12 @@ func TestDocumentsWhoseWebhookNeverCameAreFound(t *testing.T) {
 	const documents = 120
 	var ids []int64
 	for n := range documents {
-		id := newID()
-		ids = append(ids, id)
-		pipeline.Veryfi.PutCreated(id, time.Date(2025, 3, 1, 10, 0, n/4, 0, time.UTC), standin.Receipt(id))
+		ids = append(ids, receiptOf(time.Date(2025, 3, 1, 10, 0, n/4, 0, time.UTC)))
 	}
 	announce(t, "document.created", created, ids[7])
 	announce(t, "document.failed", created, ids[8])
-	row(t, fmt.Sprint(ids[7]), "processed")
-	row(t, fmt.Sprint(ids[8]), "failed")
+	row(t, ids[7], "processed")
+	row(t, ids[8], "failed")
 	if result := reconcile(t, day("2025-03-01")); result.Listed != documents || result.Enqueued != documents-2 || result.Next != nil {
 		t.Errorf("result %+v", result)
 	}
@@ -53,7 +58,7 @@ func TestDocumentsWhoseWebhookNeverCameAreFound(t *testing.T) {
 		if n == 8 {
 			continue
 		}
-		item := row(t, fmt.Sprint(id), "processed")
+		item := row(t, id, "processed")
 		if want := map[bool]string{true: "document.created", false: "reconciled"}[n == 7]; text(item["event"]) != want {
 			t.Errorf("document %d came by %s", id, text(item["event"]))
 		}
@@ -64,39 +69,36 @@ func TestDocumentsWhoseWebhookNeverCameAreFound(t *testing.T) {
 	// The webhook comes after all.
 	announce(t, "document.created", "2025-03-01 10:00:00", ids[0])
 	time.Sleep(3 * time.Second)
-	if requests := pipeline.Veryfi.RequestsFor(standin.Documents, ids[0]); len(requests) != 1 {
-		t.Errorf("%d requests", len(requests))
+	if requests := requestsFor(ids[0]); requests != 1 {
+		t.Errorf("%d requests", requests)
 	}
 }
 
 func TestDocumentsAreReconciledByTheirIDs(t *testing.T) {
 	t.Parallel()
-	stored, failed, never := newID(), newID(), newID()
-	for _, id := range []int64{stored, failed, never} {
-		pipeline.Veryfi.PutCreated(id, time.Date(2025, 4, 1, 0, 0, 0, 0, time.UTC), standin.Receipt(id))
-	}
+	april := time.Date(2025, 4, 1, 0, 0, 0, 0, time.UTC)
+	stored, failed, never := receiptOf(april), receiptOf(april), receiptOf(april)
 	announce(t, "document.created", created, stored)
-	row(t, fmt.Sprint(stored), "processed")
+	row(t, stored, "processed")
 	announce(t, "document.failed", created, failed)
-	row(t, fmt.Sprint(failed), "failed")
+	row(t, failed, "failed")
 	if result := reconcile(t, fmt.Sprintf(`{"ids": [%d, %d, "%d"]}`, stored, failed, never)); result.Enqueued != 2 {
 		t.Errorf("result %+v", result)
 	}
-	if attempts := text(row(t, fmt.Sprint(failed), "processed")["attempts"]); attempts != "2" {
+	if attempts := text(row(t, failed, "processed")["attempts"]); attempts != "2" {
 		t.Errorf("%s attempts", attempts)
 	}
-	row(t, fmt.Sprint(never), "processed")
+	row(t, never, "processed")
 }
 
 func TestRowsThatAreStaleAreEnqueued(t *testing.T) {
 	t.Parallel()
-	id, statement, fresh := newID(), newID(), newID()
-	pipeline.Veryfi.PutCreated(id, time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC), standin.Receipt(id))
+	id, statement, fresh := receiptOf(time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)), newID(), newID()
 	pipeline.Veryfi.Put(standin.BankStatements, statement, standin.BankStatement(statement))
-	put := func(key, name, parent string, age time.Duration) {
+	put := func(key any, name, parent string, age time.Duration) {
 		item := map[string]types.AttributeValue{"attempts": &types.AttributeValueMemberN{Value: "3"}}
 		for attribute, value := range map[string]string{
-			"id": key, "status": "retrying", "problem": "retrying", "error": "unavailable: x", "event": name, "created": created,
+			"id": fmt.Sprint(key), "status": "retrying", "problem": "retrying", "error": "unavailable: x", "event": name, "created": created,
 			"updated_at": time.Now().Add(-age).UTC().Format("2006-01-02T15:04:05.000Z"), "received_at": "2025-05-01T00:00:00.000Z", "request_id": "r",
 		} {
 			item[attribute] = &types.AttributeValueMemberS{Value: value}
@@ -108,20 +110,20 @@ func TestRowsThatAreStaleAreEnqueued(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put(fmt.Sprint(id), "document.created", "", 14*time.Hour)
+	put(id, "document.created", "", 14*time.Hour)
 	put(fmt.Sprint("bank_statement#", statement), "bank_statement_set.created", "42", 14*time.Hour)
-	put(fmt.Sprint(fresh), "document.created", "", 11*time.Hour)
+	put(fresh, "document.created", "", 11*time.Hour)
 	if result := reconcile(t, `{}`); result.Stale != 2 {
 		t.Errorf("result %+v", result)
 	}
-	item := row(t, fmt.Sprint(id), "processed")
+	item := row(t, id, "processed")
 	if text(item["attempts"]) != "4" || text(item["request_id"]) != "r" || text(item["event"]) != "document.created" {
 		t.Errorf("row %v", fields(item))
 	}
 	if item := row(t, fmt.Sprint("bank_statement#", statement), "processed"); text(item["parent_id"]) != "42" {
 		t.Errorf("row %v", fields(item))
 	}
-	if text(get(t, fmt.Sprint(fresh))["status"]) != "retrying" {
+	if text(get(t, fresh)["status"]) != "retrying" {
 		t.Error("a row was taken for stale whose message may be in the queue")
 	}
 }
@@ -131,8 +133,7 @@ func TestRowsThatAreStaleAreEnqueued(t *testing.T) {
 func TestReconcilersRequestsKeepTheRate(t *testing.T) {
 	before := len(pipeline.Veryfi.ListRequests())
 	for n := range 300 {
-		id := newID()
-		pipeline.Veryfi.PutCreated(id, time.Date(2024, 1, 1, 0, 0, n, 0, time.UTC), standin.Receipt(id))
+		receiptOf(time.Date(2024, 1, 1, 0, 0, n, 0, time.UTC))
 	}
 	reconcile(t, day("2024-01-01"))
 	requests := pipeline.Veryfi.ListRequests()[before:]
@@ -148,13 +149,12 @@ func TestReconcilersRequestsKeepTheRate(t *testing.T) {
 
 func TestReconcilerOutlastsAWhileWithoutVeryfi(t *testing.T) {
 	t.Parallel()
-	id := newID()
-	pipeline.Veryfi.PutCreated(id, time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC), standin.Receipt(id))
+	id := receiptOf(time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC))
 	pipeline.Veryfi.ThenList(standin.RetryAfter(429, 1))
 	if result := reconcile(t, day("2025-06-01")); result.Enqueued != 1 {
 		t.Errorf("result %+v", result)
 	}
-	row(t, fmt.Sprint(id), "processed")
+	row(t, id, "processed")
 }
 
 func TestPayloadsOfTheReconcilerAreExplained(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/standin"
@@ -57,17 +56,14 @@ func TestRetrievedDocumentsOutlastTheTable(t *testing.T) {
 	for _, id := range ids {
 		announce(t, "document.created", created, id)
 	}
-	for end := time.Now().Add(patience); len(written.Containing("rescued, the table")) < len(ids) && time.Now().Before(end); {
-		time.Sleep(100 * time.Millisecond)
-	}
+	until(func() bool { return len(written.Containing("rescued, the table")) >= len(ids) })
 	refusing.Store(false)
 	for name, id := range ids {
-		item := row(t, fmt.Sprint(id), "processed")
-		if diff := rowcheck.Difference(item, bodies[name]); diff != "" {
+		if diff := rowcheck.Difference(row(t, id, "processed"), bodies[name]); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-		if requests := pipeline.Veryfi.RequestsFor(standin.Documents, id); len(requests) != 1 {
-			t.Errorf("%s: %d requests to Veryfi", name, len(requests))
+		if requests := requestsFor(id); requests != 1 {
+			t.Errorf("%s: %d requests to Veryfi", name, requests)
 		}
 	}
 }
