@@ -77,7 +77,7 @@ func TestBreaksAreNoticed(t *testing.T) {
 		{"the index holds documents", "NonKeyAttributes: [status,", "NonKeyAttributes: [document, status,", "second time"},
 		{"the index lacks what is needed", "NonKeyAttributes: [status, error, event,", "NonKeyAttributes: [status, error,", "lacks event"},
 		{"nothing expires", "AttributeName: expires_at", "AttributeName: expires", "expires_at"},
-		{"no backup", "        PointInTimeRecoveryEnabled: true\n", "        PointInTimeRecoveryEnabled: false\n", "brought back"},
+		{"no backup", "        PointInTimeRecoveryEnabled: true\n", "        PointInTimeRecoveryEnabled: false\n", "cannot be restored"},
 		{"another event than the sample", `"id": <$.dynamodb.NewImage.id.S>,`, "", "DocumentPipe sends"},
 		{"an event of what a row may lack", `"id": <$.dynamodb.NewImage.id.S>`, `"id": <$.dynamodb.NewImage.external_id.S>`, "not in every row"},
 		{"an event about a row on its way", `["processed", "failed", "error", "unsupported"]`, `["processed", "retrying"]`, "FilterCriteria"},

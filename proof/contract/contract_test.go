@@ -37,7 +37,7 @@ func TestTemplateKeepsItsContract(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(stackFile, []byte(strings.Join(c.made(), "\n")+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(stackFile, []byte(strings.Join(c.made(), "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -68,7 +68,7 @@ var right = []struct{ path, value, otherwise string }{
 	{"QueuePolicy.PolicyDocument", tlsOnly, "queues take what comes without TLS"},
 
 	{"DocumentTable.BillingMode", "PAY_PER_REQUEST", "with another billing mode a burst is throttled"},
-	{"DocumentTable.PointInTimeRecoverySpecification", `{"PointInTimeRecoveryEnabled":true}`, "the table cannot be brought back"},
+	{"DocumentTable.PointInTimeRecoverySpecification", `{"PointInTimeRecoveryEnabled":true}`, "the table cannot be restored"},
 	{"DocumentTable.TimeToLiveSpecification", `{"AttributeName":"expires_at","Enabled":true}`, "rows, which have expires_at, do not expire"},
 	{"DocumentTable.AttributeDefinitions", `[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"problem","AttributeType":"S"},{"AttributeName":"updated_at","AttributeType":"S"}]`, "rows have their keys as text"},
 	{"DocumentTable.KeySchema", `[{"AttributeName":"id","KeyType":"HASH"}]`, "rows have another key"},
