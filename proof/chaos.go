@@ -18,8 +18,8 @@ type chaosCommand struct {
 	Duration time.Duration `default:"2m" help:"How long faults are injected (${default})."`
 }
 
-// Run runs the stack amid faults, prints what was done to it and what came of
-// that, and fails when a promise was broken.
+// Run runs the stack with faults between its parts, prints them and the results, and
+// fails when a promise was broken.
 func (c chaosCommand) Run(run *command.Run) error {
 	out := run.Out
 	if c.Duration <= 0 {

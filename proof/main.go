@@ -3,16 +3,96 @@
 // below this folder do the same in small.
 package main
 
-import "veryfi-intake/local/command"
+import (
+	"errors"
+	"os"
+
+	"veryfi-intake/local/command"
+	"veryfi-intake/local/stack"
+	"veryfi-intake/proof/bench"
+	"veryfi-intake/proof/bench/cost"
+	"veryfi-intake/proof/mutants"
+)
 
 type commands struct {
-	Chaos    chaosCommand    `cmd:"" help:"Run the stack amid faults, and check that nothing is lost."`
+	Chaos    chaosCommand    `cmd:"" help:"Run the stack with faults between its parts, and check that nothing is lost."`
 	Mutants  mutantsCommand  `cmd:"" help:"Break the code in many ways, and show which test notices."`
 	Mutation mutationCommand `cmd:"" help:"Break packages in every small way, and show what their tests do not notice."`
-	Bench    benchCommand    `cmd:"" help:"Measure the functions beside what they are compared with."`
+	Bench    benchCommand    `cmd:"" help:"Measure the functions next to what they are compared with."`
 	Cost     costCommand     `cmd:"" help:"Print what a million documents a month cost on AWS."`
 }
 
 func main() {
 	command.Main("proof", "Shows that veryfi-intake does what it promises.", &commands{})
+}
+
+type mutantsCommand struct {
+	Names []string `arg:"" optional:"" help:"The twins (all)."`
+}
+
+func (c mutantsCommand) Run(run *command.Run) error {
+	return mutants.Twins(run, run.Root, c.Names, os.Stdout)
+}
+
+type mutationCommand struct {
+	Base     string   `placeholder:"COMMIT" help:"Break only lines that have changed since."`
+	Packages []string `arg:"" help:"What to break."`
+}
+
+func (c mutationCommand) Run(run *command.Run) error {
+	return mutants.Small(run, run.Root, c.Base, c.Packages, os.Stdout)
+}
+
+type benchCommand struct {
+	Rounds int      `default:"9" placeholder:"N" help:"How often each is measured (${default})."`
+	Parts  []string `arg:"" optional:"" default:"micro,functions,pipeline,sizes" enum:"micro,functions,pipeline,sizes" help:"What to measure (${default})."`
+}
+
+// Run measures the functions and prints ratios, with the targets beside them.
+func (c benchCommand) Run(run *command.Run) error {
+	out := run.Out
+	if c.Rounds < 1 {
+		return errors.New("--rounds must be 1 or more")
+	}
+	credentials, err := stack.SampleCredentials(run.Root)
+	if err != nil {
+		return err
+	}
+	missed := 0
+	err = bench.Run(run, bench.Options{
+		Root: run.Root, Credentials: credentials, Rounds: c.Rounds, Parts: c.Parts,
+		Progress: func(what string) { out.Step("%s", what) },
+		Table: func(table bench.Table) {
+			missed += table.Missed
+			out.Table(table.Title, table.Headers, table.Rows)
+			for _, note := range table.Notes {
+				out.Line("  %s", note)
+			}
+			out.Line("")
+		},
+	})
+	switch {
+	case err != nil:
+		return err
+	case missed == 0:
+		out.Good("all targets are met")
+	default:
+		out.Bad("%d targets are missed", missed)
+	}
+	return nil
+}
+
+type costCommand struct{}
+
+// Run prints what a million documents a month cost.
+func (costCommand) Run(run *command.Run) error {
+	setup, err := cost.Deployed(run.Root)
+	if err != nil {
+		return err
+	}
+	tables, err := cost.Tables(setup, cost.USEast1)
+	for _, table := range tables {
+		run.Out.Table(table.Title, table.Headers, table.Rows)
+	}
+	return err
 }

@@ -114,15 +114,21 @@ const rateVariable = "VERYFI_REQUESTS_PER_SECOND"
 // compared are the bare functions in Go, built as AWS recommends, with what the
 // system trusts.
 func (s *subjects) compared(ctx context.Context, root string, trust trust) error {
-	for _, floor := range []struct {
-		name, program string
-		into          *[]subject
-	}{{"floor", "webhook", &s.webhooks}, {"empty function", "hello", &s.webhooks}, {"floor", "processor", &s.processors}} {
-		bootstrap := filepath.Join(s.folder, floor.program)
-		if err := buildCompared(ctx, root, floor.program, bootstrap, runtime.GOARCH); err != nil {
+	for _, bare := range []struct {
+		name, program, floorOf string
+		into                   *[]subject
+	}{
+		{"floor", "floor", "webhook", &s.webhooks},
+		{"empty function", "hello", "", &s.webhooks},
+		{"floor", "floor", "processor", &s.processors},
+	} {
+		bootstrap := filepath.Join(s.folder, bare.program)
+		if err := buildCompared(ctx, root, bare.program, bootstrap, runtime.GOARCH); err != nil {
 			return err
 		}
-		*floor.into = append(*floor.into, s.subject(floor.name, bootstrap, trust.environment()))
+		variables := trust.environment()
+		variables["FLOOR_OF"] = bare.floorOf
+		*bare.into = append(*bare.into, s.subject(bare.name, bootstrap, variables))
 	}
 	return nil
 }
