@@ -67,7 +67,7 @@ func (b *bench) functions(ctx context.Context) error {
 		b.Progress("whole functions are skipped: they are measured on Linux, where Lambda is")
 		return nil
 	}
-	s, err := newSubjects(ctx, b.Root, b.Credentials)
+	s, err := b.newSubjects(ctx)
 	if errors.Is(err, errNoBundle) {
 		b.Progress("whole functions are skipped: " + err.Error())
 		return nil
@@ -76,9 +76,6 @@ func (b *bench) functions(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	if !s.hasPython() {
-		b.Progress("the Python receiver is skipped: `make bench` sets up its environment where Python is")
-	}
 	if b.share, err = newShare(); err != nil {
 		b.Progress("memory sizes are skipped: " + err.Error())
 	} else {

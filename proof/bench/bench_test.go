@@ -1,17 +1,14 @@
 package bench
 
 import (
-	"encoding/json"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"veryfi-intake/shared/secret"
+	"veryfi-intake/local/stack"
 )
 
 func TestQuartiles(t *testing.T) {
@@ -72,15 +69,16 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("whole functions are measured on Linux")
 	}
-	// The event in events/ is signed with the secret in local/env.json.
-	s, err := newSubjects(t.Context(), root, secret.Credentials{
-		ClientID: "c", ClientSecret: sampleSecret(t), Username: "u", APIKey: "k",
-	})
+	credentials, err := stack.SampleCredentials(root) // which the event in events/ is signed with
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bench{Options: Options{Root: root, Credentials: credentials, Progress: func(string) {}}}
+	s, err := b.newSubjects(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.close()
-	var b bench
 	for _, test := range []struct {
 		subject        subject
 		event          []byte
@@ -113,17 +111,4 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 	if _, _, err := b.start(t.Context(), s.webhooks[0], forged, unthrottled); err == nil {
 		t.Error("an event that is cut off was measured")
 	}
-}
-
-func sampleSecret(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "local", "env.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var functions map[string]map[string]string
-	if err := json.Unmarshal(text, &functions); err != nil {
-		t.Fatal(err)
-	}
-	return functions["WebhookFunction"]["VERYFI_CLIENT_SECRET"]
 }

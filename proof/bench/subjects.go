@@ -20,7 +20,6 @@ import (
 	"veryfi-intake/local/aws/lambda"
 	"veryfi-intake/local/machine"
 	"veryfi-intake/shared/event"
-	"veryfi-intake/shared/secret"
 )
 
 // A subject is a function that is measured.
@@ -38,36 +37,33 @@ const round = 100
 type subjects struct {
 	webhooks, processors []subject
 	upstream             *upstream
+	trust                trust
 	request              []byte // an event of API Gateway
 	folder               string
 }
 
 // newSubjects builds the programs and starts what they talk to. The caller closes
 // the subjects.
-func newSubjects(ctx context.Context, root string, credentials secret.Credentials) (*subjects, error) {
+func (b *bench) newSubjects(ctx context.Context) (_ *subjects, err error) {
 	s := &subjects{}
-	if err := s.start(ctx, root, credentials); err != nil {
-		s.close()
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.folder, err = os.MkdirTemp("", "veryfi-intake-bench-"); err != nil {
 		return nil, err
 	}
-	return s, nil
-}
-
-func (s *subjects) start(ctx context.Context, root string, credentials secret.Credentials) (err error) {
-	if s.folder, err = os.MkdirTemp("", "veryfi-intake-bench-"); err != nil {
-		return err
+	if s.request, err = os.ReadFile(filepath.Join(b.Root, "events", "webhook-document-created.json")); err != nil {
+		return nil, err
 	}
-	if s.request, err = os.ReadFile(filepath.Join(root, "events", "webhook-document-created.json")); err != nil {
-		return err
+	if s.upstream, err = startUpstream(b.Credentials); err != nil {
+		return nil, err
 	}
-	if s.upstream, err = startUpstream(credentials); err != nil {
-		return err
+	if s.trust, err = newTrust(s.folder, s.upstream.authority()); err != nil {
+		return nil, err
 	}
-	trust, err := newTrust(s.folder, s.upstream.authority())
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.ours(ctx, root, trust), s.compared(ctx, root, trust), s.python(root, trust))
+	return s, errors.Join(s.ours(ctx, b.Root), s.compared(ctx, b.Root), s.python(b))
 }
 
 func (s *subjects) close() {
@@ -79,7 +75,7 @@ func (s *subjects) close() {
 }
 
 // ours are the functions as template.yaml deploys them.
-func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
+func (s *subjects) ours(ctx context.Context, root string) error {
 	described, err := template.Read(filepath.Join(root, "template.yaml"), nil)
 	if err != nil {
 		return err
@@ -100,7 +96,7 @@ func (s *subjects) ours(ctx context.Context, root string, trust trust) error {
 		if _, paced := variables[rateVariable]; paced {
 			variables[rateVariable] = "100000" // a stand-in has no limit
 		}
-		variables["SSL_CERT_FILE"] = trust.file
+		variables["SSL_CERT_FILE"] = s.trust.file
 		ours := s.subject("ours", filepath.Join(artifacts, "bootstrap"), variables)
 		ours.config.MemorySize = function.MemorySize
 		*into = append(*into, ours)
@@ -113,7 +109,7 @@ const rateVariable = "VERYFI_REQUESTS_PER_SECOND"
 
 // compared are the bare functions in Go, built as AWS recommends, with what the
 // system trusts.
-func (s *subjects) compared(ctx context.Context, root string, trust trust) error {
+func (s *subjects) compared(ctx context.Context, root string) error {
 	for _, bare := range []struct {
 		name, program, floorOf string
 		into                   *[]subject
@@ -126,43 +122,39 @@ func (s *subjects) compared(ctx context.Context, root string, trust trust) error
 		if err := buildCompared(ctx, root, bare.program, bootstrap, runtime.GOARCH); err != nil {
 			return err
 		}
-		variables := trust.environment()
+		variables := s.trust.environment()
 		variables["FLOOR_OF"] = bare.floorOf
 		*bare.into = append(*bare.into, s.subject(bare.name, bootstrap, variables))
 	}
 	return nil
 }
 
-const pythonName = "Python"
-
 // python are the functions of compared/receiver.py, where Python has what they need.
-func (s *subjects) python(root string, trust trust) error {
-	interpreter := filepath.Join(root, ".tools", "venv", "bin", "python")
+func (s *subjects) python(b *bench) error {
+	interpreter := filepath.Join(b.Root, ".tools", "venv", "bin", "python")
 	if err := exec.Command(interpreter, "-c", "import awslambdaric, boto3").Run(); err != nil {
-		return nil //nolint:nilerr // there is no such Python
+		b.Progress("the Python receiver is skipped: `make bench` sets up its environment where Python is")
+		return nil //nolint:nilerr // nothing else needs it
 	}
-	sources := filepath.Join(root, "proof", "bench", "compared")
+	sources := filepath.Join(b.Root, "proof", "bench", "compared")
 	for handler, into := range map[string]*[]subject{"webhook": &s.webhooks, "processor": &s.processors} {
 		bootstrap := filepath.Join(s.folder, "python-"+handler)
 		script := fmt.Sprintf("#!/bin/sh\nexec '%s' -m awslambdaric receiver.%s\n", interpreter, handler)
 		if err := os.WriteFile(bootstrap, []byte(script), 0o755); err != nil {
 			return err
 		}
-		variables := trust.environment()
+		variables := s.trust.environment()
 		maps.Copy(variables, map[string]string{
 			"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1", "LAMBDA_TASK_ROOT": sources,
-			"AWS_CA_BUNDLE": trust.file, "AWS_DEFAULT_REGION": region,
+			"AWS_CA_BUNDLE": s.trust.file, "AWS_DEFAULT_REGION": region,
 			"QUEUE_URL": s.upstream.URL + "/" + queueURL, "TABLE_NAME": "documents", "VERYFI_SECRET_ID": secretID,
 		})
-		python := s.subject(pythonName, bootstrap, variables)
+		python := s.subject("Python", bootstrap, variables)
 		python.round = round / 10 // it takes its time
 		*into = append(*into, python)
 	}
 	return nil
 }
-
-// hasPython reports whether the Python receiver is measured.
-func (s *subjects) hasPython() bool { return s.webhooks[len(s.webhooks)-1].name == pythonName }
 
 const region = "us-east-1"
 
