@@ -526,7 +526,7 @@ func TestGetReadsTheStateAndNoDocument(t *testing.T) {
 		},
 		`{"Item":{"status":{"S":"retrying"},"error":{"S":"not found: Veryfi answered 404"},"not_found":{"N":"4"}}}`: {Status: Retrying, Class: failure.NotFound, NotFound: 4},
 		// Veryfi's own words are no class of ours.
-		`{"Item":{"status":{"S":"failed"},"error":{"S":"rescued: by someone"}}}`:        {Status: Failed},
+		`{"Item":{"status":{"S":"failed"},"error":{"S":"rescued: by someone"}}}`:       {Status: Failed},
 		`{"Item":{"status":{"S":"unsupported"},"events":{"L":[{"S":"a"},{"S":"b"}]}}}`: {Status: Unsupported, Events: []string{"a", "b"}},
 		// what this code does not write
 		`{"Item":{"status":{"N":"1"},"created":{"NULL":true},"attempts":{"S":"3"},"events":{"S":"a"}}}`: {},
