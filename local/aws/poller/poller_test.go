@@ -183,36 +183,37 @@ func TestOnlyMessagesNotNamedAreDeleted(t *testing.T) {
 	}
 }
 
-func TestFailedInvocationDeletesNothing(t *testing.T) {
+func TestWhatIsDoneIsDeletedAndWhatIsNotIsAProblem(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q, f := &queue{}, &function{err: errors.New("as told")}
-		q.send("a", "b", "c")
-		var problems []string
-		c := config(q, f)
-		c.Problem = func(problem string) { problems = append(problems, problem) }
-		pollFor(t, time.Second, c)
-		if got := q.isDeleted(); got != "" {
-			t.Errorf("deleted %q", got)
-		}
-		if len(problems) != 1 || !strings.Contains(problems[0], "as told") {
-			t.Errorf("problems are %q", problems)
-		}
-	})
-}
-
-func TestResponseIsIgnoredUnlessFailuresAreReported(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q, f := &queue{}, &function{response: `{"batchItemFailures":[{"itemIdentifier":"id-b"}]}`}
-		q.send("a", "b", "c")
-		c := config(q, f)
-		c.ReportBatchItemFailures = false
-		pollFor(t, time.Second, c)
-		if got := q.isDeleted(); got != "a b c" {
-			t.Errorf("deleted %q", got)
-		}
-	})
+	failed := errors.New("as told")
+	for name, test := range map[string]struct {
+		queue         *queue
+		function      *function
+		ignored       bool // the function's response
+		want, problem string
+	}{
+		"a failed invocation":              {&queue{}, &function{err: failed}, false, "", "as told"},
+		"a response that is not looked at": {&queue{}, &function{response: `{"batchItemFailures":[{"itemIdentifier":"id-b"}]}`}, true, "a b c", ""},
+		"a queue that fails once":          {&queue{failNext: failed}, &function{}, false, "a b c", "as told"},
+		"a batch that Stop waits for":      {&queue{}, &function{takes: 20 * time.Second}, false, "a b c", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				test.queue.send("a", "b", "c")
+				var problems []string
+				c := config(test.queue, test.function)
+				c.ReportBatchItemFailures = !test.ignored
+				c.Problem = func(problem string) { problems = append(problems, problem) }
+				pollFor(t, time.Second, c)
+				if got := test.queue.isDeleted(); got != test.want {
+					t.Errorf("deleted %q, want %q", got, test.want)
+				}
+				if all := strings.Join(problems, "\n"); len(problems) > 1 || all == "" != (test.problem == "") || !strings.Contains(all, test.problem) {
+					t.Errorf("problems are %q", problems)
+				}
+			})
+		})
+	}
 }
 
 func TestBatchWaitsForItsWindowAndNotLonger(t *testing.T) {
@@ -258,30 +259,6 @@ func TestNoMoreThanMaxConcurrencyAtOnce(t *testing.T) {
 		pollFor(t, 5*time.Second, config(q, f))
 		if f.peak != 2 || len(f.batches) != 5 {
 			t.Errorf("%d batches, %d at a time; want 5 and 2", len(f.batches), f.peak)
-		}
-	})
-}
-
-func TestQueueThatFailsIsAskedAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q, f := &queue{failNext: errors.New("as told")}, &function{}
-		q.send("a")
-		pollFor(t, 5*time.Second, config(q, f))
-		if got := q.isDeleted(); got != "a" {
-			t.Errorf("deleted %q", got)
-		}
-	})
-}
-
-func TestStopLetsABatchEnd(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q, f := &queue{}, &function{takes: 20 * time.Second}
-		q.send("a", "b", "c")
-		pollFor(t, time.Second, config(q, f))
-		if got := q.isDeleted(); got != "a b c" {
-			t.Errorf("deleted %q", got)
 		}
 	})
 }
