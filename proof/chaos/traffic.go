@@ -204,6 +204,7 @@ func (t *traffic) document(kind standin.Kind) *subject {
 	return t.add(x)
 }
 
+// sign makes a webhook about subjects, those of a set if there is a parent.
 func (t *traffic) sign(name, created string, parent int64, about ...*subject) (standin.Webhook, []*subject) {
 	var ids []string
 	for _, x := range about {
@@ -211,15 +212,14 @@ func (t *traffic) sign(name, created string, parent int64, about ...*subject) (s
 			ids = append(ids, fmt.Sprint(x.id))
 		}
 	}
-	var data string
+	list, set := "["+strings.Join(ids, ", ")+"]", ""
 	switch {
 	case parent != 0:
-		data = fmt.Sprintf(`{"parent_id": %d, "id": [%s], "created": %q}`, parent, strings.Join(ids, ", "), created)
+		set = fmt.Sprintf(`"parent_id": %d, `, parent)
 	case len(ids) == 1:
-		data = fmt.Sprintf(`{"id": %s, "created": %q}`, ids[0], created)
-	default:
-		data = fmt.Sprintf(`{"id": [%s], "created": %q}`, strings.Join(ids, ", "), created)
+		list = ids[0]
 	}
+	data := fmt.Sprintf(`{%s"id": %s, "created": %q}`, set, list, created)
 	switch {
 	case about[0].status == "unsupported":
 		about[0].key = unsupportedKey(name, data)
