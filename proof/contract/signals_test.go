@@ -227,7 +227,7 @@ func (c *contract) alarmsFire() {
 		}
 		there[name] = true
 		if watched[name] != what {
-			c.errorf("%s looks at %s, and docs/operate.md says %s of %s", id, what, name, watched[name])
+			c.errorf("%s watches %s; the alarm %s should watch %s", id, what, name, watched[name])
 		}
 		period := time.Duration(a.Period) * time.Second
 		is := rule{a.Threshold, period, period * time.Duration(a.EvaluationPeriods)}
@@ -242,7 +242,7 @@ func (c *contract) alarmsFire() {
 	}
 	for name, what := range watched {
 		if !there[name] {
-			c.errorf("no alarm fires for %s", what)
+			c.errorf("no alarm watches %s", what)
 		}
 	}
 	if said := slices.Sorted(maps.Keys(rules)); !slices.Equal(said, slices.Sorted(maps.Keys(there))) {
@@ -317,7 +317,7 @@ func (c *contract) alarmIsGood(id string, a template.Alarm) {
 	lookBack := time.Duration(a.Period*a.EvaluationPeriods) * time.Second
 	switch {
 	case a.TreatMissingData != "notBreaching":
-		c.errorf("%s takes no data for %q: while nothing happens there is none", id, a.TreatMissingData)
+		c.errorf("%s treats missing data as %q: while nothing happens there is none", id, a.TreatMissingData)
 	case id == silence: // its values are in the table of those that are right
 	case a.ComparisonOperator != "GreaterThanOrEqualToThreshold" || a.Threshold < 1:
 		c.errorf("%s fires for %s %v", id, a.ComparisonOperator, a.Threshold)
@@ -326,7 +326,7 @@ func (c *contract) alarmIsGood(id string, a template.Alarm) {
 	case a.Period%60 != 0 || a.Period < 60 || lookBack > 24*time.Hour:
 		c.errorf("%s has periods of %d s, and looks back %v", id, a.Period, lookBack)
 	case a.EvaluationPeriods > 1 && (a.Period > 900 || a.DatapointsToAlarm != 1):
-		c.errorf("%s repeats for %v and more what is over: CloudWatch looks some periods further back", id, 2*time.Duration(a.Period)*time.Second)
+		c.errorf("%s lasts %v and more after its cause: CloudWatch looks some periods further back", id, 2*time.Duration(a.Period)*time.Second)
 	}
 	want := "Sum"
 	if measured(a.MetricName) {
@@ -342,8 +342,8 @@ func (c *contract) alarmIsGood(id string, a template.Alarm) {
 	}
 }
 
-// measured reports whether a metric is measured, so that its sum says nothing. Of all
-// others, which are counted, nothing but the sum says something.
+// measured reports whether a metric is measured: its sum says nothing. All others are
+// counted: only their sum says something.
 func measured(metric string) bool {
 	return strings.HasPrefix(metric, "Approximate") || slices.Contains([]string{metrics.RetryAge.Name, metrics.TimeToRow.Name, "VeryfiLatency"}, metric)
 }
@@ -359,11 +359,7 @@ func (c *contract) dashboardShowsWhatThereIs() {
 
 // dashboard looks at the dashboard of a template with values of its parameters.
 func (c *contract) dashboard(t *template.Template) {
-	properties, err := t.Properties("Dashboard", c.names)
-	if !c.check(err) {
-		return
-	}
-	body := c.asText(properties["DashboardBody"])
+	body := c.asText(c.properties(t, "Dashboard")["DashboardBody"])
 	var dashboard struct {
 		Widgets []struct {
 			Type       string
