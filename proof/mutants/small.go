@@ -182,11 +182,7 @@ func (m mutant) judge(ctx context.Context, original code, limit time.Duration, i
 		return err
 	}
 	defer os.RemoveAll(folder)
-	text, err := os.ReadFile(filepath.Join(original.root, m.file))
-	if err != nil {
-		return err
-	}
-	changed, err := original.with(folder, map[string][]byte{m.file: m.text(text)})
+	changed, err := original.with(folder, map[string][]byte{m.file: m.text()})
 	if err != nil {
 		return err
 	}

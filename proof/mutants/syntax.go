@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,8 +16,9 @@ import (
 type mutant struct {
 	file          string
 	line, column  int
-	start, end    int // of what is replaced, in bytes
 	before, after string
+	original      []byte // the file
+	start, end    int    // of what is replaced in it
 }
 
 func (m mutant) String() string {
@@ -32,9 +34,9 @@ func (m mutant) String() string {
 
 // text returns the file with the change. What is left out leaves its lines, so that
 // errors name the right ones.
-func (m mutant) text(original []byte) []byte {
+func (m mutant) text() []byte {
 	after := m.after + strings.Repeat("\n", strings.Count(m.before, "\n"))
-	return []byte(string(original[:m.start]) + after + string(original[m.end:]))
+	return slices.Concat(m.original[:m.start], []byte(after), m.original[m.end:])
 }
 
 // mutants returns all mutants of a file, named by its path below root.
@@ -49,10 +51,7 @@ func mutants(root, file string) ([]mutant, error) {
 		return nil, err
 	}
 	c := collector{text: text, file: set.File(tree.Pos()), path: file}
-	ast.Inspect(tree, func(n ast.Node) bool {
-		c.visit(n)
-		return true
-	})
+	ast.Inspect(tree, c.visit)
 	return c.found, nil
 }
 
@@ -66,7 +65,7 @@ type collector struct {
 func (c *collector) add(from, to token.Pos, after string) {
 	start, end := c.file.Offset(from), c.file.Offset(to)
 	at := c.file.Position(from)
-	c.found = append(c.found, mutant{c.path, at.Line, at.Column, start, end, string(c.text[start:end]), after})
+	c.found = append(c.found, mutant{c.path, at.Line, at.Column, string(c.text[start:end]), after, c.text, start, end})
 }
 
 func (c *collector) leaveOut(n ast.Node) { c.add(n.Pos(), n.End(), "") }
@@ -86,7 +85,7 @@ func (c *collector) operator(at token.Pos, is token.Token) {
 	}
 }
 
-func (c *collector) visit(n ast.Node) {
+func (c *collector) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.BinaryExpr:
 		c.operator(n.OpPos, n.Op)
@@ -114,6 +113,7 @@ func (c *collector) visit(n ast.Node) {
 	case *ast.ReturnStmt:
 		c.result(n)
 	}
+	return true
 }
 
 // condition negates what has no operator of its own.
