@@ -48,7 +48,7 @@ type benchCommand struct {
 	Parts  []string `arg:"" optional:"" default:"micro,functions,pipeline,sizes" enum:"micro,functions,pipeline,sizes" help:"What to measure (${default})."`
 }
 
-// Run measures the functions and prints ratios, with the targets beside them.
+// Run measures the functions and prints ratios, each with its target.
 func (c benchCommand) Run(run *command.Run) error {
 	out := run.Out
 	if c.Rounds < 1 {

@@ -1,8 +1,7 @@
-// Package bench measures the functions beside what they are compared with: a bare
-// HMAC, an empty Go function, the floor (an empty function that makes the same
-// requests with nothing around them), and a plain receiver in Python. Each figure
-// is a ratio of two things that were measured in turns, in one run: machines and
-// days differ, ratios less.
+// Package bench measures the functions and what they are compared with: a bare
+// HMAC, an empty Go function, the floor (a function that only sends the same
+// requests), and a plain receiver in Python. Each figure is a ratio of two things
+// that were measured in turns, in one run: machines and days differ, ratios less.
 package bench
 
 import (

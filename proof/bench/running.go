@@ -118,7 +118,7 @@ func (b *bench) tenAgainstOne(ctx context.Context, s *subjects) error {
 	return nil
 }
 
-// largest measures the memory that the largest documents take, ten at once: they
+// largest measures the memory that a batch of ten of the largest documents takes: they
 // are retrieved, gzipped, and found to be too large for the table.
 func (b *bench) largest(ctx context.Context, s *subjects) error {
 	b.Progress("the largest documents")
@@ -154,7 +154,7 @@ func (b *bench) memorySizes(ctx context.Context, s *subjects) error {
 	table := &Table{
 		Title:   "Running: memory sizes",
 		Headers: []string{"what", "memory", "p50", "p99", "GB-seconds for a million documents"},
-		Notes:   []string{"SQS and DynamoDB answer at once here, and within 5 to 20 ms on AWS: add them to each line."},
+		Notes:   []string{"SQS and DynamoDB answer immediately here, and within 5 to 20 ms on AWS: add them to each line."},
 	}
 	s.upstream.delay.Store(int64(upstreamDelay))
 	defer s.upstream.delay.Store(0)

@@ -107,8 +107,8 @@ func (s *subjects) ours(ctx context.Context, root string) error {
 // rateVariable is how many requests to Veryfi a function makes in a second.
 const rateVariable = "VERYFI_REQUESTS_PER_SECOND"
 
-// compared are the bare functions in Go, built as AWS recommends, with what the
-// system trusts.
+// compared are the bare functions in Go, built as AWS recommends, with the usual
+// certificates.
 func (s *subjects) compared(ctx context.Context, root string) error {
 	for _, bare := range []struct {
 		name, program, floorOf string
@@ -150,7 +150,7 @@ func (s *subjects) python(b *bench) error {
 			"QUEUE_URL": s.upstream.URL + "/" + queueURL, "TABLE_NAME": "documents", "VERYFI_SECRET_ID": secretID,
 		})
 		python := s.subject("Python", bootstrap, variables)
-		python.round = round / 10 // it takes its time
+		python.round = round / 10 // it is slow
 		*into = append(*into, python)
 	}
 	return nil
@@ -212,7 +212,7 @@ func check(response []byte) error {
 	return nil
 }
 
-// trust is what the functions trust: the certificates of this system, and the
+// trust is where the functions find certificates: those of this system, and the
 // upstream's.
 type trust struct{ file, folders string }
 
@@ -243,7 +243,7 @@ func newTrust(folder string, authority []byte) (trust, error) {
 	return trust{}, errNoBundle
 }
 
-// environment is that of a function which does not know better.
+// environment is how a function usually finds certificates: each of them three times.
 func (t trust) environment() map[string]string {
 	return map[string]string{"SSL_CERT_FILE": t.file, "SSL_CERT_DIR": t.folders}
 }

@@ -140,7 +140,7 @@ func (c code) trySmall(ctx context.Context, importPath string, todo []mutant, ou
 		return s, err
 	}
 	if len(failed) > 0 {
-		return s, fmt.Errorf("the tests fail as it is: %s", strings.Join(failed, ", "))
+		return s, fmt.Errorf("the tests fail without a change: %s", strings.Join(failed, ", "))
 	}
 	// Beyond it a mutant runs forever.
 	limit := 10*time.Second + 5*time.Since(start)

@@ -41,7 +41,7 @@ const (
 	// reconciler has one more; others are paid for in the hours that have any.
 	DocumentMetrics = 7
 
-	// attributes is what a row has besides the document, in bytes.
+	// attributes is what a row has in addition to the document, in bytes.
 	attributes = 330
 )
 
@@ -58,7 +58,7 @@ const (
 	secretCalls = 2 * month / 300
 )
 
-// Setup is what costs depend on besides prices.
+// Setup is what costs depend on, other than prices.
 type Setup struct {
 	WebhookMemory, ProcessorMemory, ReconcilerMemory int // MB
 	// Batch is how many documents the processor gets at a time, as a rule.
