@@ -45,7 +45,7 @@ func (c mutationCommand) Run(run *command.Run) error {
 
 type benchCommand struct {
 	Rounds int      `default:"9" placeholder:"N" help:"How often each is measured (${default})."`
-	Parts  []string `arg:"" optional:"" default:"micro,functions,pipeline,sizes" enum:"micro,functions,pipeline,sizes" help:"What to measure (${default})."`
+	Parts  []string `arg:"" optional:"" enum:"micro,functions,pipeline,sizes" help:"What to measure: micro, functions, pipeline, sizes (all)."`
 }
 
 // Run measures the functions and prints ratios, each with its target.

@@ -21,7 +21,7 @@ type Options struct {
 	Credentials secret.Credentials
 	// Rounds are how often each figure is taken.
 	Rounds int
-	// Parts are the names of those to run: micro, functions, pipeline, sizes.
+	// Parts are the names of those to run: micro, functions, pipeline, sizes. None is all.
 	Parts []string
 	// Progress gets in a few words what takes long, Table each result.
 	Progress func(string)
@@ -40,7 +40,11 @@ func Run(ctx context.Context, options Options) error {
 	parts := map[string]func(context.Context) error{
 		"micro": b.micro, "functions": b.functions, "pipeline": b.pipeline, "sizes": b.sizes,
 	}
-	for _, name := range options.Parts {
+	wanted := options.Parts
+	if len(wanted) == 0 {
+		wanted = []string{"micro", "functions", "pipeline", "sizes"}
+	}
+	for _, name := range wanted {
 		part, ok := parts[name]
 		if !ok {
 			return fmt.Errorf("there is no part %s", name)
