@@ -531,6 +531,25 @@ func TestGzipKeepsEveryByte(t *testing.T) {
 	}
 }
 
+func TestGzippedDocumentHasBounds(t *testing.T) {
+	t.Parallel()
+	zipped := func(body []byte) []byte {
+		b, err := (&Document{JSON: body}).Gzip()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	whole := zipped(with("1"))
+	for name, b := range map[string][]byte{
+		"no gzip": with("1"), "cut short": whole[:len(whole)-1], "too large": zipped(with(`"` + strings.Repeat("a", MaxJSON) + `"`)),
+	} {
+		if _, err := ReadGzip(b, 1); !errors.Is(err, ErrNotDocument) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestSamplesAreNative reads whole documents as Veryfi sends them.
 func TestSamplesAreNative(t *testing.T) {
 	t.Parallel()
