@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -208,14 +209,26 @@ func TestWhatPythonRefusesHasNoText(t *testing.T) {
 	}
 }
 
-// TestEveryPythonVerifies signs with a character that is newer than some
-// versions of Python, as an old one and as a new one prints it.
+// TestEveryPythonVerifies signs characters that are newer than some versions of Python, as
+// each version prints them: one of each, and all together.
 func TestEveryPythonVerifies(t *testing.T) {
-	const data = "{\"error\": \"\U0001fae8\"}" // Unicode 15.0: printable since CPython 3.12
-	for _, text := range []string{"{'error': '\U0001fae8'}", `{'error': '\U0001fae8'}`} {
-		got, err := verify(`{"data": `+data+`}`, signText(text), secret)
-		if err != nil || string(got.Text) != text {
-			t.Errorf("%s: got %s, %v", text, got.Text, err)
+	for _, characters := range append(strings.Split(newerOfAll, ""), newerOfAll, "\U0001fae8") {
+		for _, version := range pythons {
+			text := "{'error': '"
+			for _, r := range characters {
+				if since, _ := printableSince(r); since <= version {
+					text += string(r)
+				} else {
+					text += strings.Trim(strconv.QuoteToASCII(string(r)), `"`)
+				}
+			}
+			if text += "'}"; version == 15 && !strings.Contains(text, characters) {
+				t.Errorf("CPython 3.15 knows all characters: %s", text)
+			}
+			got, err := verify(`{"data": {"error": "`+characters+`"}}`, signText(text), secret)
+			if err != nil || string(got.Text) != text {
+				t.Errorf("%s: got %s, %v", text, got.Text, err)
+			}
 		}
 	}
 }
