@@ -606,3 +606,17 @@ func TestRowsExpireWhenTheyAreToldTo(t *testing.T) {
 		t.Errorf("expires at %v", sent["expires_at"])
 	}
 }
+
+func TestListCountsAsAWSDoes(t *testing.T) {
+	t.Parallel()
+	var with, without, limit int
+	for size, events := range map[*int][]string{&with: {"a", "bc"}, &without: nil} {
+		_, err := putItemBody("t", Row{ID: "7", Data: strings.Repeat("a", document.MaxItemSize), Events: events}, State{}, false)
+		if _, scanErr := fmt.Sscanf(fmt.Sprint(err), ErrTooLarge.Error()+": the item would have %d bytes, of %d", size, &limit); scanErr != nil {
+			t.Fatal(err)
+		}
+	}
+	if name, list := len("events"), 3+(1+1)+(1+2); with-without != name+list {
+		t.Errorf("the list counts %d bytes", with-without)
+	}
+}
