@@ -21,7 +21,7 @@ func (s *Settings) Err() error {
 	if len(s.wrong) == 0 {
 		return nil
 	}
-	return errors.New(strings.Join(s.wrong, "; ") + " (Lambda and template.yaml set these variables; elsewhere set them as README says)")
+	return errors.New(strings.Join(s.wrong, "; ") + " (Lambda and template.yaml set these variables; elsewhere set them as docs/reference.md says)")
 }
 
 // Check remembers an error, which names its variable. A nil error is no mistake.
