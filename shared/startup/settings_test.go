@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -60,5 +61,14 @@ func TestAllMistakesAreReportedTogether(t *testing.T) {
 	}
 	if strings.Contains(logs.String(), "the-access-key") || strings.Count(logs.String(), "\n") != 1 {
 		t.Errorf("log: %s", &logs)
+	}
+}
+
+func TestReadyFunctionIsWarmedUp(t *testing.T) {
+	f := &Function{Log: slog.New(slog.DiscardHandler)}
+	var ran atomic.Int32
+	step := func(context.Context) { ran.Add(1) }
+	if !f.IsReady(step, step) || ran.Load() != 2 {
+		t.Errorf("%d of 2 steps ran", ran.Load())
 	}
 }

@@ -39,6 +39,7 @@ func TestEveryRequestIsCountedOnce(t *testing.T) {
 		"verification code":   {requestWith(`{"event": "subscription", "data": {"secret": "c"}}`, ""), nil, map[string]float64{"Received": 1}},
 		"forged":              {forged, nil, map[string]float64{"Received": 1, "Rejected signature": 1}},
 		"a probe":             {requestWith(strings.Replace(genuine.Body, "document.created", event.Probe, 1), strings.Repeat("A", 43)+"="), nil, map[string]float64{"Received": 1, "Rejected probe": 1}},
+		"a signed probe":      {signed(t, event.Probe, created), nil, map[string]float64{"Received": 1, "Accepted": 1}},
 		"signature malformed": {requestWith(genuine.Body, "x"), nil, map[string]float64{"Received": 1, "Rejected signature": 1}},
 		"signature missing":   {requestWith(genuine.Body, ""), nil, map[string]float64{"Received": 1, "Rejected unsigned": 1}},
 		"data missing":        {requestWith(`{"id": 41331192}`, strings.Repeat("A", 43)+"="), nil, map[string]float64{"Received": 1, "Rejected unsigned": 1}},
