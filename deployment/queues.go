@@ -146,11 +146,12 @@ func (r *redrive) run(ctx context.Context, show func(seen int)) error {
 		if empty++; len(out.Messages) > 0 {
 			empty = 0
 		}
-		for _, m := range out.Messages {
+		chosen, err := r.choose(ctx, out.Messages)
+		for i, m := range out.Messages {
 			seen[aws.ToString(m.MessageId)] = true
 			moved := false
-			if err == nil {
-				moved, err = r.moveChosen(ctx, m, start)
+			if err == nil && chosen[i] && !isLater(m, start) {
+				moved, err = r.move(ctx, m)
 			}
 			if !moved {
 				r.kept = append(r.kept, m)
@@ -173,35 +174,53 @@ func isLater(m types.Message, start time.Time) bool {
 	return err == nil && sent >= start.UnixMilli()
 }
 
-// isChosen reports whether a message is asked for. What cannot be read has no row, and
-// is malformed.
-func (r *redrive) isChosen(ctx context.Context, m types.Message) (chosen bool, err error) {
-	decoded, malformed := event.DecodeMessage(aws.ToString(m.Body))
-	key := ""
-	if malformed == nil {
-		key = decoded.Key()
-	}
-	if r.ids != nil {
-		for _, id := range []string{key, strconv.FormatInt(decoded.ID, 10)} {
+// choose says which of ten messages are asked for.
+func (r *redrive) choose(ctx context.Context, messages []types.Message) (chosen []bool, err error) {
+	chosen = make([]bool, len(messages))
+	keys := make([]string, len(messages))
+	for i, m := range messages {
+		decoded, malformed := event.DecodeMessage(aws.ToString(m.Body))
+		if malformed == nil {
+			keys[i] = decoded.Key()
+		}
+		for _, id := range []string{keys[i], strconv.FormatInt(decoded.ID, 10)} {
 			if slices.Contains(r.ids, id) {
-				chosen, r.Found[id] = true, true
+				chosen[i], r.Found[id] = true, true
 			}
 		}
+	}
+	if r.ids != nil {
 		return chosen, nil
 	}
-	if key == "" {
-		return r.class == "malformed", nil
+	classes, err := r.classes(ctx, keys)
+	for i, key := range keys {
+		chosen[i] = classes[key] == r.class
 	}
-	row, err := store.New(dynamodb.NewFromConfig(r.stack.AWS), r.stack.Outputs[TableName]).Get(ctx, key)
-	return string(row.Class) == r.class, err
+	return chosen, err
 }
 
-// moveChosen moves a message that is asked for. It deletes it only after the queue has
-// it.
-func (r *redrive) moveChosen(ctx context.Context, m types.Message, start time.Time) (moved bool, err error) {
-	if chosen, err := r.isChosen(ctx, m); err != nil || !chosen || isLater(m, start) {
-		return false, err
+// classes returns the classes of rows, by key. What cannot be read has no key, and is
+// malformed. All are read in one call, because a redrive may look at many others.
+func (r *redrive) classes(ctx context.Context, keys []string) (map[string]string, error) {
+	classes := map[string]string{"": "malformed"}
+	keys = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(keys))), func(key string) bool { return key == "" })
+	if len(keys) == 0 {
+		return classes, nil
 	}
+	table := store.New(dynamodb.NewFromConfig(r.stack.AWS), r.stack.Outputs[TableName])
+	rows, err := table.GetAll(ctx, keys)
+	for _, key := range keys {
+		row, ok := rows[key]
+		if err == nil && !ok { // DynamoDB had no time for it
+			row, err = table.Get(ctx, key)
+		}
+		classes[key] = string(row.Class)
+	}
+	return classes, err
+}
+
+// move deletes a message only after the queue has it.
+func (r *redrive) move(ctx context.Context, m types.Message) (moved bool, err error) {
 	if _, err := r.queue.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(r.stack.Outputs[QueueURL]), MessageBody: m.Body}); err != nil {
 		return false, err
 	}

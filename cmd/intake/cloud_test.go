@@ -261,6 +261,7 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 			ReceiptHandle string
 		}
 		Key                       row
+		RequestItems              map[string]struct{ Keys []row }
 		ExpressionAttributeValues row
 		ExclusiveStartKey         row
 		Limit                     int
@@ -289,6 +290,16 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 		io.WriteString(w, run.payload)
 	case "GetItem":
 		return map[string]any{"Item": c.find(input.Key)}
+	case "BatchGetItem":
+		found := map[string][]row{}
+		for table, keys := range input.RequestItems {
+			for _, key := range keys.Keys {
+				if item := c.find(key); item != nil {
+					found[table] = append(found[table], item)
+				}
+			}
+		}
+		return map[string]any{"Responses": found, "UnprocessedKeys": map[string]any{}}
 	case "Query":
 		return c.query(input.ExpressionAttributeValues[":status"]["S"], input.ExclusiveStartKey["id"]["S"], input.Limit)
 	case "DescribeTable":

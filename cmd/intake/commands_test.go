@@ -689,7 +689,12 @@ func TestRedriveByClassReadsTheRows(t *testing.T) {
 	dead := c.queues["DeadLetterQueue"]
 	dead.add("not ours")
 	dead.messages[2].sent = time.Now().Add(-time.Hour)
-	if status, out, notes := c.intake("redrive", "--class=refused"); status != 0 || !strings.HasPrefix(out, "2 moved into the queue, 1 left") {
+	unread := 0
+	c.answers["BatchGetItem"] = func(input map[string]any) any {
+		unread++
+		return map[string]any{"Responses": map[string]any{}, "UnprocessedKeys": input["RequestItems"]}
+	}
+	if status, out, notes := c.intake("redrive", "--class=refused"); status != 0 || !strings.HasPrefix(out, "2 moved into the queue, 1 left") || unread == 0 {
 		t.Errorf("exit status %d\n%s%s", status, out, notes)
 	}
 	if status, out, notes := c.intake("redrive", "--class=malformed"); status != 0 || !strings.HasPrefix(out, "1 moved into the queue, 0 left") {

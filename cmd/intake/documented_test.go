@@ -101,7 +101,7 @@ func words(line string) []string {
 // has do so, with the table of actions in docs/operate.md.
 func TestActionsThatAreNeededAreSaid(t *testing.T) {
 	t.Parallel()
-	called := map[string]bool{"secretsmanager:GetSecretValue": true, "dynamodb:GetItem": true, "dynamodb:Query": true} // by shared/secret and shared/store
+	called := map[string]bool{"secretsmanager:GetSecretValue": true, "dynamodb:GetItem": true, "dynamodb:BatchGetItem": true, "dynamodb:Query": true} // by shared/secret and shared/store
 	// IAM names some calls otherwise.
 	action := map[string]string{
 		"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility", "lambda:Invoke": "lambda:InvokeFunction", "cloudwatchlogs:FilterLogEvents": "logs:FilterLogEvents",
