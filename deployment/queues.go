@@ -166,9 +166,9 @@ func (r *redrive) run(ctx context.Context, show func(seen int)) error {
 	return nil
 }
 
-// isLater reports whether a message came after the start: one that was moved and has
-// failed again. Otherwise it could go round forever. Where this machine's clock is
-// ahead of SQS's, it goes round for so long.
+// isLater reports whether a message came after the start: one that was moved, failed again
+// and would be moved again and again. When this machine's clock is ahead of SQS's, that
+// still happens for as long as the clocks differ.
 func isLater(m types.Message, start time.Time) bool {
 	sent, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
 	return err == nil && sent >= start.UnixMilli()

@@ -508,7 +508,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{attribute("DocumentQueue", "MaximumMessageSize", "1048576"), "", "they are as the template says"},
 		{attribute("DeadLetterQueue", "MaximumMessageSize", "262144"), "queues", "MaximumMessageSize of DeadLetterQueue is 262144"},
 		{attribute("DeadLetterQueue", "MessageRetentionPeriod", "86400"), "queues", "MessageRetentionPeriod of DeadLetterQueue is 86400"},
-		{mapping("State", "Disabled"), "processor", "is Disabled. `aws lambda update-event-source-mapping --uuid uuid --enabled` lets it"},
+		{mapping("State", "Disabled"), "processor", "is Disabled. `aws lambda update-event-source-mapping --uuid uuid --enabled` starts it again"},
 		{mapping("State", "Updating"), "", "it polls the queue"},
 		{mapping("FunctionResponseTypes", nil), "processor", "Lambda DELETES messages that were not processed"},
 		{mapping("ScalingConfig", nil), "processor", "MaximumConcurrency of the event source mapping is 0"},

@@ -163,7 +163,7 @@ func (d doctor) processor(ctx context.Context) ([]Finding, error) {
 	is, want := out.EventSourceMappings[0], function.Source
 	update := "`aws lambda update-event-source-mapping --uuid " + aws.ToString(is.UUID)
 	if state := aws.ToString(is.State); !slices.Contains([]string{"Enabled", "Creating", "Enabling", "Updating"}, state) {
-		return wrong("it does not poll the queue: the event source mapping is %s. %s --enabled` lets it", state, update), nil
+		return wrong("it does not poll the queue: the event source mapping is %s. %s --enabled` starts it again", state, update), nil
 	}
 	if want.ReportBatchItemFailures && !slices.Contains(is.FunctionResponseTypes, lambdatypes.FunctionResponseTypeReportBatchItemFailures) {
 		return wrong("Lambda DELETES messages that were not processed: somebody has changed the event source mapping. %s --function-response-types ReportBatchItemFailures` fixes it", update), nil
@@ -266,7 +266,7 @@ func alarm(is cloudwatchtypes.MetricAlarm, want template.Alarm) []Finding {
 	return nil
 }
 
-// receivers looks whether somebody hears the alarms.
+// receivers looks whether somebody receives the alarms.
 func (d doctor) receivers(ctx context.Context) ([]Finding, error) {
 	out, err := sns.NewFromConfig(d.AWS).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(d.Outputs[deployment.AlarmTopic])})
 	if err != nil {
