@@ -132,7 +132,7 @@ func TestTriesThatAreStoredMeanwhileAreNoFailures(t *testing.T) {
 	for _, class := range []failure.Class{failure.Unavailable, failure.NotFound, failure.Refused, failure.Internal} {
 		f := newFixture()
 		f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
-			f.table.rows["7"] = store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created, UpdatedAt: time.Now().Add(time.Second)}
+			f.table.seed(t, store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created})
 			return nil, class.New("x")
 		}
 		if done := f.deliver(t, maxTries, ready(7)); !done[0] || len(f.deadLetters.bodies) != 0 {
@@ -150,9 +150,9 @@ func TestTriesThatAreStoredMeanwhileAreNoFailures(t *testing.T) {
 func TestNoFailureErasesThatTheQueueHasTheDocument(t *testing.T) {
 	for _, class := range []failure.Class{failure.Unavailable, failure.NotFound, failure.Refused} {
 		f := newFixture()
-		rescued := store.Row{ID: "7", Status: store.Retrying, Error: "rescued: x", Created: ready(7).Created, Attempts: 1, UpdatedAt: time.Now().Add(time.Second)}
+		rescued := store.Row{ID: "7", Status: store.Retrying, Error: "rescued: x", Created: ready(7).Created, Attempts: 1}
 		f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
-			f.table.rows["7"] = rescued
+			f.table.seed(t, rescued)
 			return nil, class.New("x")
 		}
 		if done := f.deliver(t, 1, ready(7)); !done[0] || f.table.rows["7"].Error != rescued.Error || len(f.deadLetters.bodies) != 0 {
@@ -176,21 +176,21 @@ func TestMessageThatBringsItsDocumentIsDoneOnlyWhenItIsStored(t *testing.T) {
 	} {
 		f := newFixture()
 		row.ID, row.Created, row.Attempts = "7", brings.Created, 1
-		f.table.rows["7"] = row
-		f.table.rows["bank_statement#7"] = store.Row{ID: "bank_statement#7", Status: store.Processed, Created: brings.Created}
+		f.table.seed(t, row)
+		f.table.seed(t, store.Row{ID: "bank_statement#7", Status: store.Processed, Created: brings.Created})
 		if done := f.deliver(t, 1, brings); !done[0] || f.table.rows["7"].Status != store.Processed {
 			t.Errorf("%s: done %v, row %+v", name, done, f.table.rows["7"])
 		}
 	}
 }
 
-// TestWriteWhoseAnswerWasLostIsTold has the SDK repeat a call that was done.
+// TestWriteWhoseAnswerWasLostIsTold has the SDK repeat a call that succeeded.
 func TestWriteWhoseAnswerWasLostIsTold(t *testing.T) {
 	f := newFixture()
 	f.table.put = func(_ context.Context, row store.Row) error {
 		f.table.put = nil
-		f.table.rows["7"] = row
-		return store.ErrSuperseded
+		f.table.seed(t, row)
+		return nil
 	}
 	if done := f.deliver(t, 1, ready(7)); !done[0] || cloudwatch.Counted(f.logs.String())["Stored"] != 1 {
 		t.Errorf("done %v: %s", done, f.logs)

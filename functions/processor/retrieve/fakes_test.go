@@ -2,6 +2,7 @@ package retrieve
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -16,8 +17,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"veryfi-intake/local/aws/table"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
@@ -27,9 +28,12 @@ import (
 
 var errDown = errors.New("down")
 
-// memoryTable is the table in memory, with the conditions of [store.Table].
+// memoryTable is the real table on DynamoDB's model.
 type memoryTable struct {
-	mu   sync.Mutex
+	*store.Table
+
+	mu sync.Mutex
+	// rows are those that the table has, as they were written.
 	rows map[string]store.Row
 	// get and put are called first, when they are set.
 	get func(context.Context) error
@@ -38,71 +42,66 @@ type memoryTable struct {
 	getAll func(map[string]store.State) error
 	// reads has the ids of each call that reads.
 	reads [][]string
-	// history has the status of each row that was written, in order.
+	// history has the status of each row that the handler wrote, in order.
 	history []store.Status
 }
 
 func (m *memoryTable) Get(ctx context.Context, id string) (store.State, error) {
-	m.mu.Lock()
-	m.reads = append(m.reads, []string{id})
-	m.mu.Unlock()
-	return m.state(ctx, id)
-}
-
-func (m *memoryTable) state(ctx context.Context, id string) (store.State, error) {
-	if m.get != nil {
-		if err := m.get(ctx); err != nil {
-			return store.State{}, failure.Table.Of(err)
-		}
+	if err := m.read(ctx, id); err != nil {
+		return store.State{}, err
 	}
-	if ctx.Err() != nil {
-		return store.State{}, failure.Table.Of(ctx.Err())
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	row := m.rows[id]
-	return row.State(), nil
+	return m.Table.Get(ctx, id)
 }
 
 func (m *memoryTable) GetAll(ctx context.Context, ids []string) (map[string]store.State, error) {
+	if err := m.read(ctx, ids...); err != nil {
+		return nil, err
+	}
+	states, err := m.Table.GetAll(ctx, ids)
+	if m.getAll != nil {
+		err = failure.Table.Of(m.getAll(states))
+	}
+	return states, err
+}
+
+// read begins a call that reads.
+func (m *memoryTable) read(ctx context.Context, ids ...string) (err error) {
 	m.mu.Lock()
 	m.reads = append(m.reads, ids)
 	m.mu.Unlock()
-	states := map[string]store.State{}
-	for _, id := range ids {
-		var err error
-		if states[id], err = m.state(ctx, id); err != nil {
-			return nil, err
-		}
+	if m.get != nil {
+		err = m.get(ctx)
 	}
-	if m.getAll != nil {
-		if err := m.getAll(states); err != nil {
-			return nil, failure.Table.Of(err)
-		}
-	}
-	return states, nil
+	return failure.Table.Of(cmp.Or(err, ctx.Err()))
 }
 
-func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) error {
+func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) (err error) {
 	if m.put != nil {
-		switch err := m.put(ctx, row); {
-		case errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrSuperseded):
-			return err
-		case err != nil:
-			return failure.Table.Of(err)
-		}
+		err = m.put(ctx, row)
 	}
-	if ctx.Err() != nil {
-		return failure.Table.Of(ctx.Err())
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		return failure.Table.Of(err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rows[row.ID].State().Version != seen.Version {
-		return store.ErrSuperseded
+	if err = m.Table.Put(ctx, row, seen); err == nil {
+		m.rows[row.ID] = row
+		m.history = append(m.history, row.Status)
+	}
+	return err
+}
+
+// seed writes a row over what is there, as another environment does. Its clock is a second
+// ahead, unless the row says when it was written.
+func (m *memoryTable) seed(t *testing.T, row store.Row) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row.UpdatedAt = cmp.Or(row.UpdatedAt, time.Now().Add(time.Second))
+	if err := m.Table.Put(t.Context(), row, m.rows[row.ID].State()); err != nil {
+		t.Error(err)
 	}
 	m.rows[row.ID] = row
-	m.history = append(m.history, row.Status)
-	return nil
 }
 
 // memoryVeryfi has documents in memory.
@@ -223,7 +222,7 @@ const maxTries = 60
 func newFixture() *fixture {
 	f := &fixture{
 		veryfi:      &memoryVeryfi{},
-		table:       &memoryTable{rows: map[string]store.Row{}},
+		table:       &memoryTable{Table: store.New(table.New(nil), "table"), rows: map[string]store.Row{}},
 		queue:       &memoryQueue{delays: map[string]time.Duration{}},
 		deadLetters: &memoryDeadLetters{},
 		logs:        &bytes.Buffer{},
@@ -307,19 +306,4 @@ func gzipped(t *testing.T, text string) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
-}
-
-// refusingClient is a DynamoDB that refuses all.
-type refusingClient struct{}
-
-func (refusingClient) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	return &dynamodb.GetItemOutput{}, nil
-}
-
-func (refusingClient) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
-	return nil, errDown
-}
-
-func (refusingClient) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	return nil, errDown
 }

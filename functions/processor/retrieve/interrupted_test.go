@@ -120,7 +120,7 @@ func TestTryThatFollowsARecordedOneLeavesNoMark(t *testing.T) {
 
 func TestDocumentThatIsStoredAloneIsMarkedNoMore(t *testing.T) {
 	f := newFixture()
-	f.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying, Error: "interrupted: before", Attempts: 3}
+	f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "interrupted: before", Attempts: 3})
 	if done := f.deliver(t, 4, ready(7)); !done[0] || f.table.rows["7"].Status != store.Processed {
 		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
 	}

@@ -155,7 +155,7 @@ func TestMissingDocumentThatIsKeptIsNoError(t *testing.T) {
 	t.Run("nowhere", func(t *testing.T) {
 		f := newFixture()
 		f.veryfi.answer = refusing(failure.NotFound, 404)
-		f.table.rows["7"] = store.Row{ID: "7", Status: store.Error, Error: "rescued: once", Created: ready(7).Created}
+		f.table.seed(t, store.Row{ID: "7", Status: store.Error, Error: "rescued: once", Created: ready(7).Created})
 		if done := f.deliver(t, 1, ready(7)); done[0] {
 			t.Error("done")
 		}
@@ -252,30 +252,36 @@ func TestEveryDocumentThatFitsTheTableFitsTheQueue(t *testing.T) {
 			}) - 1
 			f := newFixture()
 			f.veryfi.answer = answering(string(body(largest)), nil)
-			f.Table = store.New(refusingClient{}, "table")
+			f.table.refuseAll()
 			if done := f.deliver(t, 1, ready(7)); !done[0] {
 				t.Fatalf("%d elements: %s", largest, f.logs)
 			}
 			if size := len(f.queue.bodies[0]); size > queue.MaxBody || size < 200<<10 {
 				t.Errorf("the message has %d bytes", size)
 			}
+			f.table.put = nil
+			if done := f.deliver(t, 1, f.rescued(t)); !done[0] || f.table.rows["7"].Status != store.Processed {
+				t.Errorf("%d elements do not fit the table: %s", largest, f.logs)
+			}
 		})
 	}
+}
+
+// hexes returns a document that is too large for the table, with n random words.
+func hexes(n int) string {
+	random := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	for range n {
+		fmt.Fprintf(&b, "%016x", random.Uint64())
+	}
+	return fmt.Sprintf(`{"id": 7, "hex": %q}`, b.String())
 }
 
 // TestDeadLetterOfATooLargeDocumentHasItWhereItFits protects one that Veryfi
 // deletes after the first request.
 func TestDeadLetterOfATooLargeDocumentHasItWhereItFits(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	hexes := func(n int) []byte {
-		var b strings.Builder
-		for range n {
-			fmt.Fprintf(&b, "%016x", random.Uint64())
-		}
-		return fmt.Appendf(nil, `{"id": 7, "hex": %q}`, b.String())
-	}
 	for name, test := range map[string]struct {
-		body []byte
+		body string
 		has  bool
 	}{
 		"fits":     {hexes(60_000), true},
@@ -283,13 +289,7 @@ func TestDeadLetterOfATooLargeDocumentHasItWhereItFits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture()
-			f.veryfi.answer = answering(string(test.body), nil)
-			f.table.put = func(_ context.Context, row store.Row) error {
-				if row.Document != nil {
-					return store.ErrTooLarge
-				}
-				return nil
-			}
+			f.veryfi.answer = answering(test.body, nil)
 			if done := f.deliver(t, 1, ready(7)); !done[0] || len(f.deadLetters.bodies) != 1 || len(f.queue.bodies) != 0 {
 				t.Fatalf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
 			}
@@ -358,7 +358,7 @@ func TestDocumentInAMessageIsStoredOverAllButADocument(t *testing.T) {
 				f, m := newFixture(), m
 				m.Event = test.event
 				for _, row := range test.rows {
-					f.table.rows[row.ID] = row
+					f.table.seed(t, row)
 				}
 				if refuses { // which must not erase it either
 					f.table.refuseDocuments()
@@ -381,7 +381,7 @@ func TestMissingDocumentThatWasStoredMeanwhileIsNoError(t *testing.T) {
 	f := newFixture()
 	later := message(event.DocumentCreated, 7, "2026-02-02 03:04:05")
 	f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
-		f.table.rows["7"] = store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created}
+		f.table.seed(t, store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created})
 		return nil, &veryfi.Error{Class: failure.NotFound, Status: 404}
 	}
 	if done := f.deliver(t, 5, later); !done[0] || len(f.deadLetters.bodies) != 0 {

@@ -161,7 +161,7 @@ func TestRedrivenKillerIsNoticedAtItsFirstDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, d := dying(7)
 		before := store.Row{ID: "7", Status: store.Error, Error: "unavailable: x", Created: ready(7).Created, Attempts: 60, RequestID: "request", UpdatedAt: time.Now()}
-		f.table.rows["7"] = before
+		f.table.seed(t, before)
 		time.Sleep(time.Hour)
 		first := time.Now()
 		for n := range 12 { // those that are alone come in any order
@@ -203,7 +203,7 @@ func TestFreshCopyHasTriesOfItsOwn(t *testing.T) {
 	f.GiveUpAfter = 48 * time.Hour
 	f.veryfi.answer = refusing(failure.Unavailable, 503)
 	both := copies(ready(7), 2)
-	f.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying, Error: "unavailable: x", Created: ready(7).Created, Attempts: 59}
+	f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "unavailable: x", Created: ready(7).Created, Attempts: 59})
 	done := f.handle(t.Context(), t, events.SQSEvent{Records: []events.SQSMessage{
 		sent(both[0].Encode(), maxTries, 49*time.Hour), record(both[1].Encode(), 1),
 	}})
@@ -238,18 +238,13 @@ func TestMarkErasesNoEvent(t *testing.T) {
 // Veryfi deletes the document.
 func TestTooLargeDocumentIsKeptUntilItsDeadLetterIs(t *testing.T) {
 	f := newFixture()
-	f.veryfi.answer = deleting()
-	f.table.put = func(_ context.Context, row store.Row) error {
-		if row.Document != nil {
-			return store.ErrTooLarge
-		}
-		return nil
-	}
+	f.veryfi.answer = answering(hexes(60_000), nil)
 	f.deadLetters.err = errDown
 	if done := f.deliver(t, 1, ready(7)); !done[0] {
 		t.Fatalf("not done: %s", f.logs)
 	}
 	brings := f.rescued(t)
+	f.veryfi.answer = refusing(failure.NotFound, 404)
 	if done := f.deliver(t, 1, brings); done[0] || len(f.queue.bodies) != 1 {
 		t.Errorf("done %v, %d messages sent", done, len(f.queue.bodies))
 	}
@@ -274,7 +269,7 @@ func TestPanicsDoNotReachLambda(t *testing.T) {
 		return nil
 	}
 	f.veryfi.answer = func(context.Context, int64) ([]byte, error) {
-		f.table.rows["7"] = store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created, UpdatedAt: time.Now().Add(time.Second)}
+		f.table.seed(t, store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created})
 		return documentJSON(7), nil
 	}
 	if done := f.deliver(t, 1, message(event.DocumentCreated, 7, "2026-06-01 00:00:00")); done[0] {

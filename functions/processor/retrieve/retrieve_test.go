@@ -253,16 +253,11 @@ func TestPermanentErrorEndsInTheDeadLetterQueue(t *testing.T) {
 
 func TestDocumentThatDoesNotFitIsGivenUp(t *testing.T) {
 	f := newFixture()
-	f.table.put = func(_ context.Context, row store.Row) error {
-		if row.Document != nil {
-			return fmt.Errorf("%w: 500000 bytes", store.ErrTooLarge)
-		}
-		return nil
-	}
+	f.veryfi.answer = answering(hexes(100_000), nil)
 	if done := f.deliver(t, 1, ready(7)); !done[0] || len(f.deadLetters.bodies) != 1 {
 		t.Errorf("done %v, dead letters %v", done, f.deadLetters.bodies)
 	}
-	if row := f.table.rows["7"]; row.Status != store.Error || !strings.Contains(row.Error, "500000") {
+	if row := f.table.rows["7"]; row.Status != store.Error || !strings.HasPrefix(row.Error, "too large: ") || !strings.HasSuffix(row.Error, " bytes, of 409600") {
 		t.Errorf("row %+v", row)
 	}
 }
@@ -366,7 +361,7 @@ func TestWhatIsKnownToBeMissingIsNotAskedForAgain(t *testing.T) {
 		}
 		row := f.table.rows["7"]
 		row.UpdatedAt = row.UpdatedAt.Add(-time.Hour)
-		f.table.rows["7"] = row
+		f.table.seed(t, row)
 		return f
 	}
 	again := func(change func(*event.Message)) event.Message {
@@ -442,7 +437,7 @@ func TestMessagesAreGivenUpByCountAndAge(t *testing.T) {
 			f := newFixture()
 			f.GiveUpAfter = 48 * time.Hour
 			f.veryfi.answer = refusing(failure.Unavailable, 503)
-			f.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying, Error: "unavailable: x", Attempts: test.receives - 1} // a trace of the try before
+			f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "unavailable: x", Attempts: test.receives - 1}) // a trace of the try before
 			batch := events.SQSEvent{Records: []events.SQSMessage{sent(ready(7).Encode(), test.receives, test.age)}}
 			if done := f.handle(t.Context(), t, batch); done[0] != test.givenUp || (len(f.deadLetters.bodies) == 1) != test.givenUp {
 				t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))

@@ -107,8 +107,8 @@ func TestOnlyWhatIsWrittenIsCounted(t *testing.T) {
 				stored := store.Row{ID: "7", Status: store.Processed, Created: "2026-01-02 03:04:05"}
 				f.table.put = func(context.Context, store.Row) error {
 					f.table.put = nil
-					f.table.rows["7"] = stored
-					return store.ErrSuperseded
+					f.table.seed(t, stored)
+					return nil
 				}
 				f.deliver(t, 1, message(test.event, 7, stored.Created))
 				if diff := cmp.Diff(test.want, cloudwatch.Counted(f.logs.String())); diff != "" {

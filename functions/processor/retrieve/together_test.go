@@ -29,7 +29,7 @@ func three() events.SQSEvent {
 
 func TestRowsOfABatchAreReadInOneCall(t *testing.T) {
 	f := newFixture()
-	f.table.rows["8"] = store.Row{ID: "8", Status: store.Processed, Created: ready(8).Created}
+	f.table.seed(t, store.Row{ID: "8", Status: store.Processed, Created: ready(8).Created})
 	f.handle(t.Context(), t, three())
 	if len(f.table.reads) == 0 || !slices.Equal(f.table.reads[0], []string{"7", "8", "9"}) {
 		t.Fatalf("reads %v", f.table.reads)
@@ -87,7 +87,7 @@ func TestOneRecordIsReadByItself(t *testing.T) {
 // changed their row meanwhile.
 func TestPostponedRecordsLookAgain(t *testing.T) {
 	f := newFixture()
-	f.table.rows["7"] = store.Row{ID: "7", Status: store.Retrying, Error: "interrupted: before", Attempts: 1}
+	f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "interrupted: before", Attempts: 1})
 	f.deliver(t, 2, ready(7), ready(8))
 	if diff := cmp.Diff([][]string{{"7", "8"}, {"7"}}, f.table.reads); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
