@@ -17,9 +17,12 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
 
+	sqs "veryfi-intake/local/aws/queue"
+	"veryfi-intake/local/aws/table"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/reconciliation"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -70,66 +73,49 @@ func (v *memoryVeryfi) List(ctx context.Context, since, until time.Time, page in
 	return veryfi.Page{Documents: pages[page-1], IsLast: page == len(pages)}, answered, nil
 }
 
-// memoryTable has statuses and stale rows in memory.
-type memoryTable struct {
-	states map[string]store.State
-	stale  []store.Row
-	before time.Time
-	err    error
-}
+// down is a table and a queue that fail.
+type down struct{}
 
-func (m *memoryTable) States(_ context.Context, ids []string) (map[string]store.State, error) {
-	found := map[string]store.State{}
-	for _, id := range ids {
-		if state, ok := m.states[id]; ok {
-			found[id] = state
-		}
-	}
-	return found, m.err
-}
+func (down) States(context.Context, []string) (map[string]store.State, error) { return nil, errDown }
 
-func (m *memoryTable) Stale(_ context.Context, before time.Time, limit int) ([]store.Row, error) {
-	m.before = before
-	return m.stale[:min(limit, len(m.stale))], m.err
-}
+func (down) Stale(context.Context, time.Time, int) ([]store.Row, error) { return nil, errDown }
 
-type memoryQueue struct {
-	bodies []string
-	err    error
-}
+func (down) Send(context.Context, ...string) error { return errDown }
 
-// Send fails in a context that has ended, as the real one does.
-func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if q.err != nil {
-		return q.err
-	}
-	q.bodies = append(q.bodies, bodies...)
-	return nil
-}
-
+// fixture is a handler between the models of AWS and a Veryfi in memory.
 type fixture struct {
 	*Handler
 	veryfi *memoryVeryfi
-	table  *memoryTable
-	queue  *memoryQueue
+	table  *store.Table
+	queue  *sqs.Queue
 	logs   *bytes.Buffer
 }
 
 func newFixture() *fixture {
+	rows := table.New(map[string]string{"problems": "updated_at"})
 	f := &fixture{
 		veryfi: &memoryVeryfi{pageSize: 3},
-		table:  &memoryTable{states: map[string]store.State{}},
-		queue:  &memoryQueue{},
+		table:  store.New(rows, "table"),
+		queue:  sqs.New(sqs.Options{}),
 		logs:   &bytes.Buffer{},
 	}
 	f.Handler = &Handler{
-		Veryfi: f.veryfi, Table: f.table, Queue: f.queue,
+		Veryfi: f.veryfi, Table: store.NewReader(rows, "table"), Queue: queue.New(f.queue, "queue"),
 		Window: 12 * time.Hour, Grace: time.Hour, Metrics: metrics.New("test", time.Now), Now: time.Now, Log: slog.New(slog.NewJSONHandler(f.logs, nil)),
 	}
 	return f
+}
+
+// seed writes a row, now, unless the row says when.
+func (f *fixture) seed(t *testing.T, id any, row store.Row) {
+	t.Helper()
+	if row.ID = fmt.Sprint(id); row.UpdatedAt.IsZero() {
+		row.UpdatedAt = time.Now()
+	}
+	seen, err := f.table.Get(t.Context(), row.ID)
+	if err = errors.Join(err, f.table.Put(t.Context(), row, seen)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // created adds a document that Veryfi created so long ago.
@@ -140,15 +126,24 @@ func (f *fixture) created(id int64, ago time.Duration) {
 // enqueued returns the ids of the messages that were sent, in order.
 func (f *fixture) enqueued(t *testing.T) (ids []int64) {
 	t.Helper()
-	for _, body := range f.queue.bodies {
-		m, err := event.DecodeMessage(body)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, m := range f.messages(t) {
 		ids = append(ids, m.ID)
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// messages returns the messages that were sent.
+func (f *fixture) messages(t *testing.T) (messages []event.Message) {
+	t.Helper()
+	for _, body := range f.queue.Bodies() {
+		m, err := event.DecodeMessage(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, m)
+	}
+	return messages
 }
 
 func (f *fixture) run(t *testing.T, payload string) reconciliation.Result {
@@ -169,7 +164,7 @@ func TestDocumentsWithoutARowAreEnqueued(t *testing.T) {
 			f.created(id+1, time.Hour+time.Duration(id)*30*time.Minute+time.Minute)
 		}
 		for id, status := range []store.Status{store.Processed, store.Failed, store.Retrying, store.Error} {
-			f.table.states[fmt.Sprint(id+1)] = store.State{Status: status}
+			f.seed(t, id+1, store.Row{Status: status})
 		}
 		f.created(5, 2*time.Hour) // the list names it twice
 		f.created(101, 59*time.Minute)
@@ -188,10 +183,7 @@ func TestDocumentsWithoutARowAreEnqueued(t *testing.T) {
 		if result.Listed != 21 || result.Enqueued != len(got) || result.Stale != 0 || result.Next != nil {
 			t.Errorf("result %+v", result)
 		}
-		m, err := event.DecodeMessage(f.queue.bodies[0])
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := f.messages(t)[0]
 		wantMessage := event.Message{Version: 1, Event: "reconciled", ID: m.ID, Created: m.Created, ReceivedAt: time.Now().UTC(), RequestID: "the run"}
 		if diff := cmp.Diff(wantMessage, m); diff != "" || m.Created == "" || m.Task() != event.RetrieveDocument {
 			t.Error(diff)
@@ -225,7 +217,7 @@ func TestWindowsOfScheduledRunsLeaveNoGap(t *testing.T) {
 		for range 12 {
 			f.run(t, scheduled)
 			for _, id := range f.enqueued(t) {
-				f.table.states[fmt.Sprint(id)] = store.State{Status: store.Processed}
+				f.seed(t, id, store.Row{Status: store.Processed})
 			}
 			time.Sleep(time.Hour + 7*time.Second) // not to the second
 		}
@@ -280,7 +272,7 @@ func TestByHand(t *testing.T) {
 		f.created(3, 30*time.Hour)
 		f.created(4, 90*time.Minute)
 		f.created(5, time.Minute)
-		f.table.states["2"] = store.State{Status: store.Error}
+		f.seed(t, 2, store.Row{Status: store.Error})
 		if result := f.run(t, `{"since": "1999-12-30", "until": "1999-12-30 19:00:00"}`); result.Listed != 2 {
 			t.Errorf("result %+v", result)
 		}
@@ -291,13 +283,12 @@ func TestByHand(t *testing.T) {
 		if diff := cmp.Diff([]int64{1, 3, 3, 4}, f.enqueued(t)); diff != "" {
 			t.Error(diff)
 		}
-		f.table.states["4"] = store.State{Status: store.Processed}
-		f.queue.bodies = nil
+		f.seed(t, 4, store.Row{Status: store.Processed})
 		if result := f.run(t, `{"ids": [2, "4", 99, 2]}`); result.Enqueued != 2 || result.Stale != 0 {
 			t.Errorf("result %+v", result)
 		}
-		if diff := cmp.Diff([]int64{2, 99}, f.enqueued(t)); diff != "" {
-			t.Errorf("what is not stored: %s", diff)
+		if diff := cmp.Diff([]int64{1, 2, 3, 3, 4, 99}, f.enqueued(t)); diff != "" {
+			t.Errorf("with what is not stored: %s", diff)
 		}
 	})
 }
@@ -310,7 +301,7 @@ func TestPayloadThatAsksForNothingClearIsRefused(t *testing.T) {
 	} {
 		f := newFixture()
 		_, err := f.Handle(t.Context(), json.RawMessage(payload))
-		if err == nil || !strings.Contains(err.Error(), `{"ids": [123456789]}`) || len(f.veryfi.windows) != 0 || len(f.queue.bodies) != 0 {
+		if err == nil || !strings.Contains(err.Error(), `{"ids": [123456789]}`) || len(f.veryfi.windows) != 0 || f.queue.Left() != 0 {
 			t.Errorf("%s: %v", payload, err)
 		}
 	}
@@ -383,7 +374,7 @@ func TestListInNoOrderThatIsCutShortGoesOn(t *testing.T) {
 func TestQueueThatIsDownWhenTimeIsUpIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
-		f.queue.err = errDown
+		f.Queue = down{}
 		f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
 			time.Sleep(1100 * time.Millisecond)
 			return veryfi.Page{Documents: []veryfi.Listed{{ID: int64(page), Created: "some time"}}}
@@ -417,8 +408,8 @@ func TestVeryfiThatFailsForAWhileIsAskedAgain(t *testing.T) {
 				start := time.Now()
 				f.run(t, scheduled)
 				took := time.Since(start)
-				if least := 3 * firstWait; took < least || name == "throttled" && took < 80*time.Second || len(f.queue.bodies) != 1 {
-					t.Errorf("%d enqueued after %v", len(f.queue.bodies), took)
+				if least := 3 * firstWait; took < least || name == "throttled" && took < 80*time.Second || f.queue.Left() != 1 {
+					t.Errorf("%d enqueued after %v", f.queue.Left(), took)
 				}
 			})
 		})
@@ -445,11 +436,11 @@ func TestThrottledForLongerThanTheRunIsAnError(t *testing.T) {
 // earlier runs have written.
 func TestListedDocumentThatWasNotFoundIsAskedForOnceADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		row := func(status store.Status, class failure.Class, name string, age time.Duration) store.State {
-			return store.State{Status: status, Class: class, Event: name, Version: time.Now().Add(-age).Format(store.TimeFormat)}
+		row := func(status store.Status, class failure.Class, name string, age time.Duration) store.Row {
+			return store.Row{Status: status, Error: string(class) + ": x", Event: name, UpdatedAt: time.Now().Add(-age)}
 		}
 		for id, test := range []struct {
-			row  store.State
+			row  store.Row
 			asks bool
 		}{
 			{row(store.Error, failure.NotFound, event.DocumentCreated, time.Minute), true},
@@ -457,15 +448,15 @@ func TestListedDocumentThatWasNotFoundIsAskedForOnceADay(t *testing.T) {
 			{row(store.Error, failure.NotFound, event.Reconciled, 23*time.Hour), false},
 			{row(store.Error, failure.NotFound, event.Reconciled, 24*time.Hour), true},
 			{row(store.Error, failure.Refused, event.DocumentCreated, 48*time.Hour), false},
-			{row(store.Retrying, failure.NotFound, event.DocumentCreated, 48*time.Hour), false},
+			{row(store.Retrying, failure.NotFound, event.DocumentCreated, 12*time.Hour), false},
 			{row(store.Failed, "", event.DocumentFailed, 48*time.Hour), false},
 			{row(store.Processed, "", event.DocumentCreated, 48*time.Hour), false},
 		} {
 			f := newFixture()
 			f.created(int64(id+1), 2*time.Hour)
-			f.table.states[fmt.Sprint(id+1)] = test.row
-			if f.run(t, scheduled); (len(f.queue.bodies) == 1) != test.asks {
-				t.Errorf("%+v: %d enqueued", test.row, len(f.queue.bodies))
+			f.seed(t, id+1, test.row)
+			if f.run(t, scheduled); (f.queue.Left() == 1) != test.asks {
+				t.Errorf("%+v: %d enqueued", test.row, f.queue.Left())
 			}
 		}
 	})
@@ -476,7 +467,7 @@ func TestPersonAsksAgainAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		f.created(1, 2*time.Hour)
-		f.table.states["1"] = store.State{Status: store.Error, Class: failure.NotFound, Event: event.Reconciled, Version: time.Now().Format(store.TimeFormat)}
+		f.seed(t, 1, store.Row{Status: store.Error, Error: "not found: x", Event: event.Reconciled})
 		f.run(t, `{"since": "1999-12-31"}`)
 		if diff := cmp.Diff([]int64{1}, f.enqueued(t)); diff != "" {
 			t.Error(diff)
@@ -520,11 +511,12 @@ func TestErrorOfTableOrQueueEndsTheRun(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture()
 			f.created(7, 90*time.Minute)
-			f.table.err = errDown
-			if _, err := f.Handle(t.Context(), json.RawMessage(payload)); !errors.Is(err, errDown) || len(f.queue.bodies) != 0 {
+			works := f.Table
+			f.Table = down{}
+			if _, err := f.Handle(t.Context(), json.RawMessage(payload)); !errors.Is(err, errDown) || f.queue.Left() != 0 {
 				t.Errorf("%s: %v", payload, err)
 			}
-			f.table.err, f.queue.err = nil, errDown
+			f.Table, f.Queue = works, down{}
 			if result, err := f.Handle(t.Context(), json.RawMessage(payload)); !errors.Is(err, errDown) || result.Enqueued != 0 {
 				t.Errorf("%s: %+v, %v", payload, result, err)
 			}
@@ -536,17 +528,22 @@ func TestRowsThatWaitForNothingAreEnqueuedAsTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		received := time.Date(1999, 12, 30, 1, 2, 3, 0, time.UTC)
-		row := func(id, name string) store.Row {
-			return store.Row{ID: id, Event: name, Status: store.Retrying, Error: "unavailable: x", Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5}
+		for n, row := range []store.Row{
+			{ID: "7", Event: "document.created", Error: "unavailable: x"},
+			{ID: "bank_statement#8", Event: "bank_statement_set.created", ParentID: 42},
+			{ID: "9", Event: "document.created", Error: "rescued: it is in the queue"},
+			{ID: "11", Event: "reconciled"},
+			{ID: "12", Event: "document.failed"},
+			{ID: "check.created#0123456789012345", Event: "check.created"},
+			{ID: "document.created#0123456789abcdef", Event: "document.created"},
+			{ID: "x", Event: "document.created"},
+		} {
+			row.Status, row.Created, row.ReceivedAt, row.RequestID, row.Attempts = store.Retrying, "c", received, "r", 5
+			row.UpdatedAt = time.Now().Add(time.Duration(n)*time.Second - 14*time.Hour)
+			f.seed(t, row.ID, row)
 		}
-		statement := row("bank_statement#8", "bank_statement_set.created")
-		statement.ParentID = 42
-		rescuedRow := row("9", "document.created")
-		rescuedRow.Error = "rescued: it is in the queue"
-		f.table.stale = []store.Row{
-			row("7", "document.created"), statement, rescuedRow, row("11", "reconciled"), row("12", "document.failed"),
-			row("check.created#0123456789012345", "check.created"), row("document.created#0123456789abcdef", "document.created"), row("x", "document.created"),
-		}
+		// SQS may still hold the message of this one.
+		f.seed(t, 13, store.Row{Status: store.Retrying, Event: "document.created", UpdatedAt: time.Now().Add(-12 * time.Hour)})
 		result := f.run(t, scheduled)
 		want := []event.Message{
 			{Version: 1, Event: "document.created", ID: 7, Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5},
@@ -554,19 +551,8 @@ func TestRowsThatWaitForNothingAreEnqueuedAsTheyCame(t *testing.T) {
 			{Version: 1, Event: "reconciled", ID: 11, Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5},
 			{Version: 1, Event: "document.failed", ID: 12, Created: "c", ReceivedAt: received, RequestID: "r", Attempts: 5},
 		}
-		var got []event.Message
-		for _, body := range f.queue.bodies {
-			m, err := event.DecodeMessage(body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, m)
-		}
-		if diff := cmp.Diff(want, got); diff != "" || result.Stale != 4 {
+		if diff := cmp.Diff(want, f.messages(t)); diff != "" || result.Stale != 4 {
 			t.Errorf("result %+v: %s", result, diff)
-		}
-		if waited := time.Since(f.table.before); waited <= 12*time.Hour {
-			t.Errorf("rows of the last %v are taken for stale, and SQS may hold their messages", waited)
 		}
 	})
 }

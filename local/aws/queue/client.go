@@ -20,8 +20,11 @@ func (q *Queue) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...fu
 	return &sqs.SendMessageOutput{MessageId: &m.ID, MD5OfMessageBody: digest(m.Body)}, nil
 }
 
-// SendMessageBatch is that of [sqs.Client]. It takes all messages.
-func (q *Queue) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+// SendMessageBatch is that of [sqs.Client]. It takes all messages while ctx lasts.
+func (q *Queue) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	out := &sqs.SendMessageBatchOutput{}
 	for _, entry := range in.Entries {
 		m := q.Send(aws.ToString(in.QueueUrl), aws.ToString(entry.MessageBody), 0)

@@ -252,6 +252,16 @@ func (q *Queue) Left() int {
 	return len(q.visible) + len(q.hidden)
 }
 
+// Bodies returns the bodies of the messages that nobody has received, as they were sent.
+func (q *Queue) Bodies() (bodies []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.visible {
+		bodies = append(bodies, m.Body)
+	}
+	return bodies
+}
+
 // DeadLetters returns the bodies of the dead letters.
 func (q *Queue) DeadLetters() (bodies []string) {
 	q.mu.Lock()
