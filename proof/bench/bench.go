@@ -84,7 +84,7 @@ func (b *bench) functions(ctx context.Context) error {
 	} else {
 		defer b.share.remove()
 	}
-	for _, part := range []func(context.Context, *subjects) error{b.cold, b.webhook, b.batch, b.tenAgainstOne, b.largest, b.memorySizes, b.levers} {
+	for _, part := range []func(context.Context, *subjects) error{b.cold, b.running, b.tenAgainstOne, b.largest, b.memorySizes, b.levers} {
 		if err := part(ctx, s); err != nil {
 			return err
 		}

@@ -95,7 +95,7 @@ func TestSubjectsDoTheirWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(instance.stop)
+		t.Cleanup(instance.function.Close)
 		if messages, rows = int64(s.upstream.queue.Stats().Sent)-messages, s.upstream.rows.Load()-rows; messages != test.messages || rows != test.rows {
 			t.Errorf("%s sent %d messages and wrote %d rows", test.subject.config.Bootstrap, messages, rows)
 		}

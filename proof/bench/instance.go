@@ -26,16 +26,14 @@ func (b *bench) start(ctx context.Context, s subject, event []byte, memory int) 
 		now := time.Now()
 		i.pid = pid
 		if b.share != nil && memory != unthrottled {
-			if i.err = b.share.set(memory); i.err == nil {
-				i.err = b.share.add(pid)
-			}
+			i.err = b.share.limit(pid, memory)
 		}
 		i.paused = time.Since(now)
 	}
 	i.function = lambda.New(s.config)
 	took, err := i.time(ctx, event)
 	if err != nil {
-		i.stop()
+		i.function.Close()
 		return nil, 0, err
 	}
 	return i, took - i.paused, nil
@@ -58,14 +56,11 @@ func (i *instance) time(ctx context.Context, event []byte) (time.Duration, error
 	return took, nil
 }
 
-func (i *instance) stop() { i.function.Close() }
-
 // A sample is what one round has measured of a subject: of a single invocation p50 only.
 type sample struct{ p50, p90, p99, cpu time.Duration }
 
 // A record has the samples of a subject.
 type record struct {
-	name               string
 	p50, p90, p99, cpu figure
 	memory             figure // the most that the process has ever had
 }
@@ -100,7 +95,7 @@ func (b *bench) coldStarts(ctx context.Context, compared []subject, event []byte
 	return inTurns(b.Rounds, len(compared), func(n int) (sample, error) {
 		i, took, err := b.start(ctx, compared[n], event, memory)
 		if err == nil {
-			i.stop()
+			i.function.Close()
 		}
 		return sample{p50: took}, err
 	})
@@ -112,7 +107,7 @@ func (b *bench) times(ctx context.Context, s subject, memory, rounds int, events
 	if err != nil {
 		return nil, err
 	}
-	defer i.stop()
+	defer i.function.Close()
 	return inTurns(rounds, len(events), func(n int) (sample, error) {
 		took, err := i.time(ctx, events[n])
 		return sample{p50: took}, err
@@ -124,7 +119,7 @@ func (b *bench) invocations(ctx context.Context, compared []subject, event []byt
 	var instances []*instance
 	defer func() {
 		for _, i := range instances {
-			i.stop()
+			i.function.Close()
 		}
 	}()
 	for _, s := range compared {
@@ -143,7 +138,7 @@ func (b *bench) invocations(ctx context.Context, compared []subject, event []byt
 		if err != nil {
 			return nil, err
 		}
-		records[n].name, records[n].memory = i.name, memory(peak)
+		records[n].memory = memory(peak)
 	}
 	return records, nil
 }

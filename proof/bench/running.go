@@ -51,44 +51,35 @@ func (b *bench) cold(ctx context.Context, s *subjects) error {
 	return nil
 }
 
-// webhook measures one invocation.
-func (b *bench) webhook(ctx context.Context, s *subjects) error {
-	b.Progress("invocations of running webhooks")
-	records, err := b.invocations(ctx, s.webhooks, s.request)
-	if err != nil {
-		return err
+// running measures invocations of environments that run: what a webhook costs, and what ten
+// documents cost the processor.
+func (b *bench) running(ctx context.Context, s *subjects) error {
+	for _, kind := range []struct {
+		title    string
+		compared []subject
+		event    []byte
+		rows     int // that an invocation of ours writes
+	}{{webhookTitle, s.webhooks, s.request, 0}, {batchTitle, s.processors, batch(10), 10}} {
+		b.Progress(kind.title)
+		before := s.upstream.rows.Load()
+		records, err := b.invocations(ctx, kind.compared, kind.event)
+		if err != nil {
+			return err
+		}
+		if stored := s.upstream.rows.Load() - before; stored < int64(kind.rows*round*b.Rounds) {
+			return fmt.Errorf("%w: it stored only %d documents", errWrongAnswer, stored)
+		}
+		table, ours := ratios(kind.title), records[0]
+		for n, other := range records[1:] {
+			name := ", " + kind.compared[n+1].name
+			table.compare("p50"+name, ours.p50, other.p50)
+			table.compare("p90"+name, ours.p90, other.p90)
+			table.compare("p99"+name, ours.p99, other.p99)
+			table.compare("CPU"+name, ours.cpu, other.cpu)
+			table.compare("peak memory"+name, ours.memory, other.memory)
+		}
+		b.show(table)
 	}
-	table, ours := ratios(webhookTitle), records[0]
-	for _, other := range records[1:] {
-		table.compare("p50, "+other.name, ours.p50, other.p50)
-		table.compare("p90, "+other.name, ours.p90, other.p90)
-		table.compare("p99, "+other.name, ours.p99, other.p99)
-		table.compare("CPU, "+other.name, ours.cpu, other.cpu)
-		table.compare("peak memory, "+other.name, ours.memory, other.memory)
-	}
-	b.show(table)
-	return nil
-}
-
-// batch measures what ten documents cost the processor.
-func (b *bench) batch(ctx context.Context, s *subjects) error {
-	b.Progress("batches of ten documents")
-	rows := s.upstream.rows.Load()
-	records, err := b.invocations(ctx, s.processors, batch(10))
-	if err != nil {
-		return err
-	}
-	if stored := s.upstream.rows.Load() - rows; stored < int64(10*round*b.Rounds) {
-		return fmt.Errorf("%w: it stored only %d documents", errWrongAnswer, stored)
-	}
-	table, ours := ratios(batchTitle), records[0]
-	for _, other := range records[1:] {
-		table.compare("CPU a batch, "+other.name, ours.cpu, other.cpu)
-		table.compare("p50, "+other.name, ours.p50, other.p50)
-		table.compare("p99, "+other.name, ours.p99, other.p99)
-		table.compare("peak memory, "+other.name, ours.memory, other.memory)
-	}
-	b.show(table)
 	return nil
 }
 
@@ -128,7 +119,7 @@ func (b *bench) largest(ctx context.Context, s *subjects) error {
 	if err != nil {
 		return err
 	}
-	defer i.stop()
+	defer i.function.Close()
 	for range 2 {
 		if _, err := i.time(ctx, batch(10)); err != nil {
 			return err

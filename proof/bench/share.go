@@ -6,16 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 )
 
 // fullMemory is the memory size, in MB, with which Lambda gives a function one
 // whole CPU (AWS Lambda, "Configure Lambda function memory").
 const fullMemory = 1769
 
-// period is that of the CPU quota. Lambda's is 20 ms too (measured by others, not
-// documented by AWS).
-const period = 20 * time.Millisecond
+// period is that of the CPU quota, in microseconds. Lambda's is 20 ms too (measured by
+// others, not documented by AWS).
+const period = 20_000
 
 // A share is a control group that gives the processes in it the CPU share of a
 // memory size.
@@ -48,20 +47,17 @@ func newShare() (*share, error) {
 	return nil, errNoShare
 }
 
-// set gives the group the share of a memory size.
-func (s *share) set(memory int) error {
-	quota := int(period.Microseconds()) * memory / fullMemory
+// limit gives a process the share of a memory size: it moves it into the group.
+func (s *share) limit(pid, memory int) error {
+	quota := strconv.Itoa(period * memory / fullMemory)
+	var err error
 	if s.v2 {
-		return s.write("cpu.max", fmt.Sprintf("%d %d", quota, period.Microseconds()))
+		err = s.write("cpu.max", fmt.Sprint(quota, " ", period))
+	} else {
+		err = errors.Join(s.write("cpu.cfs_period_us", strconv.Itoa(period)), s.write("cpu.cfs_quota_us", quota))
 	}
-	return errors.Join(
-		s.write("cpu.cfs_period_us", strconv.FormatInt(period.Microseconds(), 10)),
-		s.write("cpu.cfs_quota_us", strconv.Itoa(quota)),
-	)
+	return errors.Join(err, s.write("cgroup.procs", strconv.Itoa(pid)))
 }
-
-// add moves a process into the group.
-func (s *share) add(pid int) error { return s.write("cgroup.procs", strconv.Itoa(pid)) }
 
 func (s *share) write(file, value string) error {
 	return os.WriteFile(filepath.Join(s.folder, file), []byte(value), 0o644)

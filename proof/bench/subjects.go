@@ -2,7 +2,9 @@ package bench
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -60,7 +62,7 @@ func (b *bench) newSubjects(ctx context.Context) (_ *subjects, err error) {
 	if s.upstream, err = startUpstream(b.Credentials); err != nil {
 		return nil, err
 	}
-	if s.trust, err = newTrust(s.folder, s.upstream.authority()); err != nil {
+	if s.trust, err = newTrust(s.folder, s.upstream.Certificate()); err != nil {
 		return nil, err
 	}
 	return s, errors.Join(s.ours(ctx, b.Root), s.compared(ctx, b.Root), s.python(b))
@@ -226,7 +228,8 @@ var errNoBundle = errors.New("this system has no bundle of root certificates: in
 
 // newTrust lays certificates out as Amazon Linux 2023 does: a bundle, and two
 // folders that have it again.
-func newTrust(folder string, authority []byte) (trust, error) {
+func newTrust(folder string, upstream *x509.Certificate) (trust, error) {
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: upstream.Raw})
 	for _, path := range systemBundles {
 		bundle, err := os.ReadFile(path)
 		if err != nil {

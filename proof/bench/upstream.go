@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
@@ -56,11 +55,6 @@ func startUpstream(credentials secret.Credentials) (*upstream, error) {
 	u.Config.ErrorLog = log.New(io.Discard, "", 0)
 	u.StartTLS()
 	return u, nil
-}
-
-// authority is the certificate, in PEM, that vouches for the upstream.
-func (u *upstream) authority() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: u.Certificate().Raw})
 }
 
 // serveDocuments makes Veryfi have a document of about that size, in bytes, for each id.
