@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/token"
 	"io"
 	"os"
 	"path/filepath"
@@ -28,11 +29,9 @@ func Small(ctx context.Context, root, base string, packages []string, out io.Wri
 	if err != nil {
 		return err
 	}
-	isWanted := func(mutant) bool { return true }
-	if base != "" {
-		if isWanted, err = c.changedSince(ctx, base); err != nil {
-			return err
-		}
+	isWanted, err := c.changedSince(ctx, base)
+	if err != nil {
+		return err
 	}
 	var total score
 	for _, p := range tested {
@@ -100,17 +99,16 @@ func (c code) list(ctx context.Context, packages []string) (all []tested, err er
 	return all, nil
 }
 
-// changedSince says whether a mutant's line is not as in the commit.
+// changedSince says whether a mutant's line is not as in the commit; without a commit all are.
 func (c code) changedSince(ctx context.Context, base string) (func(mutant) bool, error) {
+	if base == "" {
+		return func(mutant) bool { return true }, nil
+	}
 	out, err := c.run(ctx, "git", "diff", "--relative", "-U0", base, "--", "*.go")
 	if err != nil {
 		return nil, err
 	}
-	type place struct {
-		file string
-		line int
-	}
-	changed := map[place]bool{}
+	changed := map[token.Position]bool{} // without columns
 	file := ""
 	for line := range strings.Lines(out) {
 		if name, ok := strings.CutPrefix(line, "+++ b/"); ok {
@@ -125,10 +123,10 @@ func (c code) changedSince(ctx context.Context, base string) (func(mutant) bool,
 			return nil, fmt.Errorf("git diff wrote %q", line)
 		}
 		for n := first; n < first+count; n++ {
-			changed[place{file, n}] = true
+			changed[token.Position{Filename: file, Line: n}] = true
 		}
 	}
-	return func(m mutant) bool { return changed[place{m.file, m.line}] }, nil
+	return func(m mutant) bool { return changed[token.Position{Filename: m.Filename, Line: m.Line}] }, nil
 }
 
 // trySmall tests mutants of a package and prints those that survive. It does not count
@@ -182,7 +180,7 @@ func (m mutant) judge(ctx context.Context, original code, limit time.Duration, i
 		return err
 	}
 	defer os.RemoveAll(folder)
-	changed, err := original.with(folder, map[string][]byte{m.file: m.text()})
+	changed, err := original.with(folder, map[string][]byte{m.Filename: m.text()})
 	if err != nil {
 		return err
 	}

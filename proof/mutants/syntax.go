@@ -14,11 +14,9 @@ import (
 
 // A mutant is a file with one small change.
 type mutant struct {
-	file          string
-	line, column  int
-	before, after string
-	original      []byte // the file
-	start, end    int    // of what is replaced in it
+	token.Position        // of what is replaced; the file by its path in the clone
+	before, after  string // what is replaced, and with what
+	original       []byte // the file
 }
 
 func (m mutant) String() string {
@@ -27,16 +25,16 @@ func (m mutant) String() string {
 		before += " …"
 	}
 	if m.after == "" {
-		return fmt.Sprintf("%s:%d:%d: without %s", m.file, m.line, m.column, before)
+		return fmt.Sprintf("%s: without %s", m.Position, before)
 	}
-	return fmt.Sprintf("%s:%d:%d: %s for %s", m.file, m.line, m.column, m.after, before)
+	return fmt.Sprintf("%s: %s for %s", m.Position, m.after, before)
 }
 
 // text returns the file with the change. What is left out leaves its lines, so that
 // errors name the right ones.
 func (m mutant) text() []byte {
 	after := m.after + strings.Repeat("\n", strings.Count(m.before, "\n"))
-	return slices.Concat(m.original[:m.start], []byte(after), m.original[m.end:])
+	return slices.Concat(m.original[:m.Offset], []byte(after), m.original[m.Offset+len(m.before):])
 }
 
 // mutants returns all mutants of a file, named by its path below root.
@@ -50,25 +48,23 @@ func mutants(root, file string) ([]mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := collector{text: text, file: set.File(tree.Pos()), path: file}
-	ast.Inspect(tree, c.visit)
+	c := collector{text: text, file: set.File(tree.Pos())}
+	for n := range ast.Preorder(tree) {
+		c.visit(n)
+	}
 	return c.found, nil
 }
 
 type collector struct {
 	text  []byte
-	path  string
 	file  *token.File
 	found []mutant
 }
 
 func (c *collector) add(from, to token.Pos, after string) {
-	start, end := c.file.Offset(from), c.file.Offset(to)
 	at := c.file.Position(from)
-	c.found = append(c.found, mutant{c.path, at.Line, at.Column, string(c.text[start:end]), after, c.text, start, end})
+	c.found = append(c.found, mutant{at, string(c.text[at.Offset:c.file.Offset(to)]), after, c.text})
 }
-
-func (c *collector) leaveOut(n ast.Node) { c.add(n.Pos(), n.End(), "") }
 
 // other has for each operator the one that is most easily taken for it.
 var other = map[token.Token]string{
@@ -85,7 +81,7 @@ func (c *collector) operator(at token.Pos, is token.Token) {
 	}
 }
 
-func (c *collector) visit(n ast.Node) bool {
+func (c *collector) visit(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.BinaryExpr:
 		c.operator(n.OpPos, n.Op)
@@ -98,29 +94,27 @@ func (c *collector) visit(n ast.Node) bool {
 			c.add(n.Pos(), n.End(), strconv.FormatInt(value+1, 10))
 		}
 	case *ast.IfStmt:
-		c.condition(n.Cond)
+		switch n.Cond.(type) { // those with no operator of their own
+		case *ast.CallExpr, *ast.Ident, *ast.SelectorExpr, *ast.IndexExpr:
+			c.add(n.Cond.Pos(), n.Cond.Pos(), "!")
+		}
 	case *ast.IncDecStmt:
 		c.operator(n.TokPos, n.Tok)
 	case *ast.AssignStmt:
 		c.operator(n.TokPos, n.Tok)
 		if n.Tok != token.DEFINE {
-			c.leaveOut(n)
+			c.add(n.Pos(), n.End(), "")
 		}
 	case *ast.ExprStmt, *ast.DeferStmt, *ast.SendStmt, *ast.BranchStmt:
-		c.leaveOut(n)
+		c.add(n.Pos(), n.End(), "")
 	case *ast.CompositeLit:
 		c.members(n)
 	case *ast.ReturnStmt:
-		c.result(n)
-	}
-	return true
-}
-
-// condition negates what has no operator of its own.
-func (c *collector) condition(condition ast.Expr) {
-	switch condition.(type) {
-	case *ast.CallExpr, *ast.Ident, *ast.SelectorExpr, *ast.IndexExpr:
-		c.add(condition.Pos(), condition.Pos(), "!")
+		for _, result := range n.Results {
+			if result, ok := result.(*ast.Ident); ok && result.Name == "err" {
+				c.add(result.Pos(), result.End(), "nil")
+			}
+		}
 	}
 }
 
@@ -135,15 +129,5 @@ func (c *collector) members(literal *ast.CompositeLit) {
 			end = literal.Elts[i+1].Pos()
 		}
 		c.add(member.Pos(), end, "")
-	}
-}
-
-// result drops the error that is returned.
-func (c *collector) result(r *ast.ReturnStmt) {
-	if len(r.Results) == 0 {
-		return
-	}
-	if last, ok := r.Results[len(r.Results)-1].(*ast.Ident); ok && last.Name == "err" {
-		c.add(last.Pos(), last.End(), "nil")
 	}
 }
