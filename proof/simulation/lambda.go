@@ -139,15 +139,12 @@ func (l *lambda) receive(ctx context.Context, name string) []queue.Message {
 		if some {
 			wait = time.Until(at)
 		}
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-changed:
 		case <-ctx.Done():
-			timer.Stop()
 			return nil
 		}
-		timer.Stop()
 	}
 }
 

@@ -42,19 +42,21 @@ func (c sqsClient) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatc
 }
 
 func (c sqsClient) ChangeMessageVisibility(ctx context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
-	effect, err := c.call(ctx, atSQS, "hide "+*in.ReceiptHandle)
-	if !effect {
-		return nil, err
-	}
-	c.w.story("%s hides %s for %d s", c.name, *in.ReceiptHandle, in.VisibilityTimeout)
-	if in.VisibilityTimeout > 43_200 {
-		c.w.violate("a message is hidden for more than twelve hours")
-	}
-	return answered(err, func() (*sqs.ChangeMessageVisibilityOutput, error) { return c.w.sqs.ChangeMessageVisibility(ctx, in) })
+	return do(ctx, c.environment, atSQS, "hide "+*in.ReceiptHandle, func() (*sqs.ChangeMessageVisibilityOutput, error) {
+		c.w.story("%s hides %s for %d s", c.name, *in.ReceiptHandle, in.VisibilityTimeout)
+		if in.VisibilityTimeout > 43_200 {
+			c.w.violate("a message is hidden for more than twelve hours")
+		}
+		return c.w.sqs.ChangeMessageVisibility(ctx, in)
+	})
 }
 
-// answered makes a call that has an effect, whatever its caller gets.
-func answered[T any](lost error, call func() (*T, error)) (*T, error) {
+// do makes a call that may fail, or have an effect and no answer.
+func do[T any](ctx context.Context, e *environment, s service, about string, call func() (*T, error)) (*T, error) {
+	effect, lost := e.call(ctx, s, about)
+	if !effect {
+		return nil, lost
+	}
 	out, err := call()
 	if lost != nil {
 		return nil, lost
@@ -65,10 +67,9 @@ func answered[T any](lost error, call func() (*T, error)) (*T, error) {
 type tableClient struct{ *environment }
 
 func (c tableClient) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	if _, err := c.call(ctx, atDynamoDB, "read row "+table.Text(in.Key, "id")); err != nil {
-		return nil, err
-	}
-	return c.w.table.GetItem(ctx, in)
+	return do(ctx, c.environment, atDynamoDB, "read row "+table.Text(in.Key, "id"), func() (*dynamodb.GetItemOutput, error) {
+		return c.w.table.GetItem(ctx, in)
+	})
 }
 
 func (c tableClient) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
@@ -78,25 +79,17 @@ func (c tableClient) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItem
 			ids = append(ids, table.Text(key, "id"))
 		}
 	}
-	if _, err := c.call(ctx, atDynamoDB, "read the rows "+strings.Join(ids, " ")); err != nil {
-		return nil, err
-	}
-	return c.w.table.BatchGetItem(ctx, in)
+	return do(ctx, c.environment, atDynamoDB, "read the rows "+strings.Join(ids, " "), func() (*dynamodb.BatchGetItemOutput, error) {
+		return c.w.table.BatchGetItem(ctx, in)
+	})
 }
 
 func (c tableClient) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	if _, err := c.call(ctx, atDynamoDB, "read an index"); err != nil {
-		return nil, err
-	}
-	return c.w.table.Query(ctx, in)
+	return do(ctx, c.environment, atDynamoDB, "read an index", func() (*dynamodb.QueryOutput, error) { return c.w.table.Query(ctx, in) })
 }
 
 func (c tableClient) PutItem(ctx context.Context, in *dynamodb.PutItemInput, options ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	effect, err := c.call(ctx, atDynamoDB, "write row "+table.Text(in.Item, "id"))
-	if !effect {
-		return nil, err
-	}
-	return answered(err, func() (*dynamodb.PutItemOutput, error) {
+	return do(ctx, c.environment, atDynamoDB, "write row "+table.Text(in.Item, "id"), func() (*dynamodb.PutItemOutput, error) {
 		out, err := c.w.table.PutItem(ctx, in, options...)
 		c.w.story("%s writes row %s: %v", c.name, table.Text(in.Item, "id"), err)
 		return out, err
@@ -118,10 +111,9 @@ func (c secretsClient) GetSecretValue(ctx context.Context, in *secretsmanager.Ge
 	if aws.ToString(in.VersionStage) != secrets.Previous {
 		c.readsSecret()
 	}
-	if _, err := c.call(ctx, atSecretsManager, "read the secret "+aws.ToString(in.VersionStage)); err != nil {
-		return nil, err
-	}
-	return c.w.secrets.GetSecretValue(ctx, in)
+	return do(ctx, c.environment, atSecretsManager, "read the secret "+aws.ToString(in.VersionStage), func() (*secretsmanager.GetSecretValueOutput, error) {
+		return c.w.secrets.GetSecretValue(ctx, in)
+	})
 }
 
 // readsSecret keeps an attacker from setting the pace: after the first readings
