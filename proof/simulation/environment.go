@@ -33,7 +33,8 @@ type environment struct {
 	died chan struct{}
 	die  func()
 
-	rounds      atomic.Int64 // of the messages that it processes
+	receiver    *webhook.Handler // of an environment of the webhook
+	rounds      atomic.Int64     // of the messages that it processes
 	secretReads atomic.Int64
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	webhook "veryfi-intake/functions/webhook/receive"
 	"veryfi-intake/local/aws/queue"
 	"veryfi-intake/shared/reconciliation"
 )
@@ -34,13 +33,8 @@ type lambda struct {
 	done sync.WaitGroup
 
 	mu   sync.Mutex
-	idle []*webhookEnvironment
+	idle []*environment // of the webhook
 	born int
-}
-
-type webhookEnvironment struct {
-	*environment
-	handler *webhook.Handler
 }
 
 func (l *lambda) name(function string) string {
@@ -54,21 +48,21 @@ func (l *lambda) name(function string) string {
 // there is none.
 func (l *lambda) post(ctx context.Context, body, signature, requestID string) int {
 	l.mu.Lock()
-	var e *webhookEnvironment
+	var e *environment
 	for last := len(l.idle) - 1; last >= 0 && (e == nil || e.isDead()); last-- { // its background work may have killed it
 		e, l.idle = l.idle[last], l.idle[:last]
 	}
 	l.mu.Unlock()
 	if e == nil || e.isDead() {
 		sleep(ctx, coldStart)
-		e = &webhookEnvironment{environment: l.w.newEnvironment(l.name("webhook"))}
-		e.handler = e.webhook()
+		e = l.w.newEnvironment(l.name("webhook"))
+		e.receiver = e.webhook()
 	}
 	request := events.APIGatewayV2HTTPRequest{Body: body, Headers: map[string]string{"x-veryfi-signature": signature}}
 	request.RequestContext.HTTP.Method = "POST"
 	request.RequestContext.RequestID = requestID
-	response, ok := invoke(e.environment, webhookTimeout, func(ctx context.Context) (events.APIGatewayV2HTTPResponse, error) {
-		return e.handler.Handle(ctx, request)
+	response, ok := invoke(e, webhookTimeout, func(ctx context.Context) (events.APIGatewayV2HTTPResponse, error) {
+		return e.receiver.Handle(ctx, request)
 	})
 	if !ok {
 		return 0

@@ -36,8 +36,7 @@ type delivery struct {
 	name     string
 	data     string
 	subjects []*subject
-	isUpdate bool
-	before   func() // what happens at Veryfi first
+	isUpdate bool // the document gets its last body first
 	forged   bool
 	secret   string // that signs it; Veryfi's own when empty
 	accepted bool
@@ -190,27 +189,14 @@ func (s *schedule) deliver(at time.Duration, name string, about ...*subject) *de
 		data = fmt.Sprintf(`{"parent_id": %s, "id": [], "created": %q}`, ids[0], s.created(at).Format(time.DateTime))
 	}
 	d := &delivery{at: at, name: name, data: data, subjects: about}
-	d.before = func() {
-		for _, x := range about {
-			if x.document != nil {
-				s.w.putDocument(x.document)
-			}
-		}
-	}
 	s.deliveries = append(s.deliveries, d)
 	return d
 }
 
 // update plans that a document changes, and a webhook that says so.
 func (s *schedule) update(at time.Duration, x *subject) {
-	newer := body(x.document.id, 2)
-	x.bodies = append(x.bodies, newer)
-	d := s.deliver(at, event.DocumentCreated, x)
-	d.isUpdate = true
-	d.before = func() {
-		x.document.body = []byte(newer)
-		s.w.putDocument(x.document)
-	}
+	x.bodies = append(x.bodies, body(x.document.id, 2))
+	s.deliver(at, event.DocumentCreated, x).isUpdate = true
 }
 
 func (s *schedule) unsupported(at time.Duration) {
@@ -218,7 +204,7 @@ func (s *schedule) unsupported(at time.Duration) {
 	x := &subject{want: store.Unsupported}
 	data := fmt.Sprintf(`{"id": "x%d", "note": "it's \u00e9"}`, s.id())
 	s.subjects = append(s.subjects, x)
-	s.deliveries = append(s.deliveries, &delivery{at: at, name: name, data: data, subjects: []*subject{x}, before: func() {}})
+	s.deliveries = append(s.deliveries, &delivery{at: at, name: name, data: data, subjects: []*subject{x}})
 	x.key = event.Message{Event: name, Data: event.Text(data)}.Key()
 }
 
@@ -270,7 +256,14 @@ func (s *schedule) run() {
 // send delivers a webhook as Veryfi does.
 func (s *schedule) send(number int, d *delivery) {
 	time.Sleep(d.at + time.Duration(number)) // no two at the same instant
-	d.before()
+	for _, x := range d.subjects {
+		if d.isUpdate {
+			x.document.body = []byte(x.bodies[len(x.bodies)-1])
+		}
+		if x.document != nil {
+			s.w.putDocument(x.document)
+		}
+	}
 	wait := 30 * time.Second
 	for try := 1; ; try++ {
 		status := s.post(fmt.Sprint("r", number), d)

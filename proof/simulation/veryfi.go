@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"testing/iotest"
 	"time"
 
 	"veryfi-intake/local/standin"
@@ -88,7 +89,7 @@ func (c veryfiClient) RoundTrip(req *http.Request) (*http.Response, error) {
 		if errors.Is(err, errDead) || d.part(whichOne) < 0.5 {
 			return nil, err
 		}
-		resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, 10), brokenOff{}))
+		resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(resp.Body, 10), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	}
 	return resp, nil
 }
@@ -117,16 +118,10 @@ func withSmallPages(req *http.Request) *http.Request {
 		return req
 	}
 	query.Set("page_size", "3")
-	small, url := req.WithContext(req.Context()), *req.URL
-	url.RawQuery = query.Encode()
-	small.URL = &url
+	small := req.Clone(req.Context())
+	small.URL.RawQuery = query.Encode()
 	return small
 }
-
-// brokenOff is the rest of an answer that is cut short.
-type brokenOff struct{}
-
-func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // unwell is an answer of a Veryfi that is not well.
 func unwell(d draw, o *outage) (*http.Response, error) {
