@@ -126,9 +126,9 @@ func (r *run) start(ctx context.Context) (stop func(), err error) {
 		return stop, err
 	}
 	stops = append(stops, r.stack.Stop)
-	r.gates[0].serve(r.stack.AWS)
+	r.gates[0].Handle("/", r.stack.AWS)
 	r.front.veryfi = r.stack.Veryfi
-	r.gates[1].serve(r.front)
+	r.gates[1].Handle("/", r.front)
 	_, err = r.stack.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
 		QueueUrl: &r.stack.QueueURL, Attributes: map[string]string{"VisibilityTimeout": strconv.Itoa(int(visibility.Seconds()))},
 	})

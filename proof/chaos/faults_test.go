@@ -86,7 +86,7 @@ func TestGateRefusesAndOpensAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.stop()
-	g.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }))
+	g.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
 	get := func() error {
 		resp, err := http.Get("http://" + g.address)
 		if err == nil {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// A gate serves a handler, and can be closed: then connections are refused.
+// A gate serves its handlers, and can be closed: then connections are refused.
 type gate struct {
+	*http.ServeMux
 	address string // host:port
 
 	mu      sync.Mutex
-	handler http.Handler // nil until the stack has it
 	server  *http.Server
 	stopped bool
 }
@@ -25,7 +25,7 @@ func newGate() (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{address: listener.Addr().String()}
+	g := &gate{ServeMux: http.NewServeMux(), address: listener.Addr().String()}
 	g.open(listener)
 	return g, nil
 }
@@ -34,24 +34,6 @@ func (g *gate) open(listener net.Listener) {
 	server := &http.Server{Handler: g, ErrorLog: log.New(io.Discard, "", 0)}
 	g.server = server
 	go func() { _ = server.Serve(listener) }() // until it is closed
-}
-
-// serve sets what answers requests from now on.
-func (g *gate) serve(handler http.Handler) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.handler = handler
-}
-
-// ServeHTTP passes a request on.
-func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	handler := g.handler
-	g.mu.Unlock()
-	if handler == nil {
-		panic(http.ErrAbortHandler)
-	}
-	handler.ServeHTTP(w, r)
 }
 
 // refuse ends all connections and refuses new ones for d, and until the port is free

@@ -25,17 +25,10 @@ var (
 	message  = strings.Repeat("m", 400) // as long as a call of SendMessageBatch with one message
 	readRow  = strings.Repeat("r", 300)
 	writeRow = strings.Repeat("w", 24_000) // a document of 15 KB in DynamoDB's JSON
-	client   = &http.Client{Transport: transport()}
 )
 
-// transport keeps the connections of ten records.
-func transport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // it is one
-	t.MaxIdleConnsPerHost = 20
-	return t
-}
-
 func main() {
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 20 //nolint:errcheck // enough for ten records
 	if os.Getenv("FLOOR_OF") == "webhook" {
 		lambda.Start(webhook)
 	}
@@ -71,7 +64,7 @@ func do(ctx context.Context, method, url, body string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := client.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
