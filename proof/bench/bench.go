@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 
 	"veryfi-intake/shared/secret"
 )
@@ -37,19 +38,14 @@ type bench struct {
 // Run measures.
 func Run(ctx context.Context, options Options) error {
 	b := &bench{Options: options}
-	parts := map[string]func(context.Context) error{
-		"micro": b.micro, "functions": b.functions, "pipeline": b.pipeline, "sizes": b.sizes,
-	}
-	wanted := options.Parts
-	if len(wanted) == 0 {
-		wanted = []string{"micro", "functions", "pipeline", "sizes"}
-	}
-	for _, name := range wanted {
-		part, ok := parts[name]
-		if !ok {
-			return fmt.Errorf("there is no part %s", name)
+	for _, part := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{"micro", b.micro}, {"functions", b.functions}, {"pipeline", b.pipeline}, {"sizes", b.sizes}} {
+		if len(b.Parts) > 0 && !slices.Contains(b.Parts, part.name) {
+			continue
 		}
-		if err := part(ctx); err != nil {
+		if err := part.run(ctx); err != nil {
 			return err
 		}
 	}

@@ -71,15 +71,12 @@ type run struct {
 	report   Report
 
 	left func(context.Context) (int, error) // messages in the queue
-
-	mu  sync.Mutex
-	now secret.Credentials
 }
 
 // Run runs the stack with faults. The error says that the run itself could not be
 // made; what is broken is in the report.
 func Run(ctx context.Context, options Options) (Report, error) {
-	r := &run{options: options, random: rand.New(rand.NewPCG(options.Seed, 0)), now: credentials("first")}
+	r := &run{options: options, random: rand.New(rand.NewPCG(options.Seed, 0))}
 	r.injector = newInjector(rand.New(rand.NewPCG(options.Seed, 1)), faultRate)
 	r.front = &front{injector: r.injector, consumed: map[string]bool{}}
 	stop, err := r.start(ctx)
@@ -119,7 +116,7 @@ func (r *run) start(ctx context.Context) (stop func(), err error) {
 		stops = append(stops, r.gates[i].stop)
 	}
 	r.stack, err = stack.Start(ctx, stack.Options{
-		Root: r.options.Root, Credentials: r.now, Log: r.logs.Add, Progress: r.options.Progress,
+		Root: r.options.Root, Credentials: credentials("first"), Log: r.logs.Add, Progress: r.options.Progress,
 		FrontOfAWS: "http://" + r.gates[0].address, FrontOfVeryfi: "http://" + r.gates[1].address,
 	})
 	if err != nil {
@@ -134,16 +131,10 @@ func (r *run) start(ctx context.Context) (stop func(), err error) {
 	})
 	r.traffic = &traffic{
 		random: rand.New(rand.NewPCG(r.options.Seed, 2)), url: r.stack.WebhookURL, veryfi: r.stack.Veryfi,
-		sender: standin.NewSender(500 * time.Millisecond), nextID: 1_000_000, secrets: r.credentials, swapped: map[string][]string{},
+		sender: standin.NewSender(500 * time.Millisecond), nextID: 1_000_000, secret: credentials("first").ClientSecret, swapped: map[string][]string{},
 	}
 	r.left = func(ctx context.Context) (int, error) { return r.stack.Messages(ctx, r.stack.QueueURL) }
 	return stop, err
-}
-
-func (r *run) credentials() secret.Credentials {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.now
 }
 
 // faults lets webhooks come for the duration of the run while things fail.
@@ -201,9 +192,9 @@ func (r *run) disturb(ctx context.Context) {
 func (r *run) rotate() {
 	next := credentials("second")
 	r.stack.Veryfi.SetCredentials(next)
-	r.mu.Lock()
-	r.now = next
-	r.mu.Unlock()
+	r.traffic.mu.Lock()
+	r.traffic.secret = next.ClientSecret
+	r.traffic.mu.Unlock()
 	time.Sleep(time.Second)
 	if text, err := json.Marshal(next); err == nil { // four strings
 		r.stack.Secrets.Put(string(text))

@@ -16,7 +16,6 @@ import (
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
-	"veryfi-intake/shared/secret"
 )
 
 // A world is a run that is over: a document was acknowledged and stored, until a test
@@ -256,7 +255,7 @@ func TestQueueThatIsNeverEmptyIsTold(t *testing.T) {
 func TestTrafficHasAll(t *testing.T) {
 	traffic := &traffic{
 		random: rand.New(rand.NewPCG(1, 2)), veryfi: standin.New(credentials("first")), nextID: 100, swapped: map[string][]string{},
-		secrets: func() secret.Credentials { return credentials("first") },
+		secret: credentials("first").ClientSecret,
 	}
 	drawn := map[string]bool{}
 	for range 300 {

@@ -11,7 +11,6 @@ import (
 
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
-	"veryfi-intake/shared/secret"
 )
 
 // private is in every document, and in the credentials.
@@ -59,13 +58,13 @@ type caught struct {
 
 // traffic announces things to the webhook as Veryfi does.
 type traffic struct {
-	random  *rand.Rand
-	url     string
-	veryfi  *standin.Server
-	sender  *standin.Sender
-	secrets func() secret.Credentials
+	random *rand.Rand
+	url    string
+	veryfi *standin.Server
+	sender *standin.Sender
 
 	mu       sync.Mutex
+	secret   string // that Veryfi signs with now
 	nextID   int64
 	subjects []*subject
 	caught   []caught
@@ -226,7 +225,7 @@ func (t *traffic) sign(name, created string, parent int64, about ...*subject) (s
 	case about[0].id == 0:
 		about[0].key = fmt.Sprint("bank_statement_set#", parent)
 	}
-	webhook, err := standin.Sign(name, data, t.secrets().ClientSecret)
+	webhook, err := standin.Sign(name, data, t.secret)
 	if err != nil {
 		panic(err) // our own data
 	}
