@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The functions are measured on Linux only, see functions.go.
+// The functions are measured on Linux only, see bench.functions.
 
 func cpuTime(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
 

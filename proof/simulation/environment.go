@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +29,7 @@ type environment struct {
 	w    *World
 	name string
 	born time.Time
-	died chan struct{}
+	life context.Context //nolint:containedctx // it ends with the process
 	die  func()
 
 	receiver    *webhook.Handler // of an environment of the webhook
@@ -39,18 +38,11 @@ type environment struct {
 }
 
 func (w *World) newEnvironment(name string) *environment {
-	died := make(chan struct{})
-	return &environment{w: w, name: name, born: time.Now(), died: died, die: sync.OnceFunc(func() { close(died) })}
+	life, die := context.WithCancel(context.Background())
+	return &environment{w: w, name: name, born: time.Now(), life: life, die: die}
 }
 
-func (e *environment) isDead() bool {
-	select {
-	case <-e.died:
-		return true
-	default:
-		return false
-	}
-}
+func (e *environment) isDead() bool { return e.life.Err() != nil }
 
 // answerTimeout is how long the SDK waits for a service that hangs, with all its
 // repetitions.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -31,18 +32,13 @@ type lambda struct {
 	w    *World
 	stop context.CancelFunc
 	done sync.WaitGroup
+	born atomic.Int64 // environments
 
 	mu   sync.Mutex
 	idle []*environment // of the webhook
-	born int
 }
 
-func (l *lambda) name(function string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.born++
-	return fmt.Sprint(function, l.born)
-}
+func (l *lambda) name(function string) string { return fmt.Sprint(function, l.born.Add(1)) }
 
 // post gives a request to the webhook and returns the answer's status, or 0 when
 // there is none.
@@ -114,10 +110,8 @@ func (l *lambda) poll(ctx context.Context, name string) {
 // receive waits for messages. It returns none when ctx has ended.
 func (l *lambda) receive(ctx context.Context, name string) []queue.Message {
 	for {
-		if outage := l.w.plan().outage(atSQS); outage != nil {
-			if !sleep(ctx, time.Until(outage.to)) {
-				return nil
-			}
+		if outage := l.w.plan().outage(atSQS); outage != nil && !sleep(ctx, time.Until(outage.to)) {
+			return nil
 		}
 		at, some, changed := l.w.sqs.Next()
 		if some && !at.After(time.Now()) {
@@ -204,7 +198,7 @@ func invoke[T any](e *environment, timeout time.Duration, handle func(context.Co
 		ends <- end{result, err}
 	}()
 	select {
-	case <-e.died:
+	case <-e.life.Done():
 		return result, false
 	case end := <-ends:
 		if end.err != nil {

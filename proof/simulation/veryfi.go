@@ -98,12 +98,10 @@ func (c veryfiClient) RoundTrip(req *http.Request) (*http.Response, error) {
 func (e *environment) retrieves(path string, whole bool) {
 	e.w.mu.Lock()
 	d := e.w.documents[path]
-	if d == nil {
-		e.w.mu.Unlock()
-		return // it is the list
+	isPoison := d != nil && d.poison
+	if d != nil { // it is not the list
+		d.gone, d.delivered, d.to = d.autoDelete, whole, e
 	}
-	d.gone, d.delivered, d.to = d.autoDelete, whole, e
-	isPoison := d.poison
 	e.w.mu.Unlock()
 	if isPoison {
 		e.w.story("%s dies of document %d", e.name, d.id)
