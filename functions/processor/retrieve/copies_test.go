@@ -43,8 +43,8 @@ func TestCopiesInABatchCostOneRequest(t *testing.T) {
 			}
 			batch := copies(ready(7), 10)
 			done := f.deliver(t, 1, batch...)
-			if slices.Contains(done, !test.done) || len(f.veryfi.requests) != 1 || len(f.deadLetters.bodies) != test.deadLetters {
-				t.Errorf("done %v, requests %v, %d dead letters", done, f.veryfi.requests, len(f.deadLetters.bodies))
+			if slices.Contains(done, !test.done) || len(f.veryfi.requests) != 1 || len(f.sqs.DeadLetters()) != test.deadLetters {
+				t.Errorf("done %v, requests %v, %d dead letters", done, f.veryfi.requests, len(f.sqs.DeadLetters()))
 			}
 			counted := cloudwatch.Counted(f.logs.String())
 			if tries := counted["Stored"] + counted["Retried unavailable"] + counted["GivenUp refused"]; tries != 1 {
@@ -107,8 +107,8 @@ func TestLatestCallIsAskedForFirst(t *testing.T) {
 		if done := f.deliver(t, 1, batch...); slices.Contains(done, false) || len(f.veryfi.requests) != 1 {
 			t.Errorf("done %v, requests %v", done, f.veryfi.requests)
 		}
-		if row := f.table.rows["7"]; row.Created != later.Created || !slices.Equal(f.deadLetters.bodies, []string{later.Encode()}) {
-			t.Errorf("row %+v, dead letters %v", row, f.deadLetters.bodies)
+		if row := f.table.rows["7"]; row.Created != later.Created || !slices.Equal(f.sqs.DeadLetters(), []string{later.Encode()}) {
+			t.Errorf("row %+v, dead letters %v", row, f.sqs.DeadLetters())
 		}
 	}
 }
@@ -118,8 +118,8 @@ func TestMessageThatBringsNoDocumentGivesUpNoOther(t *testing.T) {
 	f := newFixture()
 	batch := copies(ready(7), 2)
 	batch[0].Document, batch[0].RetrievedAt = gzipped(t, "none"), time.Now()
-	if done := f.deliver(t, 1, batch...); slices.Contains(done, false) || len(f.deadLetters.bodies) != 1 {
-		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	if done := f.deliver(t, 1, batch...); slices.Contains(done, false) || len(f.sqs.DeadLetters()) != 1 {
+		t.Errorf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
 	if row := f.table.rows["7"]; row.Status != store.Processed {
 		t.Errorf("row %+v", row)
@@ -135,8 +135,8 @@ func TestTriesThatAreStoredMeanwhileAreNoFailures(t *testing.T) {
 			f.table.seed(t, store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created})
 			return nil, class.New("x")
 		}
-		if done := f.deliver(t, maxTries, ready(7)); !done[0] || len(f.deadLetters.bodies) != 0 {
-			t.Errorf("%s: done %v, %d dead letters", class, done, len(f.deadLetters.bodies))
+		if done := f.deliver(t, maxTries, ready(7)); !done[0] || len(f.sqs.DeadLetters()) != 0 {
+			t.Errorf("%s: done %v, %d dead letters", class, done, len(f.sqs.DeadLetters()))
 		}
 		counted := cloudwatch.Counted(f.logs.String())
 		if strings.Contains(f.logs.String(), "not stored") || counted["GivenUp "+string(class)]+counted["Retried "+string(class)] != 0 {
@@ -155,7 +155,7 @@ func TestNoFailureErasesThatTheQueueHasTheDocument(t *testing.T) {
 			f.table.seed(t, rescued)
 			return nil, class.New("x")
 		}
-		if done := f.deliver(t, 1, ready(7)); !done[0] || f.table.rows["7"].Error != rescued.Error || len(f.deadLetters.bodies) != 0 {
+		if done := f.deliver(t, 1, ready(7)); !done[0] || f.table.rows["7"].Error != rescued.Error || len(f.sqs.DeadLetters()) != 0 {
 			t.Errorf("%s: done %v, row %+v", class, done, f.table.rows["7"])
 		}
 		if f.deliver(t, 1, copies(ready(7), 1)...); len(f.veryfi.requests) != 1 {
@@ -234,7 +234,7 @@ func TestPanicAnywhereIsOfOneRecord(t *testing.T) {
 		},
 		"delaying": func(f *fixture) {
 			f.veryfi.answer = refusing(failure.Unavailable, 503)
-			f.queue.delay = func() error { panic("confidential") }
+			f.queue.delay = func(context.Context) error { panic("confidential") }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -259,7 +259,6 @@ func TestFunctionDiesOfADocumentOncePerWait(t *testing.T) {
 		f.GiveUpAfter = 48 * time.Hour
 		start, deaths := time.Now(), 0
 		for n := 1; deaths <= maxTries; n++ {
-			delete(f.queue.delays, "receipt of "+ready(7).Encode())
 			d.died.Store(false)
 			r := sent(ready(7).Encode(), n, time.Since(start))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -18,15 +17,19 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	sqs "veryfi-intake/local/aws/queue"
 	"veryfi-intake/local/aws/table"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/metrics"
+	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
 
 var errDown = errors.New("down")
+
+func isDown(context.Context) error { return errDown }
 
 // memoryTable is the real table on DynamoDB's model.
 type memoryTable struct {
@@ -146,15 +149,15 @@ func documentJSON(id int64) []byte {
 	return fmt.Appendf(nil, `{"id": %d, "status": "processed", "external_id": "x-%d", "total": 12.10}`, id, id)
 }
 
-// memoryQueue notes how long messages are to wait, and what is sent.
+// memoryQueue is a real queue on SQS's model.
 type memoryQueue struct {
-	mu     sync.Mutex
-	delays map[string]time.Duration
-	bodies []string
-	err    error
+	*queue.Queue
+
 	// send and delay are called first, when they are set.
-	send  func(context.Context) error
-	delay func() error
+	send, delay func(context.Context) error
+
+	mu     sync.Mutex
+	delays map[string]time.Duration // by receipt
 }
 
 func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
@@ -163,47 +166,21 @@ func (q *memoryQueue) Send(ctx context.Context, bodies ...string) error {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.bodies = append(q.bodies, bodies...)
-	return nil
+	return q.Queue.Send(ctx, bodies...)
 }
 
 func (q *memoryQueue) Delay(ctx context.Context, receipt string, d time.Duration) error {
 	if q.delay != nil {
-		if err := q.delay(); err != nil {
+		if err := q.delay(ctx); err != nil {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err := cmp.Or(ctx.Err(), q.Queue.Delay(ctx, receipt, d)); err != nil {
+		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.delays[receipt] = d
-	return q.err
-}
-
-// memoryDeadLetters keeps copies.
-type memoryDeadLetters struct {
-	mu     sync.Mutex
-	bodies []string
-	err    error
-}
-
-func (d *memoryDeadLetters) Send(ctx context.Context, bodies ...string) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		return d.err
-	}
-	d.bodies = append(d.bodies, bodies...)
 	return nil
 }
 
@@ -213,18 +190,25 @@ type fixture struct {
 	veryfi      *memoryVeryfi
 	table       *memoryTable
 	queue       *memoryQueue
-	deadLetters *memoryDeadLetters
+	deadLetters *memoryQueue
+	sqs         *sqs.Queue
+	receipts    map[string]string // of the last delivery of each body
 	logs        *bytes.Buffer
 }
 
 const maxTries = 60
 
 func newFixture() *fixture {
+	inMemory := sqs.New(sqs.Options{
+		Visibility: 6 * time.Minute, MaxReceives: 2, InFlight: 1000,
+		Choose: func(_ string, n int) int { return n - 1 }, // the one that was sent last
+	})
 	f := &fixture{
+		sqs: inMemory, receipts: map[string]string{},
 		veryfi:      &memoryVeryfi{},
 		table:       &memoryTable{Table: store.New(table.New(nil), "table"), rows: map[string]store.Row{}},
-		queue:       &memoryQueue{delays: map[string]time.Duration{}},
-		deadLetters: &memoryDeadLetters{},
+		queue:       &memoryQueue{Queue: queue.New(inMemory, "DocumentQueue"), delays: map[string]time.Duration{}},
+		deadLetters: &memoryQueue{Queue: queue.New(inMemory, sqs.DeadLetterURL)},
 		logs:        &bytes.Buffer{},
 	}
 	f.Handler = &Handler{
@@ -258,7 +242,7 @@ func record(body string, receiveCount int) events.SQSMessage {
 // sent returns the record of a delivery of a message that was sent some time ago.
 func sent(body string, receiveCount int, age time.Duration) events.SQSMessage {
 	return events.SQSMessage{
-		MessageId: fmt.Sprintf("%x", crc32.ChecksumIEEE([]byte(body))), ReceiptHandle: "receipt of " + body, Body: body,
+		Body: body,
 		Attributes: map[string]string{
 			"ApproximateReceiveCount": strconv.Itoa(receiveCount),
 			"SentTimestamp":           milliseconds(time.Now().Add(-age)),
@@ -280,13 +264,21 @@ func (f *fixture) deliver(t *testing.T, receiveCount int, messages ...event.Mess
 	return f.handle(t.Context(), t, batch)
 }
 
+// handle receives the messages of a batch and gives them to the handler.
 func (f *fixture) handle(ctx context.Context, t *testing.T, batch events.SQSEvent) (done []bool) {
 	t.Helper()
+	for i := range batch.Records {
+		r := &batch.Records[i]
+		f.sqs.Send("DocumentQueue", r.Body, 0)
+		received := f.sqs.Receive(1)[0]
+		r.MessageId, r.ReceiptHandle, f.receipts[r.Body] = received.ID, received.Receipt, received.Receipt
+	}
 	resp, err := f.Handle(ctx, batch)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range batch.Records {
+		f.sqs.Delete(r.ReceiptHandle)
 		done = append(done, !slices.Contains(resp.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId}))
 	}
 	return done
@@ -294,7 +286,7 @@ func (f *fixture) handle(ctx context.Context, t *testing.T, batch events.SQSEven
 
 // delay returns how long a message has to wait.
 func (f *fixture) delay(m event.Message) time.Duration {
-	return f.queue.delays["receipt of "+m.Encode()]
+	return f.queue.delays[f.receipts[m.Encode()]]
 }
 
 func gzipped(t *testing.T, text string) []byte {

@@ -35,7 +35,7 @@ func (d *death) answer(_ context.Context, id int64) ([]byte, error) {
 	return documentJSON(id), nil
 }
 
-func (d *death) check() error {
+func (d *death) check(context.Context) error {
 	if d.died.Load() {
 		return errDown
 	}
@@ -47,9 +47,8 @@ func dying(of int64) (*fixture, *death) {
 	f, d := newFixture(), &death{of: of}
 	f.Random = rand.Float64
 	f.veryfi.answer = d.answer
-	f.table.put = func(context.Context, store.Row) error { return d.check() }
-	f.queue.send = func(context.Context) error { return d.check() }
-	f.queue.delay = d.check
+	f.table.put = func(ctx context.Context, _ store.Row) error { return d.check(ctx) }
+	f.queue.send, f.queue.delay = d.check, d.check
 	return f, d
 }
 
@@ -95,8 +94,8 @@ func TestDocumentThatKillsTheFunctionTakesNoOtherWithIt(t *testing.T) {
 				t.Errorf("its row is %+v", row)
 			}
 			// On the last try the row says how it ends, and nobody dies.
-			if again := f.deliverDying(t, d, maxTries, batch); d.died.Load() || len(again) != 0 || len(f.deadLetters.bodies) != 1 {
-				t.Errorf("died %v, %d messages come again, %d dead letters", d.died.Load(), len(again), len(f.deadLetters.bodies))
+			if again := f.deliverDying(t, d, maxTries, batch); d.died.Load() || len(again) != 0 || len(f.sqs.DeadLetters()) != 1 {
+				t.Errorf("died %v, %d messages come again, %d dead letters", d.died.Load(), len(again), len(f.sqs.DeadLetters()))
 			}
 			if row := f.table.rows[ready(d.of).Key()]; row.Status != store.Error {
 				t.Errorf("its row is %+v", row)

@@ -51,10 +51,10 @@ func (m *memoryTable) refuseAll() {
 // rescued returns the only message that was sent to the queue.
 func (f *fixture) rescued(t *testing.T) event.Message {
 	t.Helper()
-	if len(f.queue.bodies) != 1 {
-		t.Fatalf("%d messages sent: %s", len(f.queue.bodies), f.logs)
+	if len(f.sqs.Bodies()) != 1 {
+		t.Fatalf("%d messages sent: %s", len(f.sqs.Bodies()), f.logs)
 	}
-	m, err := event.DecodeMessage(f.queue.bodies[0])
+	m, err := event.DecodeMessage(f.sqs.Bodies()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +109,11 @@ func TestRescueIsSentOnceAndThenDelayed(t *testing.T) {
 			t.Fatalf("try %d: row %+v", n, row)
 		}
 	}
-	if len(f.queue.bodies) != 1 || len(f.veryfi.requests) != 1 {
-		t.Errorf("%d messages, requests %v", len(f.queue.bodies), f.veryfi.requests)
+	if len(f.sqs.Bodies()) != 1 || len(f.veryfi.requests) != 1 {
+		t.Errorf("%d messages, requests %v", len(f.sqs.Bodies()), f.veryfi.requests)
 	}
-	if done := f.deliver(t, maxTries, m); !done[0] || !slices.Equal(f.deadLetters.bodies, []string{m.Encode()}) || f.table.rows["7"].Status != store.Error {
-		t.Errorf("last try: done %v, %d dead letters, row %+v", done, len(f.deadLetters.bodies), f.table.rows["7"])
+	if done := f.deliver(t, maxTries, m); !done[0] || !slices.Equal(f.sqs.DeadLetters(), []string{m.Encode()}) || f.table.rows["7"].Status != store.Error {
+		t.Errorf("last try: done %v, %d dead letters, row %+v", done, len(f.sqs.DeadLetters()), f.table.rows["7"])
 	}
 	// Somebody moves it back.
 	f.table.put = nil
@@ -139,7 +139,7 @@ func TestMissingDocumentThatIsKeptIsNoError(t *testing.T) {
 		f.table.refuseDocuments()
 		f.deliver(t, 1, ready(7))
 		before := f.table.rows["7"]
-		if done := f.deliver(t, 1, ready(7)); !done[0] || f.table.rows["7"].Error != before.Error || len(f.deadLetters.bodies) != 0 {
+		if done := f.deliver(t, 1, ready(7)); !done[0] || f.table.rows["7"].Error != before.Error || len(f.sqs.DeadLetters()) != 0 {
 			t.Errorf("done %v, row %+v", done, f.table.rows["7"])
 		}
 	})
@@ -148,7 +148,7 @@ func TestMissingDocumentThatIsKeptIsNoError(t *testing.T) {
 		f.veryfi.answer = deleting()
 		f.deliver(t, 1, ready(7))
 		later := message(event.DocumentCreated, 7, "2026-02-02 03:04:05")
-		if done := f.deliver(t, 5, later); !done[0] || f.table.rows["7"].Status != store.Processed || len(f.deadLetters.bodies) != 0 {
+		if done := f.deliver(t, 5, later); !done[0] || f.table.rows["7"].Status != store.Processed || len(f.sqs.DeadLetters()) != 0 {
 			t.Errorf("done %v, row %+v", done, f.table.rows["7"])
 		}
 	})
@@ -256,7 +256,7 @@ func TestEveryDocumentThatFitsTheTableFitsTheQueue(t *testing.T) {
 			if done := f.deliver(t, 1, ready(7)); !done[0] {
 				t.Fatalf("%d elements: %s", largest, f.logs)
 			}
-			if size := len(f.queue.bodies[0]); size > queue.MaxBody || size < 200<<10 {
+			if size := len(f.sqs.Bodies()[0]); size > queue.MaxBody || size < 200<<10 {
 				t.Errorf("the message has %d bytes", size)
 			}
 			f.table.put = nil
@@ -290,10 +290,10 @@ func TestDeadLetterOfATooLargeDocumentHasItWhereItFits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture()
 			f.veryfi.answer = answering(test.body, nil)
-			if done := f.deliver(t, 1, ready(7)); !done[0] || len(f.deadLetters.bodies) != 1 || len(f.queue.bodies) != 0 {
-				t.Fatalf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+			if done := f.deliver(t, 1, ready(7)); !done[0] || len(f.sqs.DeadLetters()) != 1 || len(f.sqs.Bodies()) != 0 {
+				t.Fatalf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 			}
-			m, err := event.DecodeMessage(f.deadLetters.bodies[0])
+			m, err := event.DecodeMessage(f.sqs.DeadLetters()[0])
 			if err != nil || (m.Document != nil) != test.has || m.ID != 7 {
 				t.Errorf("%v; has the document: %v", err, m.Document != nil)
 			}
@@ -326,8 +326,8 @@ func TestDocumentInAMessageThatIsNone(t *testing.T) {
 				}
 				return
 			}
-			if !done[0] || !slices.Equal(f.deadLetters.bodies, []string{m.Encode()}) || len(f.veryfi.requests) != 0 {
-				t.Errorf("done %v, %d dead letters, requests %v", done, len(f.deadLetters.bodies), f.veryfi.requests)
+			if !done[0] || !slices.Equal(f.sqs.DeadLetters(), []string{m.Encode()}) || len(f.veryfi.requests) != 0 {
+				t.Errorf("done %v, %d dead letters, requests %v", done, len(f.sqs.DeadLetters()), f.veryfi.requests)
 			}
 			row := f.table.rows["7"]
 			if row.Status != store.Error || !strings.HasPrefix(row.Error, "malformed: ") || strings.Contains(row.Error+f.logs.String(), "confid") {
@@ -384,7 +384,7 @@ func TestMissingDocumentThatWasStoredMeanwhileIsNoError(t *testing.T) {
 		f.table.seed(t, store.Row{ID: "7", Status: store.Processed, Created: ready(7).Created})
 		return nil, &veryfi.Error{Class: failure.NotFound, Status: 404}
 	}
-	if done := f.deliver(t, 5, later); !done[0] || len(f.deadLetters.bodies) != 0 {
-		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	if done := f.deliver(t, 5, later); !done[0] || len(f.sqs.DeadLetters()) != 0 {
+		t.Errorf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
 }

@@ -95,8 +95,8 @@ func TestWhatVeryfiRefusesForEverIsNotAskedForAgain(t *testing.T) {
 		f := newFixture()
 		f.veryfi.answer = refusing(class, 400)
 		f.deliverAll(t, copies(ready(7), 16))
-		if len(f.veryfi.requests) != 1 || len(f.deadLetters.bodies) != 1 {
-			t.Errorf("%s: %d requests, %d dead letters", class, len(f.veryfi.requests), len(f.deadLetters.bodies))
+		if len(f.veryfi.requests) != 1 || len(f.sqs.DeadLetters()) != 1 {
+			t.Errorf("%s: %d requests, %d dead letters", class, len(f.veryfi.requests), len(f.sqs.DeadLetters()))
 		}
 	}
 }
@@ -133,8 +133,8 @@ func TestKillerAmongOldMessagesTakesNoOtherWithIt(t *testing.T) {
 				t.Errorf("row %+v", row)
 			}
 		}
-		if row := f.table.rows["1"]; row.Status != store.Error || len(f.deadLetters.bodies) != 1 {
-			t.Errorf("%d dead letters, the killer's row %+v", len(f.deadLetters.bodies), row)
+		if row := f.table.rows["1"]; row.Status != store.Error || len(f.sqs.DeadLetters()) != 1 {
+			t.Errorf("%d dead letters, the killer's row %+v", len(f.sqs.DeadLetters()), row)
 		}
 	})
 }
@@ -191,8 +191,8 @@ func TestUnreadableMessageAboutAStoredDocumentIsKept(t *testing.T) {
 		f.deliver(t, 1, ready(7))
 		m := ready(7)
 		m.Version, m.RequestID = version, "another"
-		if got := f.deliver(t, 1, m); got[0] != done || (len(f.deadLetters.bodies) == 1) != done || f.table.rows["7"].Status != store.Processed {
-			t.Errorf("version %d: done %v, %d dead letters", version, got, len(f.deadLetters.bodies))
+		if got := f.deliver(t, 1, m); got[0] != done || (len(f.sqs.DeadLetters()) == 1) != done || f.table.rows["7"].Status != store.Processed {
+			t.Errorf("version %d: done %v, %d dead letters", version, got, len(f.sqs.DeadLetters()))
 		}
 	}
 }
@@ -218,8 +218,8 @@ func TestCopiesOfARescuedDocumentAskForNothing(t *testing.T) {
 	f := newFixture()
 	f.veryfi.answer = deleting()
 	f.table.refuseAll()
-	if f.deliver(t, 1, copies(ready(7), 3)...); len(f.veryfi.requests) != 1 || len(f.queue.bodies) != 1 {
-		t.Errorf("%d requests, %d messages sent", len(f.veryfi.requests), len(f.queue.bodies))
+	if f.deliver(t, 1, copies(ready(7), 3)...); len(f.veryfi.requests) != 1 || len(f.sqs.Bodies()) != 1 {
+		t.Errorf("%d requests, %d messages sent", len(f.veryfi.requests), len(f.sqs.Bodies()))
 	}
 }
 
@@ -239,20 +239,20 @@ func TestMarkErasesNoEvent(t *testing.T) {
 func TestTooLargeDocumentIsKeptUntilItsDeadLetterIs(t *testing.T) {
 	f := newFixture()
 	f.veryfi.answer = answering(hexes(60_000), nil)
-	f.deadLetters.err = errDown
+	f.deadLetters.send = isDown
 	if done := f.deliver(t, 1, ready(7)); !done[0] {
 		t.Fatalf("not done: %s", f.logs)
 	}
 	brings := f.rescued(t)
 	f.veryfi.answer = refusing(failure.NotFound, 404)
-	if done := f.deliver(t, 1, brings); done[0] || len(f.queue.bodies) != 1 {
-		t.Errorf("done %v, %d messages sent", done, len(f.queue.bodies))
+	if done := f.deliver(t, 1, brings); done[0] || len(f.sqs.Bodies()) != 1 {
+		t.Errorf("done %v, %d messages sent", done, len(f.sqs.Bodies()))
 	}
-	f.deadLetters.err = nil
-	if done := f.deliver(t, 2, brings); !done[0] || len(f.deadLetters.bodies) != 1 {
-		t.Fatalf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	f.deadLetters.send = nil
+	if done := f.deliver(t, 2, brings); !done[0] || len(f.sqs.DeadLetters()) != 1 {
+		t.Fatalf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
-	if m, err := event.DecodeMessage(f.deadLetters.bodies[0]); err != nil || len(m.Document) == 0 {
+	if m, err := event.DecodeMessage(f.sqs.DeadLetters()[0]); err != nil || len(m.Document) == 0 {
 		t.Errorf("%v, the dead letter has %d bytes of document", err, len(m.Document))
 	}
 }

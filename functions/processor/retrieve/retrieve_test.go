@@ -144,8 +144,8 @@ func TestNoErrorOverwritesProcessed(t *testing.T) {
 		if done := f.deliver(t, 1, ready(7)); !done[0] {
 			t.Errorf("%s: the document is stored, and the message is not done", class)
 		}
-		if row := f.table.rows["7"]; row.Status != store.Processed || len(f.deadLetters.bodies) != 0 {
-			t.Errorf("%s: status %s, dead letters %v", class, row.Status, f.deadLetters.bodies)
+		if row := f.table.rows["7"]; row.Status != store.Processed || len(f.sqs.DeadLetters()) != 0 {
+			t.Errorf("%s: status %s, dead letters %v", class, row.Status, f.sqs.DeadLetters())
 		}
 	}
 }
@@ -221,7 +221,7 @@ func TestErrorsThatMayGetBetterAreRetried(t *testing.T) {
 			if row.Status != store.Retrying || !strings.HasPrefix(row.Error, test.error) || row.Attempts != 1 {
 				t.Errorf("row: %s %q after %d tries", row.Status, row.Error, row.Attempts)
 			}
-			if len(f.deadLetters.bodies) != 0 {
+			if len(f.sqs.DeadLetters()) != 0 {
 				t.Error("a dead letter")
 			}
 			if strings.Contains(f.logs.String()+row.Error, "confidential") {
@@ -245,8 +245,8 @@ func TestPermanentErrorEndsInTheDeadLetterQueue(t *testing.T) {
 		if row := f.table.rows["7"]; row.Status != store.Error || !strings.HasPrefix(row.Error, string(class)) {
 			t.Errorf("row %+v", row)
 		}
-		if !slices.Equal(f.deadLetters.bodies, []string{ready(7).Encode()}) {
-			t.Errorf("dead letters %v", f.deadLetters.bodies)
+		if !slices.Equal(f.sqs.DeadLetters(), []string{ready(7).Encode()}) {
+			t.Errorf("dead letters %v", f.sqs.DeadLetters())
 		}
 	}
 }
@@ -254,8 +254,8 @@ func TestPermanentErrorEndsInTheDeadLetterQueue(t *testing.T) {
 func TestDocumentThatDoesNotFitIsGivenUp(t *testing.T) {
 	f := newFixture()
 	f.veryfi.answer = answering(hexes(100_000), nil)
-	if done := f.deliver(t, 1, ready(7)); !done[0] || len(f.deadLetters.bodies) != 1 {
-		t.Errorf("done %v, dead letters %v", done, f.deadLetters.bodies)
+	if done := f.deliver(t, 1, ready(7)); !done[0] || len(f.sqs.DeadLetters()) != 1 {
+		t.Errorf("done %v, dead letters %v", done, f.sqs.DeadLetters())
 	}
 	if row := f.table.rows["7"]; row.Status != store.Error || !strings.HasPrefix(row.Error, "too large: ") || !strings.HasSuffix(row.Error, " bytes, of 409600") {
 		t.Errorf("row %+v", row)
@@ -268,7 +268,7 @@ func TestNothingIsDoneWithoutRowOrDeadLetter(t *testing.T) {
 		message event.Message
 		broken  func(*fixture)
 	}{
-		"no dead letter":      {ready(7), func(f *fixture) { f.deadLetters.err = errDown }},
+		"no dead letter":      {ready(7), func(f *fixture) { f.deadLetters.send = isDown }},
 		"no row":              {ready(7), noRow},
 		"no row of a failure": {message(event.DocumentFailed, 7, "c"), noRow},
 	} {
@@ -294,7 +294,7 @@ func TestMissingDocumentIsGivenUpAfterFiveTries(t *testing.T) {
 		}
 		last = f.delay(ready(7))
 	}
-	if done := f.deliver(t, notFoundTries, ready(7)); !done[0] || f.table.rows["7"].Status != store.Error || len(f.deadLetters.bodies) != 1 {
+	if done := f.deliver(t, notFoundTries, ready(7)); !done[0] || f.table.rows["7"].Status != store.Error || len(f.sqs.DeadLetters()) != 1 {
 		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
 	}
 }
@@ -304,14 +304,14 @@ func TestMissingDocumentIsGivenUpAfterFiveTries(t *testing.T) {
 func TestMissingDocumentWaitsForItsDeadLetter(t *testing.T) {
 	f := newFixture()
 	f.veryfi.answer = refusing(failure.NotFound, 404)
-	f.deadLetters.err = errDown
+	f.deadLetters.send = isDown
 	for try := range notFoundTries {
 		if done := f.deliver(t, try+1, ready(7)); done[0] {
 			t.Errorf("try %d: done without a copy", try+1)
 		}
 	}
-	f.deadLetters.err = nil
-	if done := f.deliver(t, notFoundTries+1, ready(7)); !done[0] || f.table.rows["7"].Status != store.Error || len(f.deadLetters.bodies) != 1 {
+	f.deadLetters.send = nil
+	if done := f.deliver(t, notFoundTries+1, ready(7)); !done[0] || f.table.rows["7"].Status != store.Error || len(f.sqs.DeadLetters()) != 1 {
 		t.Errorf("done %v, row %+v", done, f.table.rows["7"])
 	}
 }
@@ -321,7 +321,7 @@ func TestMissingDocumentWaitsForItsDeadLetter(t *testing.T) {
 func TestOnlyAnswersOf404MakeADocumentMissing(t *testing.T) {
 	for name, before := range map[string]func(*fixture){
 		"unavailable":   func(f *fixture) { f.veryfi.answer = refusing(failure.Unavailable, 503) },
-		"no table":      func(f *fixture) { f.table.get = func(context.Context) error { return errDown } },
+		"no table":      func(f *fixture) { f.table.get = isDown },
 		"not delivered": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -383,13 +383,13 @@ func TestWhatIsKnownToBeMissingIsNotAskedForAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := missing(t)
-			before, letters := f.table.rows["7"], len(f.deadLetters.bodies)
+			before, letters := f.table.rows["7"], len(f.sqs.DeadLetters())
 			done := f.deliver(t, 1, test.message)
 			if asked := len(f.veryfi.requests) > notFoundTries; asked != test.asks || done[0] == test.asks {
 				t.Errorf("asked %v, done %v", asked, done)
 			}
-			if !test.asks && (len(f.deadLetters.bodies) != letters || f.table.rows["7"].UpdatedAt != before.UpdatedAt) {
-				t.Errorf("%d dead letters, row %+v", len(f.deadLetters.bodies), f.table.rows["7"])
+			if !test.asks && (len(f.sqs.DeadLetters()) != letters || f.table.rows["7"].UpdatedAt != before.UpdatedAt) {
+				t.Errorf("%d dead letters, row %+v", len(f.sqs.DeadLetters()), f.table.rows["7"])
 			}
 			for n := 2; test.asks && n <= notFoundTries; n++ { // as new: five times
 				if done := f.deliver(t, n, test.message); done[0] != (n == notFoundTries) {
@@ -413,8 +413,8 @@ func TestCopiesOfACallAboutNothingCostFiveRequests(t *testing.T) {
 			}
 		}
 	}
-	if len(f.veryfi.requests) != notFoundTries || len(f.deadLetters.bodies) != 1 {
-		t.Errorf("%d requests, %d dead letters", len(f.veryfi.requests), len(f.deadLetters.bodies))
+	if len(f.veryfi.requests) != notFoundTries || len(f.sqs.DeadLetters()) != 1 {
+		t.Errorf("%d requests, %d dead letters", len(f.veryfi.requests), len(f.sqs.DeadLetters()))
 	}
 }
 
@@ -439,8 +439,8 @@ func TestMessagesAreGivenUpByCountAndAge(t *testing.T) {
 			f.veryfi.answer = refusing(failure.Unavailable, 503)
 			f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "unavailable: x", Attempts: test.receives - 1}) // a trace of the try before
 			batch := events.SQSEvent{Records: []events.SQSMessage{sent(ready(7).Encode(), test.receives, test.age)}}
-			if done := f.handle(t.Context(), t, batch); done[0] != test.givenUp || (len(f.deadLetters.bodies) == 1) != test.givenUp {
-				t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+			if done := f.handle(t.Context(), t, batch); done[0] != test.givenUp || (len(f.sqs.DeadLetters()) == 1) != test.givenUp {
+				t.Errorf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 			}
 			want := map[bool]store.Status{true: store.Error, false: store.Retrying}[test.givenUp]
 			if row := f.table.rows["7"]; row.Status != want || strings.Contains(row.Error, "given up after") != test.givenUp {
@@ -455,11 +455,11 @@ func TestMessagesAreGivenUpByCountAndAge(t *testing.T) {
 func TestGivenUpMessageWaitsForItsRowUntilItIsOverdue(t *testing.T) {
 	for age, done := range map[time.Duration]bool{3 * 24 * time.Hour: false, 8 * 24 * time.Hour: true} {
 		f := newFixture()
-		f.table.get = func(context.Context) error { return errDown }
+		f.table.get = isDown
 		f.table.refuseAll()
 		batch := events.SQSEvent{Records: []events.SQSMessage{sent(ready(7).Encode(), maxTries, age)}}
-		if got := f.handle(t.Context(), t, batch); got[0] != done || len(f.deadLetters.bodies) != map[bool]int{true: 1}[done] {
-			t.Errorf("after %v: done %v, %d dead letters", age, got, len(f.deadLetters.bodies))
+		if got := f.handle(t.Context(), t, batch); got[0] != done || len(f.sqs.DeadLetters()) != map[bool]int{true: 1}[done] {
+			t.Errorf("after %v: done %v, %d dead letters", age, got, len(f.sqs.DeadLetters()))
 		}
 	}
 }
@@ -467,13 +467,13 @@ func TestGivenUpMessageWaitsForItsRowUntilItIsOverdue(t *testing.T) {
 func TestLastTryEndsInTheDeadLetterQueue(t *testing.T) {
 	f := newFixture()
 	f.veryfi.answer = refusing(failure.Unavailable, 503)
-	f.deadLetters.err = errDown
+	f.deadLetters.send = isDown
 	if done := f.deliver(t, maxTries, ready(7)); done[0] || f.delay(ready(7)) < FirstWait {
 		t.Errorf("done %v without a copy, waits %v", done, f.delay(ready(7)))
 	}
-	f.deadLetters.err = nil
-	if done := f.deliver(t, maxTries+1, ready(7)); !done[0] || len(f.deadLetters.bodies) != 1 {
-		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	f.deadLetters.send = nil
+	if done := f.deliver(t, maxTries+1, ready(7)); !done[0] || len(f.sqs.DeadLetters()) != 1 {
+		t.Errorf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
 	if row := f.table.rows["7"]; row.Status != store.Error || !strings.Contains(row.Error, "given up after 61 tries") {
 		t.Errorf("row %+v", row)
@@ -523,7 +523,7 @@ func TestCredentialsAreWaitedFor(t *testing.T) {
 
 func TestNoRequestWhileTheTableCannotBeRead(t *testing.T) {
 	f := newFixture()
-	f.table.get = func(context.Context) error { return errDown }
+	f.table.get = isDown
 	if done := f.deliver(t, 1, ready(7)); done[0] || len(f.veryfi.requests) != 0 || f.delay(ready(7)) == 0 {
 		t.Errorf("done %v, requests %v", done, f.veryfi.requests)
 	}
@@ -559,8 +559,8 @@ func TestMessagesThatAreNone(t *testing.T) {
 			if done := f.handle(t.Context(), t, batch); done[0] != test.done {
 				t.Errorf("done %v", done[0])
 			}
-			if test.deadLetter != slices.Contains(f.deadLetters.bodies, test.body) {
-				t.Errorf("dead letters %q", f.deadLetters.bodies)
+			if test.deadLetter != slices.Contains(f.sqs.DeadLetters(), test.body) {
+				t.Errorf("dead letters %q", f.sqs.DeadLetters())
 			}
 			if len(f.veryfi.requests) != 0 {
 				t.Errorf("requests %v", f.veryfi.requests)
@@ -662,7 +662,7 @@ func TestRecordsEndBeforeTheBatchIsHandedBack(t *testing.T) {
 func TestMessageComesAgainWhenItCannotBeDelayed(t *testing.T) {
 	f := newFixture()
 	f.veryfi.answer = refusing(failure.Unavailable, 503)
-	f.queue.err = errDown
+	f.queue.delay = isDown
 	if done := f.deliver(t, 1, ready(7)); done[0] {
 		t.Error("done")
 	}

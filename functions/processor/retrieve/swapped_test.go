@@ -1,8 +1,6 @@
 package retrieve
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -70,7 +68,7 @@ func TestCaughtCallUnderAnyNameChangesNothingThatIsStored(t *testing.T) {
 				f := newSwapped()
 				f.deliverAll(t, called(t, caught, data, "genuine"))
 				genuine := called(t, caught, data, "")[0].Key()
-				before, rows, letters := f.table.rows[genuine], len(f.table.rows), len(f.deadLetters.bodies)
+				before, rows, letters := f.table.rows[genuine], len(f.table.rows), len(f.sqs.DeadLetters())
 				requests := f.deliverAll(t, called(t, name, data, "caught"))
 				requests += f.deliverAll(t, called(t, name, data, "caught again"))
 				isStored := before.Status == store.Processed
@@ -80,8 +78,8 @@ func TestCaughtCallUnderAnyNameChangesNothingThatIsStored(t *testing.T) {
 					t.Errorf("the row is %+v", after)
 				case isStored && requests > 0, requests > notFoundTries:
 					t.Errorf("%d requests", requests)
-				case isStored && len(f.deadLetters.bodies) > letters:
-					t.Errorf("%d dead letters", len(f.deadLetters.bodies))
+				case isStored && len(f.sqs.DeadLetters()) > letters:
+					t.Errorf("%d dead letters", len(f.sqs.DeadLetters()))
 				case isStored && !isKeptAsData && len(f.table.rows) != rows, len(f.table.rows) > rows+1:
 					t.Errorf("rows %+v", f.table.rows)
 				}
@@ -151,7 +149,7 @@ func TestJunkNamesEraseNoGenuineOne(t *testing.T) {
 func TestSwappedCallWaitsForTheTable(t *testing.T) {
 	f := newSwapped()
 	f.deliverAll(t, called(t, event.DocumentCreated, calls[event.DocumentCreated], "genuine"))
-	f.table.get = func(context.Context) error { return errors.New("down") }
+	f.table.get = isDown
 	if done := f.deliver(t, 1, called(t, event.BankStatementSetCreated, calls[event.DocumentCreated], "caught")[0]); done[0] {
 		t.Error("done, and the table cannot be read")
 	}
@@ -181,16 +179,16 @@ func TestSwappedRowHasADeadLetter(t *testing.T) {
 	swapped := called(t, event.BankStatementSetCreated, calls[event.DocumentCreated], "caught")[0]
 	f.deliver(t, 1, swapped)
 	f.deliverAll(t, called(t, event.DocumentCreated, calls[event.DocumentCreated], "genuine"))
-	f.deadLetters.err = errDown
+	f.deadLetters.send = isDown
 	if done := f.deliver(t, 2, swapped); done[0] {
 		t.Error("done without a dead letter")
 	}
-	f.deadLetters.err = nil
-	if done := f.deliver(t, 3, swapped); !done[0] || len(f.deadLetters.bodies) != 1 {
-		t.Errorf("done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	f.deadLetters.send = nil
+	if done := f.deliver(t, 3, swapped); !done[0] || len(f.sqs.DeadLetters()) != 1 {
+		t.Errorf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
 	redriven := sent(swapped.Encode(), 1, -time.Minute)
-	if done := f.handle(t.Context(), t, events.SQSEvent{Records: []events.SQSMessage{redriven}}); !done[0] || len(f.deadLetters.bodies) != 1 {
-		t.Errorf("redriven: done %v, %d dead letters", done, len(f.deadLetters.bodies))
+	if done := f.handle(t.Context(), t, events.SQSEvent{Records: []events.SQSMessage{redriven}}); !done[0] || len(f.sqs.DeadLetters()) != 1 {
+		t.Errorf("redriven: done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
 }
