@@ -9,8 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"veryfi-intake/local/aws/cloudwatch"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
@@ -262,7 +260,7 @@ func TestFunctionDiesOfADocumentOncePerWait(t *testing.T) {
 			d.died.Store(false)
 			r := sent(ready(7).Encode(), n, time.Since(start))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			done := f.handle(ctx, t, events.SQSEvent{Records: []events.SQSMessage{r}})
+			done := f.handle(ctx, t, r)
 			cancel()
 			if !d.died.Load() {
 				if !done[0] || f.table.rows["7"].Status != store.Error {

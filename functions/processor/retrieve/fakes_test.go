@@ -257,27 +257,27 @@ func milliseconds(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 
 // whether each of them is done.
 func (f *fixture) deliver(t *testing.T, receiveCount int, messages ...event.Message) []bool {
 	t.Helper()
-	var batch events.SQSEvent
+	var records []events.SQSMessage
 	for _, m := range messages {
-		batch.Records = append(batch.Records, record(m.Encode(), receiveCount))
+		records = append(records, record(m.Encode(), receiveCount))
 	}
-	return f.handle(t.Context(), t, batch)
+	return f.handle(t.Context(), t, records...)
 }
 
 // handle receives the messages of a batch and gives them to the handler.
-func (f *fixture) handle(ctx context.Context, t *testing.T, batch events.SQSEvent) (done []bool) {
+func (f *fixture) handle(ctx context.Context, t *testing.T, records ...events.SQSMessage) (done []bool) {
 	t.Helper()
-	for i := range batch.Records {
-		r := &batch.Records[i]
+	for i := range records {
+		r := &records[i]
 		f.sqs.Send("DocumentQueue", r.Body, 0)
 		received := f.sqs.Receive(1)[0]
 		r.MessageId, r.ReceiptHandle, f.receipts[r.Body] = received.ID, received.Receipt, received.Receipt
 	}
-	resp, err := f.Handle(ctx, batch)
+	resp, err := f.Handle(ctx, events.SQSEvent{Records: records})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range batch.Records {
+	for _, r := range records {
 		f.sqs.Delete(r.ReceiptHandle)
 		done = append(done, !slices.Contains(resp.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId}))
 	}

@@ -54,16 +54,16 @@ func dying(of int64) (*fixture, *death) {
 
 // deliverDying gives a batch to the function and returns what comes again: all of
 // it when the function dies.
-func (f *fixture) deliverDying(t *testing.T, d *death, receiveCount int, batch []event.Message) (again []event.Message) {
+func (f *fixture) deliverDying(t *testing.T, d *death, receiveCount int, age time.Duration, batch []event.Message) (again []event.Message) {
 	t.Helper()
 	d.died.Store(false)
-	var records events.SQSEvent
+	var records []events.SQSMessage
 	for _, m := range batch {
-		records.Records = append(records.Records, record(m.Encode(), receiveCount))
+		records = append(records, sent(m.Encode(), receiveCount, age))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	done := f.handle(ctx, t, records)
+	done := f.handle(ctx, t, records...)
 	for i, m := range batch {
 		if d.died.Load() || !done[i] {
 			again = append(again, m)
@@ -83,7 +83,7 @@ func TestDocumentThatKillsTheFunctionTakesNoOtherWithIt(t *testing.T) {
 				batch = append(batch, ready(id+1))
 			}
 			for n := 1; n < maxTries; n++ {
-				batch = f.deliverDying(t, d, n, batch)
+				batch = f.deliverDying(t, d, n, time.Minute, batch)
 			}
 			for id, row := range f.table.rows {
 				if id != ready(d.of).Key() && row.Status != store.Processed {
@@ -94,7 +94,7 @@ func TestDocumentThatKillsTheFunctionTakesNoOtherWithIt(t *testing.T) {
 				t.Errorf("its row is %+v", row)
 			}
 			// On the last try the row says how it ends, and nobody dies.
-			if again := f.deliverDying(t, d, maxTries, batch); d.died.Load() || len(again) != 0 || len(f.sqs.DeadLetters()) != 1 {
+			if again := f.deliverDying(t, d, maxTries, time.Minute, batch); d.died.Load() || len(again) != 0 || len(f.sqs.DeadLetters()) != 1 {
 				t.Errorf("died %v, %d messages come again, %d dead letters", d.died.Load(), len(again), len(f.sqs.DeadLetters()))
 			}
 			if row := f.table.rows[ready(d.of).Key()]; row.Status != store.Error {

@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"veryfi-intake/shared/document"
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
@@ -186,7 +184,7 @@ func TestDocumentIsKeptWhenAnythingTakesItInTime(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					defer cancel()
 					start := time.Now()
-					done := f.handle(ctx, t, events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}})
+					done := f.handle(ctx, t, record(ready(7).Encode(), 1))
 					took := time.Since(start)
 					switch first {
 					case "table":
@@ -222,7 +220,7 @@ func TestRequestLeavesTimeToKeepTheDocument(t *testing.T) {
 			}
 			return documentJSON(id), nil
 		}
-		f.handle(ctx, t, events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}})
+		f.handle(ctx, t, record(ready(7).Encode(), 1))
 		if len(f.veryfi.requests) != 1 {
 			t.Errorf("requests %v", f.veryfi.requests)
 		}

@@ -112,21 +112,7 @@ func TestKillerAmongOldMessagesTakesNoOtherWithIt(t *testing.T) {
 			batch = append(batch, ready(id+1))
 		}
 		for n := 700; len(batch) > 0 && n < 720; n++ {
-			d.died.Store(false)
-			var records events.SQSEvent
-			for _, m := range batch {
-				records.Records = append(records.Records, sent(m.Encode(), n, 72*time.Hour))
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			done := f.handle(ctx, t, records)
-			cancel()
-			var again []event.Message
-			for i, m := range batch {
-				if d.died.Load() || !done[i] {
-					again = append(again, m)
-				}
-			}
-			batch = again
+			batch = f.deliverDying(t, d, n, 72*time.Hour, batch)
 		}
 		for id, row := range f.table.rows {
 			if id != "1" && row.Status != store.Processed {
@@ -146,8 +132,7 @@ func TestKillersRowIsNeverForgotten(t *testing.T) {
 		f, d := dying(7)
 		f.GiveUpAfter = 48 * time.Hour
 		for n := 1; n < 30; n++ {
-			d.died.Store(false)
-			f.deliverDying(t, d, n, []event.Message{ready(7)})
+			f.deliverDying(t, d, n, time.Minute, []event.Message{ready(7)})
 			if row := f.table.rows["7"]; n > 1 && (time.Since(row.UpdatedAt) > time.Minute || row.Attempts != n-1) {
 				t.Fatalf("after death %d the row is %+v", n, row)
 			}
@@ -166,14 +151,14 @@ func TestRedrivenKillerIsNoticedAtItsFirstDeath(t *testing.T) {
 		first := time.Now()
 		for n := range 12 { // those that are alone come in any order
 			d.died.Store(false)
-			var records events.SQSEvent
+			var records []events.SQSMessage
 			for _, m := range []event.Message{ready(7), ready(8)} {
 				r := record(m.Encode(), n+1)
 				r.Attributes["ApproximateFirstReceiveTimestamp"] = milliseconds(first)
-				records.Records = append(records.Records, r)
+				records = append(records, r)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			f.handle(ctx, t, records)
+			f.handle(ctx, t, records...)
 			cancel()
 			time.Sleep(time.Minute)
 		}
@@ -204,9 +189,7 @@ func TestFreshCopyHasTriesOfItsOwn(t *testing.T) {
 	f.veryfi.answer = refusing(failure.Unavailable, 503)
 	both := copies(ready(7), 2)
 	f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "unavailable: x", Created: ready(7).Created, Attempts: 59})
-	done := f.handle(t.Context(), t, events.SQSEvent{Records: []events.SQSMessage{
-		sent(both[0].Encode(), maxTries, 49*time.Hour), record(both[1].Encode(), 1),
-	}})
+	done := f.handle(t.Context(), t, sent(both[0].Encode(), maxTries, 49*time.Hour), record(both[1].Encode(), 1))
 	if !done[0] || done[1] {
 		t.Errorf("done %v", done)
 	}

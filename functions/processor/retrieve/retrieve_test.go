@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -438,8 +437,7 @@ func TestMessagesAreGivenUpByCountAndAge(t *testing.T) {
 			f.GiveUpAfter = 48 * time.Hour
 			f.veryfi.answer = refusing(failure.Unavailable, 503)
 			f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "unavailable: x", Attempts: test.receives - 1}) // a trace of the try before
-			batch := events.SQSEvent{Records: []events.SQSMessage{sent(ready(7).Encode(), test.receives, test.age)}}
-			if done := f.handle(t.Context(), t, batch); done[0] != test.givenUp || (len(f.sqs.DeadLetters()) == 1) != test.givenUp {
+			if done := f.handle(t.Context(), t, sent(ready(7).Encode(), test.receives, test.age)); done[0] != test.givenUp || (len(f.sqs.DeadLetters()) == 1) != test.givenUp {
 				t.Errorf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 			}
 			want := map[bool]store.Status{true: store.Error, false: store.Retrying}[test.givenUp]
@@ -457,8 +455,7 @@ func TestGivenUpMessageWaitsForItsRowUntilItIsOverdue(t *testing.T) {
 		f := newFixture()
 		f.table.get = isDown
 		f.table.refuseAll()
-		batch := events.SQSEvent{Records: []events.SQSMessage{sent(ready(7).Encode(), maxTries, age)}}
-		if got := f.handle(t.Context(), t, batch); got[0] != done || len(f.sqs.DeadLetters()) != map[bool]int{true: 1}[done] {
+		if got := f.handle(t.Context(), t, sent(ready(7).Encode(), maxTries, age)); got[0] != done || len(f.sqs.DeadLetters()) != map[bool]int{true: 1}[done] {
 			t.Errorf("after %v: done %v, %d dead letters", age, got, len(f.sqs.DeadLetters()))
 		}
 	}
@@ -555,8 +552,7 @@ func TestMessagesThatAreNone(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.body, func(t *testing.T) {
 			f := newFixture()
-			batch := events.SQSEvent{Records: []events.SQSMessage{record(test.body, 1)}}
-			if done := f.handle(t.Context(), t, batch); done[0] != test.done {
+			if done := f.handle(t.Context(), t, record(test.body, 1)); done[0] != test.done {
 				t.Errorf("done %v", done[0])
 			}
 			if test.deadLetter != slices.Contains(f.sqs.DeadLetters(), test.body) {
@@ -615,12 +611,8 @@ func TestAnswerComesBeforeTheTimeOut(t *testing.T) {
 		const timeout = time.Minute
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
-		var batch events.SQSEvent
-		for id := range int64(3) {
-			batch.Records = append(batch.Records, record(ready(id+1).Encode(), 1))
-		}
 		start := time.Now()
-		done := f.handle(ctx, t, batch)
+		done := f.handle(ctx, t, record(ready(1).Encode(), 1), record(ready(2).Encode(), 1), record(ready(3).Encode(), 1))
 		if took := time.Since(start); took >= timeout {
 			t.Errorf("took %v", took)
 		}
@@ -650,7 +642,7 @@ func TestRecordsEndBeforeTheBatchIsHandedBack(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if done := f.handle(ctx, t, events.SQSEvent{Records: []events.SQSMessage{record(ready(7).Encode(), 1)}}); done[0] {
+		if done := f.handle(ctx, t, record(ready(7).Encode(), 1)); done[0] {
 			t.Error("done")
 		}
 		if strings.Contains(f.logs.String(), "did not end in time") {

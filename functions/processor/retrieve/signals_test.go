@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
 	"veryfi-intake/local/aws/cloudwatch"
@@ -18,7 +17,7 @@ import (
 
 // TestEveryTryIsCountedOnce delivers a message half a minute after its webhook came.
 func TestEveryTryIsCountedOnce(t *testing.T) {
-	refused := func(f *fixture) { f.table.put = func(context.Context, store.Row) error { return errDown } }
+	refused := func(f *fixture) { f.table.refuseAll() }
 	for name, test := range map[string]struct {
 		event   string
 		receive int
@@ -81,7 +80,7 @@ func TestARedrivenDocumentIsNoOldOne(t *testing.T) {
 		m.ReceivedAt = time.Now().Add(-72 * time.Hour)
 		redriven := record(m.Encode(), 1)
 		redriven.Attributes["SentTimestamp"] = strconv.FormatInt(time.Now().Add(-10*time.Second).UnixMilli(), 10)
-		f.handle(t.Context(), t, events.SQSEvent{Records: []events.SQSMessage{redriven}})
+		f.handle(t.Context(), t, redriven)
 		if diff := cmp.Diff(map[string]float64{"Veryfi5xx": 1, "VeryfiLatency": 5, "Retried unavailable": 1, "RetryAge": 10}, cloudwatch.Counted(f.logs.String())); diff != "" {
 			t.Error(diff)
 		}

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/signature"
@@ -188,7 +186,7 @@ func TestSwappedRowHasADeadLetter(t *testing.T) {
 		t.Errorf("done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
 	redriven := sent(swapped.Encode(), 1, -time.Minute)
-	if done := f.handle(t.Context(), t, events.SQSEvent{Records: []events.SQSMessage{redriven}}); !done[0] || len(f.sqs.DeadLetters()) != 1 {
+	if done := f.handle(t.Context(), t, redriven); !done[0] || len(f.sqs.DeadLetters()) != 1 {
 		t.Errorf("redriven: done %v, %d dead letters", done, len(f.sqs.DeadLetters()))
 	}
 }

@@ -13,21 +13,19 @@ import (
 )
 
 // three is a batch with a repeated document and a message that is none.
-func three() events.SQSEvent {
+func three() (batch []events.SQSMessage) {
 	older := ready(7)
 	older.Created = "2020-01-01 00:00:00"
-	var batch events.SQSEvent
 	for _, m := range []event.Message{ready(7), ready(8), older, ready(9)} {
-		batch.Records = append(batch.Records, record(m.Encode(), 1))
+		batch = append(batch, record(m.Encode(), 1))
 	}
-	batch.Records = append(batch.Records, record("not JSON", 1))
-	return batch
+	return append(batch, record("not JSON", 1))
 }
 
 func TestRowsOfABatchAreReadInOneCall(t *testing.T) {
 	f := newFixture()
 	f.table.seed(t, store.Row{ID: "8", Status: store.Processed, Created: ready(8).Created})
-	f.handle(t.Context(), t, three())
+	f.handle(t.Context(), t, three()...)
 	if len(f.table.reads) == 0 || !slices.Equal(f.table.reads[0], []string{"7", "8", "9"}) {
 		t.Fatalf("reads %v", f.table.reads)
 	}
@@ -54,7 +52,7 @@ func TestWhatIsNotReadTogetherIsReadAlone(t *testing.T) {
 	} {
 		f := newFixture()
 		f.table.getAll = test.getAll
-		f.handle(t.Context(), t, three())
+		f.handle(t.Context(), t, three()...)
 		alone := map[string]bool{}
 		for _, ids := range f.table.reads[1:] {
 			alone[ids[0]] = true
