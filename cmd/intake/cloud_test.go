@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/cbor"
 
 	intake "veryfi-intake"
@@ -29,6 +30,8 @@ import (
 	"veryfi-intake/deployment/template"
 	"veryfi-intake/local/aws/cloudwatch"
 	"veryfi-intake/local/aws/endpoint"
+	"veryfi-intake/local/aws/protocol"
+	"veryfi-intake/local/aws/queue"
 	"veryfi-intake/local/aws/secrets"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/metrics"
@@ -45,7 +48,8 @@ type cloud struct {
 	secrets *secrets.Server
 	veryfi  *standin.Server
 	rows    []row
-	queues  map[string]*queue // by the last part of the URL
+	queues  map[string]*queue.Queue // by the last part of the URL
+	waited  time.Duration           // how much longer ago each message was sent than it was put there
 	// attributes are what SQS says of each queue, mapping what Lambda says of the event
 	// source mapping.
 	attributes map[string]map[string]string
@@ -80,27 +84,18 @@ type invocation struct {
 	failed  bool
 }
 
-// An awsError is an answer that is an error.
-type awsError struct {
-	status        int
-	code, message string
+// refusal is an answer that is an error.
+func refusal(code, message string) smithy.GenericAPIError {
+	return smithy.GenericAPIError{Code: code, Message: message, Fault: smithy.FaultClient}
 }
 
-var denied = awsError{http.StatusBadRequest, "AccessDeniedException", "User x is not authorized to perform this"}
-
-type queue struct{ messages []*message }
-
-type message struct {
-	id, body string
-	hidden   bool
-	sent     time.Time
-}
+var denied = refusal("AccessDeniedException", "User x is not authorized to perform this")
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
 	c := &cloud{
 		t: t, secrets: secrets.New("VeryfiSecret", `{"client_id":"sample-client","client_secret":"sample-client-secret","username":"sample.user","api_key":"sample-api-key"}`),
-		veryfi: standin.New(sample), queues: map[string]*queue{"DocumentQueue": {}, "DeadLetterQueue": {}}, answers: map[string]any{}, probed: http.StatusOK, forged: http.StatusUnauthorized,
+		veryfi: standin.New(sample), queues: map[string]*queue.Queue{"DocumentQueue": newQueue(), "DeadLetterQueue": newQueue()}, waited: time.Hour, answers: map[string]any{}, probed: http.StatusOK, forged: http.StatusUnauthorized,
 	}
 	c.secrets.Remove("AWSPREVIOUS")
 	server := httptest.NewServer(c)
@@ -210,42 +205,42 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handler(w, r)
 		return
 	}
-	if f, is := answer.(func(map[string]any) any); is {
-		var input map[string]any
-		c.check(json.Unmarshal(body, &input))
-		answer = f(input)
+	if f, is := answer.(func() any); is {
+		answer = f()
 	}
 	if !ok || answer == nil {
 		answer = c.answer(name, w, r, body)
 	}
-	if failed, is := answer.(awsError); is {
-		failed.write(w, r)
-	} else if answer != nil {
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		c.check(json.NewEncoder(w).Encode(answer))
+	if answer != nil {
+		write(w, r, answer)
 	}
 }
 
-// write answers the error in the service's protocol.
-func (e awsError) write(w http.ResponseWriter, r *http.Request) {
+// write answers in the service's protocol.
+func write(w http.ResponseWriter, r *http.Request, answer any) {
+	failed, _ := answer.(smithy.GenericAPIError)
+	status := map[smithy.ErrorFault]int{smithy.FaultClient: http.StatusBadRequest, smithy.FaultServer: http.StatusInternalServerError}[failed.Fault]
+	_, target, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	switch {
 	case r.Header.Get("Smithy-Protocol") != "":
 		w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
 		w.Header().Set("Content-Type", "application/cbor")
-		w.WriteHeader(e.status)
-		w.Write(cbor.Encode(cbor.Map{"__type": cbor.String(e.code), "message": cbor.String(e.message)}))
+		w.WriteHeader(status)
+		w.Write(cbor.Encode(cbor.Map{"__type": cbor.String(failed.Code), "message": cbor.String(failed.Message)}))
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-		w.WriteHeader(e.status)
+		w.WriteHeader(status)
 		xml.NewEncoder(w).Encode(struct {
 			XMLName xml.Name `xml:"ErrorResponse"`
 			Code    string   `xml:"Error>Code"`
 			Message string   `xml:"Error>Message"`
-		}{Code: e.code, Message: e.message})
+		}{Code: failed.Code, Message: failed.Message})
 	default:
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		w.Header().Set("X-Amzn-Errortype", e.code)
-		w.WriteHeader(e.status)
-		json.NewEncoder(w).Encode(map[string]string{"__type": e.code, "message": e.message})
+		protocol.Operations{target: func(context.Context, []byte) (any, error) {
+			if failed.Code != "" {
+				return nil, &failed
+			}
+			return answer, nil
+		}}.ServeHTTP(w, r)
 	}
 }
 
@@ -311,33 +306,45 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 	case "GetQueueAttributes":
 		attributes := maps.Clone(c.attributes[path.Base(input.QueueURL)])
 		attributes["QueueArn"] = "arn:" + path.Base(input.QueueURL)
-		attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesNotVisible"] = fmt.Sprint(queue.visible()), fmt.Sprint(len(queue.messages)-queue.visible())
+		visible, hidden := queue.Count()
+		attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesNotVisible"] = fmt.Sprint(visible), fmt.Sprint(hidden)
 		return map[string]any{"Attributes": attributes}
 	case "ReceiveMessage":
-		return queue.receive(input.MaxNumberOfMessages)
+		if input.MaxNumberOfMessages > 10 {
+			return refusal("InvalidParameterValue", "MaxNumberOfMessages must be from 1 to 10")
+		}
+		received := []any{}
+		for _, m := range queue.Receive(input.MaxNumberOfMessages) {
+			received = append(received, map[string]any{
+				"MessageId": m.ID, "ReceiptHandle": m.Receipt, "Body": m.Body, "MD5OfBody": fmt.Sprintf("%x", md5.Sum([]byte(m.Body))),
+				"Attributes": map[string]string{"SentTimestamp": fmt.Sprint(m.Sent.Add(-c.waited).UnixMilli())},
+			})
+		}
+		return map[string]any{"Messages": received}
 	case "SendMessage":
-		queue.add(input.MessageBody)
-		return map[string]string{"MessageId": "sent", "MD5OfMessageBody": md5Of(input.MessageBody)}
+		queue.Handler().ServeHTTP(w, r)
 	case "DeleteMessage":
-		queue.messages = slices.DeleteFunc(queue.messages, func(m *message) bool { return m.id == input.ReceiptHandle })
+		queue.Delete(input.ReceiptHandle)
 		return struct{}{}
 	case "ChangeMessageVisibilityBatch":
 		if len(input.Entries) > 10 {
-			return awsError{http.StatusBadRequest, "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10."}
+			return refusal("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10.")
 		}
 		for _, entry := range input.Entries {
-			queue.show(entry.ReceiptHandle)
+			queue.Hide(entry.ReceiptHandle, 0)
 		}
 		return map[string]any{"Successful": []any{}, "Failed": []any{}}
 	case "StartMessageMoveTask":
 		return map[string]string{"TaskHandle": "handle"}
 	case "ListMessageMoveTasks":
-		dead := c.queues["DeadLetterQueue"]
-		moved := len(dead.messages)
-		c.queues["DocumentQueue"].messages, dead.messages = dead.messages, nil
-		return map[string]any{"Results": []any{map[string]any{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": moved}}}
+		moved := c.queues["DeadLetterQueue"].Receive(math.MaxInt)
+		for _, m := range moved {
+			c.queues["DocumentQueue"].Send("", m.Body, 0)
+			c.queues["DeadLetterQueue"].Delete(m.Receipt)
+		}
+		return map[string]any{"Results": []any{map[string]any{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": len(moved)}}}
 	default:
-		return awsError{http.StatusBadRequest, "UnknownOperationException", name}
+		return refusal("UnknownOperationException", name)
 	}
 	return nil
 }
@@ -375,55 +382,17 @@ func (c *cloud) query(status, after any, limit int) any {
 	return answer
 }
 
-func (q *queue) add(body string) {
-	q.messages = append(q.messages, &message{id: fmt.Sprint(len(q.messages), "-", body), body: body, sent: time.Now()})
+// newQueue returns a queue that hides what is received for longer than a test takes.
+func newQueue() *queue.Queue {
+	return queue.New(queue.Options{Visibility: time.Hour, MaxReceives: math.MaxInt, InFlight: math.MaxInt})
 }
 
-// die puts dead letters of documents there, an hour old.
-func (q *queue) die(ids ...string) {
+// die puts messages of documents among the dead letters.
+func (c *cloud) die(ids ...string) { c.put("DeadLetterQueue", ids...) }
+
+// put puts messages of documents into a queue.
+func (c *cloud) put(queue string, ids ...string) {
 	for _, id := range ids {
-		q.add(`{"version":1,"event":"document.created","id":` + id + `}`)
-		q.messages[len(q.messages)-1].sent = time.Now().Add(-time.Hour)
+		c.queues[queue].Send("", `{"version":1,"event":"document.created","id":`+id+`}`, 0)
 	}
-}
-
-func (q *queue) receive(most int) any {
-	if most > 10 {
-		return awsError{http.StatusBadRequest, "InvalidParameterValue", "MaxNumberOfMessages must be from 1 to 10"}
-	}
-	received := []any{}
-	for _, m := range q.messages {
-		if m.hidden || len(received) == most {
-			continue
-		}
-		m.hidden = true
-		received = append(received, map[string]any{
-			"MessageId": m.id, "ReceiptHandle": m.id, "Body": m.body, "MD5OfBody": md5Of(m.body),
-			"Attributes": map[string]string{"SentTimestamp": fmt.Sprint(m.sent.UnixMilli())},
-		})
-	}
-	return map[string]any{"Messages": received}
-}
-
-func (q *queue) show(id string) {
-	for _, m := range q.messages {
-		if m.id == id {
-			m.hidden = false
-		}
-	}
-}
-
-// visible returns how many messages can be received.
-func (q *queue) visible() (n int) {
-	for _, m := range q.messages {
-		if !m.hidden {
-			n++
-		}
-	}
-	return n
-}
-
-func md5Of(body string) string {
-	sum := md5.Sum([]byte(body))
-	return hex.EncodeToString(sum[:])
 }

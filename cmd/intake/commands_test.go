@@ -15,6 +15,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/aws/smithy-go"
+
 	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/console"
 	"veryfi-intake/deployment/doctor"
@@ -113,7 +115,7 @@ func TestNothingForeignReachesTheTerminal(t *testing.T) {
 		fmt.Fprintf(w, `<R><GetTopicAttributesResult><Attributes><entry><key>SubscriptionsPending</key><value>0</value></entry><entry><key>SubscriptionsConfirmed</key><value>%s</value></entry></Attributes></GetTopicAttributesResult></R>`, inXML)
 	})
 	c.answers["ListMessageMoveTasks"] = map[string]any{"Results": []any{map[string]any{"Status": "FAILED", "FailureReason": hostile}}}
-	c.queues["DeadLetterQueue"].add(hostile)
+	c.queues["DeadLetterQueue"].Send("", hostile, 0)
 	c.runs = []invocation{{`{"errorMessage":` + q + `}`, true}}
 	c.veryfi.Always(standin.Body(http.StatusBadRequest, hostile, `{"status":"fail","error":`+q+`}`))
 	bare := strings.ReplaceAll(hostile, "\x00", "") // as an argument can be
@@ -159,7 +161,7 @@ func TestNothingForeignReachesTheTerminal(t *testing.T) {
 		c.answers = map[string]any{}
 		c.intake(command...)
 		for _, call := range slices.Compact(slices.Sorted(slices.Values(c.calls))) {
-			c.answers = map[string]any{call: awsError{http.StatusBadRequest, "AccessDeniedException", inXML}}
+			c.answers = map[string]any{call: refusal("AccessDeniedException", inXML)}
 			_, out, notes := c.intake(command...)
 			look("without "+call, command, out, notes)
 		}
@@ -190,7 +192,7 @@ func well(t *testing.T) *cloud {
 	}
 	c.rows = append(c.rows, row{"id": text("70"), "status": text("error"), "error": text("refused: no")}, row{"id": text("71"), "status": text("error"), "error": text("refused: no")})
 	c.log(deployment.WebhookLog, time.Second, `{"level":"INFO","message":"type this code","verification_code":"code-1"}`)
-	c.queues["DeadLetterQueue"].die("70", "71")
+	c.die("70", "71")
 	c.forged = http.StatusOK
 	return c
 }
@@ -209,9 +211,9 @@ func TestCommandSaysInOneSentenceWhatAWSRefuses(t *testing.T) {
 			t.Fatalf("%q ends with %d: %s%s", command, status, out, notes)
 		}
 		for _, call := range slices.Compact(slices.Sorted(slices.Values(c.calls))) {
-			for says, failure := range map[string]awsError{
+			for says, failure := range map[string]smithy.GenericAPIError{
 				"AWS does not let you do this: User x is not authorized to perform this. Use a --profile that may": denied,
-				call + ".*500": {http.StatusInternalServerError, "InternalFailure", "try later"},
+				call + ".*500": {Code: "InternalFailure", Message: "try later", Fault: smithy.FaultServer},
 			} {
 				for _, flags := range [][]string{nil, {"--json"}} {
 					c := world(command[0])
@@ -314,7 +316,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		{name: "redrive two ways", arguments: []string{"redrive", "--all", "--class=x"}, status: 2, notes: "say which"},
 		{name: "redrive an empty id", arguments: []string{"redrive", ""}, status: 2, notes: "say which"},
 		{name: "redrive all", arguments: []string{"redrive", "--all"}, out: "^2 moved into the queue, 0 left"},
-		{name: "redrive all of none", arguments: []string{"redrive", "--all"}, change: func(c *cloud) { c.queues["DeadLetterQueue"].messages = nil }, out: "^0 moved into the queue, 0 left"},
+		{name: "redrive all of none", arguments: []string{"redrive", "--all"}, change: func(c *cloud) { c.queues["DeadLetterQueue"] = newQueue() }, out: "^0 moved into the queue, 0 left"},
 		{name: "SQS fails", arguments: []string{"redrive", "--all"}, change: func(c *cloud) {
 			c.answers["ListMessageMoveTasks"] = map[string]any{"Results": []any{map[string]any{"Status": "FAILED", "ApproximateNumberOfMessagesMoved": 1, "FailureReason": "why"}}}
 		}, status: 1, notes: "SQS has moved 1 messages and then failed: why"},
@@ -322,7 +324,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 			c.answers["ListMessageMoveTasks"] = map[string]any{"Results": []any{map[string]any{"Status": "CANCELLED", "ApproximateNumberOfMessagesMoved": 1}}}
 		}, out: "^1 moved into the queue, 2 left"},
 		{name: "others are hidden", arguments: []string{"redrive", "--all"}, change: func(c *cloud) {
-			c.queues["DeadLetterQueue"].messages[0].hidden = true
+			c.queues["DeadLetterQueue"].Receive(1)
 			c.answers["ListMessageMoveTasks"] = map[string]any{"Results": []any{map[string]any{"Status": "COMPLETED"}}}
 		}, out: "^0 moved into the queue, 2 left", notes: "^1 of those that are left are hidden"},
 
@@ -518,10 +520,10 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{func(c *cloud) { c.alarms.Alarms = c.alarms.Alarms[1:] }, "alarms", "is not there"},
 		{func(c *cloud) { c.alarms.Alarms = c.alarms.Alarms[:len(c.alarms.Alarms)-1] }, "alarms", "is not there"},
 		{func(c *cloud) { c.alarms.Alarms[12].Period++ }, "alarms", "Period of "},
-		{func(c *cloud) { c.queues["DeadLetterQueue"].die("7") }, "dead letters", "given up: 1 document"},
+		{func(c *cloud) { c.die("7") }, "dead letters", "given up: 1 document"},
 		{func(c *cloud) {
-			c.queues["DeadLetterQueue"].die("7")
-			c.queues["DeadLetterQueue"].messages[0].hidden = true
+			c.die("7")
+			c.queues["DeadLetterQueue"].Receive(1)
 		}, "dead letters", "given up: 1 document"},
 		{func(c *cloud) { c.rows = []row{problemRow("7", "error", "x: y", time.Now())} }, "problems", "1 error"},
 		{func(c *cloud) { c.rows = []row{problemRow("7", "retrying", "x: y", time.Now())} }, "problems", "1 retrying"},
@@ -533,10 +535,10 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 				c.rows = append(c.rows, problemRow(fmt.Sprint(i), "error", "x: y", time.Now()))
 			}
 		}, "problems", "100 or more error"},
-		{both(func(c *cloud) { c.queues["DocumentQueue"].die("7") }, func(c *cloud) {
+		{both(func(c *cloud) { c.put("DocumentQueue", "7") }, func(c *cloud) {
 			c.alarms.Metrics.Add("AWS/SQS", "ApproximateAgeOfOldestMessage", map[string]string{"QueueName": "DocumentQueue"}, time.Now().Add(-time.Minute), 1801)
 		}), "waiting", "has waited 30m1s"},
-		{both(func(c *cloud) { c.queues["DocumentQueue"].die("7") }, func(c *cloud) {
+		{both(func(c *cloud) { c.put("DocumentQueue", "7") }, func(c *cloud) {
 			c.alarms.Metrics.Add("AWS/SQS", "ApproximateAgeOfOldestMessage", map[string]string{"QueueName": "DocumentQueue"}, time.Now().Add(-time.Minute), 1799)
 		}), "", "1 document to be received, 0 in work.*has waited 29m59s"},
 		{parameter("ProcessorConcurrency", "6"), "stack", "its processors may make 66 requests a second, and the reconciler 4"},
@@ -549,7 +551,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{withKey(policy(`{"Statement":{"Effect":"Deny","Principal":{"Service":"cloudwatch.amazonaws.com"}}}`)), "key", "does not name cloudwatch"},
 		{withKey(policy(`nothing`)), "key", "does not name cloudwatch"},
 		{withKey(denied), "", "you may not read the policy of arn:.*aws kms get-key-policy"},
-		{withKey(awsError{400, "NotFoundException", "Key does not exist"}), "key", "cannot look at it"},
+		{withKey(refusal("NotFoundException", "Key does not exist")), "key", "cannot look at it"},
 		{cannotStart(time.Minute), "functions", "the processor cannot start, the last time 60 seconds ago: DOCUMENT_RETENTION_DAYS must be a whole number. Set that right"},
 		{cannotStart(71 * time.Minute), "", "they start"},
 		{both(cannotStart(time.Minute), func(c *cloud) { c.stack.Created = time.Now().Add(-30 * time.Second) }), "", "they start"},
@@ -621,17 +623,10 @@ func TestDoctorEndsWithWhatItHasFound(t *testing.T) {
 }
 
 func TestRedriveLooksAtAllAndLosesNone(t *testing.T) {
-	letters := func(c *cloud) *queue {
-		c.queues["DeadLetterQueue"].messages = nil
-		for id := range 35 {
-			c.queues["DeadLetterQueue"].die(fmt.Sprint(100 + id))
-		}
-		return c.queues["DeadLetterQueue"]
-	}
 	refuse := func(call string, after int, failure any) func(*cloud) {
 		return func(c *cloud) {
 			calls := 0
-			c.answers[call] = func(map[string]any) any {
+			c.answers[call] = func() any {
 				if calls++; calls > after {
 					return failure
 				}
@@ -648,29 +643,33 @@ func TestRedriveLooksAtAllAndLosesNone(t *testing.T) {
 		visible        int
 		notes          string
 	}{
-		{"the last one of several batches", []string{"134"}, nil, 0, 1, 1, 34, ""},
-		{"two of them", []string{"100", "134"}, nil, 0, 2, 2, 33, ""},
+		{"the last one of several batches", []string{"101"}, nil, 0, 1, 1, 34, ""},
+		{"two of them", []string{"100", "101"}, nil, 0, 2, 2, 33, ""},
 		{"by key and in another batch", []string{"121"}, nil, 0, 1, 1, 34, ""},
-		{"two receives find nothing, as SQS does that asks only some of its servers", []string{"134"}, func(c *cloud) {
+		{"two receives find nothing, as SQS does that asks only some of its servers", []string{"101"}, func(c *cloud) {
 			calls := 0
-			c.answers["ReceiveMessage"] = func(map[string]any) any {
+			c.answers["ReceiveMessage"] = func() any {
 				if calls++; calls == 2 || calls == 3 {
 					return map[string]any{"Messages": []any{}}
 				}
 				return nil
 			}
 		}, 0, 1, 1, 34, ""},
-		{"the queue takes none", []string{"134"}, refuse("SendMessage", 0, denied), 1, 0, 0, 35, "AWS does not let"},
-		{"it takes one, and then none", []string{"100", "134"}, refuse("SendMessage", 1, denied), 1, 1, 1, 34, "^1 were moved into the queue before that"},
-		{"the letter cannot be deleted", []string{"134"}, refuse("DeleteMessage", 0, denied), 1, 1, 0, 35, "^1 were moved into the queue before that"},
-		{"the second batch cannot be received", []string{"134"}, refuse("ReceiveMessage", 1, denied), 1, 0, 0, 35, "AWS does not let"},
-		{"the second batch is not let go", []string{"134"}, refuse("ChangeMessageVisibilityBatch", 1, denied), 0, 1, 1, 10, "^24 dead letters that were not chosen stay hidden for 30 minutes: AWS does not let"},
-		{"two of a batch are not let go", []string{"134"}, func(c *cloud) {
+		{"the queue takes none", []string{"101"}, refuse("SendMessage", 0, denied), 1, 0, 0, 35, "AWS does not let"},
+		{"it takes one, and then none", []string{"100", "101"}, refuse("SendMessage", 1, denied), 1, 1, 1, 34, "^1 were moved into the queue before that"},
+		{"the letter cannot be deleted", []string{"101"}, refuse("DeleteMessage", 0, denied), 1, 1, 0, 35, "^1 were moved into the queue before that"},
+		{"the second batch cannot be received", []string{"101"}, refuse("ReceiveMessage", 1, denied), 1, 0, 0, 35, "AWS does not let"},
+		{"the second batch is not let go", []string{"101"}, refuse("ChangeMessageVisibilityBatch", 1, denied), 0, 1, 1, 10, "^24 dead letters that were not chosen stay hidden for 30 minutes: AWS does not let"},
+		{"two of a batch are not let go", []string{"101"}, func(c *cloud) {
 			c.answers["ChangeMessageVisibilityBatch"] = map[string]any{"Successful": []any{}, "Failed": []any{map[string]any{"Id": "0", "Code": "x", "SenderFault": true, "Message": "why"}, map[string]any{"Id": "1", "Code": "x", "SenderFault": true, "Message": "why"}}}
 		}, 0, 1, 1, 0, "^8 dead letters that were not chosen stay hidden for 30 minutes: why"},
 	} {
 		c := well(t)
-		dead := letters(c)
+		dead := newQueue()
+		c.queues["DeadLetterQueue"] = dead
+		for id := range 35 { // 100 comes first, and then 134 to 101
+			c.die(fmt.Sprint(100 + id))
+		}
 		if test.change != nil {
 			test.change(c)
 		}
@@ -678,7 +677,8 @@ func TestRedriveLooksAtAllAndLosesNone(t *testing.T) {
 		if status != test.status || !regexp.MustCompile(test.notes).MatchString(notes) || test.notes == "" && notes != "" {
 			t.Errorf("%s: exit status %d, notes %s", test.name, status, notes)
 		}
-		if moved, deleted, visible := len(c.queues["DocumentQueue"].messages), 35-len(dead.messages), dead.visible(); moved != test.moved || deleted != test.deleted || visible != test.visible {
+		visible, hidden := dead.Count()
+		if moved, deleted := c.queues["DocumentQueue"].Left(), 35-visible-hidden; moved != test.moved || deleted != test.deleted || visible != test.visible {
 			t.Errorf("%s: %d moved, %d deleted, %d visible", test.name, moved, deleted, visible)
 		}
 	}
@@ -686,22 +686,22 @@ func TestRedriveLooksAtAllAndLosesNone(t *testing.T) {
 
 func TestRedriveByClassReadsTheRows(t *testing.T) {
 	c := well(t)
-	dead := c.queues["DeadLetterQueue"]
-	dead.add("not ours")
-	dead.messages[2].sent = time.Now().Add(-time.Hour)
+	c.queues["DeadLetterQueue"].Send("", "not ours", 0)
 	unread := 0
-	c.answers["BatchGetItem"] = func(input map[string]any) any {
+	c.answers["BatchGetItem"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		unread++
-		return map[string]any{"Responses": map[string]any{}, "UnprocessedKeys": input["RequestItems"]}
-	}
+		var input struct{ RequestItems any }
+		c.check(json.NewDecoder(r.Body).Decode(&input))
+		write(w, r, map[string]any{"Responses": map[string]any{}, "UnprocessedKeys": input.RequestItems})
+	})
 	if status, out, notes := c.intake("redrive", "--class=refused"); status != 0 || !strings.HasPrefix(out, "2 moved into the queue, 1 left") || unread == 0 {
 		t.Errorf("exit status %d\n%s%s", status, out, notes)
 	}
 	if status, out, notes := c.intake("redrive", "--class=malformed"); status != 0 || !strings.HasPrefix(out, "1 moved into the queue, 0 left") {
 		t.Errorf("exit status %d\n%s%s", status, out, notes)
 	}
-	dead.die("70")
-	dead.messages[0].sent = time.Now().Add(time.Minute) // moved, and given up again meanwhile
+	c.die("70")
+	c.waited = -time.Minute // moved, and given up again meanwhile
 	if status, out, notes := c.intake("redrive", "70"); status != 0 || !strings.HasPrefix(out, "0 moved into the queue, 1 left") {
 		t.Errorf("exit status %d\n%s%s", status, out, notes)
 	}

@@ -14,8 +14,7 @@ import (
 // DeadLetterURL is the URL of the dead-letter queue. All others are the queue's.
 const DeadLetterURL = "DeadLetterQueue"
 
-// Options of a queue. What a nil function decides never happens, or is the first of
-// all.
+// Options of a queue. A nil function chooses the first, says no, and notes nothing.
 type Options struct {
 	Visibility  time.Duration // how long a message that was received is hidden
 	MaxReceives int           // a message that was received so often is a dead letter next time
@@ -246,10 +245,16 @@ func (q *Queue) Redrive() (moved int) {
 
 // Left returns how many messages the queue holds, in flight or not.
 func (q *Queue) Left() int {
+	visible, hidden := q.Count()
+	return visible + hidden
+}
+
+// Count returns how many messages can be received, and how many are in flight.
+func (q *Queue) Count() (visible, hidden int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.update()
-	return len(q.visible) + len(q.hidden)
+	return len(q.visible), len(q.hidden)
 }
 
 // Bodies returns the bodies of the messages that nobody has received, as they were sent.

@@ -37,8 +37,7 @@ type version struct {
 	created time.Time
 }
 
-// New returns a secret that has a current value and, as every new secret, no previous
-// one.
+// New returns a secret that has a current value and, as a new one, no previous one.
 func New(id, value string) *Server {
 	s := &Server{id: id, versions: map[string]version{}, stages: map[string]string{}}
 	s.Put(value)
@@ -57,8 +56,7 @@ func (s *Server) Put(value string) {
 	s.stages[Current] = id
 }
 
-// Remove takes a stage away from its value, as an operator does with a leaked
-// previous secret.
+// Remove takes a stage away from its value, as an operator does with a leaked one.
 func (s *Server) Remove(stage string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

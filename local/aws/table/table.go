@@ -35,8 +35,7 @@ type Table struct {
 	items map[string]Item
 }
 
-// New returns an empty table. Of its indexes, which have all attributes, it needs to
-// know what they are sorted by.
+// New returns an empty table. Its indexes have all attributes; given is what sorts them.
 func New(indexes map[string]string) *Table {
 	return &Table{indexes: indexes, items: map[string]Item{}}
 }
