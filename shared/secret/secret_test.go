@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,73 +17,80 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"veryfi-intake/local/aws/secrets"
 	"veryfi-intake/shared/signature"
 )
 
 const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:VeryfiSecret-AbCdEf"
 
-// A manager is Secrets Manager in memory, with one secret.
+// A manager is Secrets Manager in memory, with trouble.
 type manager struct {
-	mu       sync.Mutex
-	current  string // the secret's text; "no value" when there is no version
-	previous string // empty when there is no such version
-	down     error
-	// previousDown makes the previous version alone unreadable.
-	previousDown  error
-	took          time.Duration
-	reads         int // of the current version
-	previousReads int
+	*secrets.Server
+
+	mu     sync.Mutex
+	down   []string // stages that cannot be read
+	took   time.Duration
+	frozen chan struct{}  // calls that begin now return when it is closed, time-out or not
+	reads  map[string]int // by stage
+}
+
+// holding returns a manager of a secret that was given these values, one after the other.
+func holding(values ...string) *manager {
+	m := &manager{Server: secrets.New(arn, ""), reads: map[string]int{}}
+	m.Remove(current)
+	for _, value := range values {
+		m.Put(value)
+	}
+	return m
+}
+
+// fail makes these stages, and no others, unreadable from now on.
+func (m *manager) fail(stages ...string) *manager {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down = stages
+	return m
+}
+
+// slow makes a call take so long from now on.
+func (m *manager) slow(took time.Duration) *manager {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.took = took
+	return m
 }
 
 func (m *manager) readings() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.reads
-}
-
-func (m *manager) set(change func(*manager)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	change(m)
+	return m.reads[current]
 }
 
 func (m *manager) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	stage := aws.ToString(in.VersionStage)
-	if stage == "AWSCURRENT" {
-		m.reads++
-	} else {
-		m.previousReads++
-	}
-	took := m.took
+	m.reads[stage]++
+	took, frozen, down := m.took, m.frozen, slices.Contains(m.down, stage)
 	m.mu.Unlock()
+	out, err := m.Server.GetSecretValue(ctx, in)
+	if frozen != nil {
+		<-frozen
+		return out, err
+	}
 	if took > 0 {
 		select {
 		case <-time.After(took):
 		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
-	m.mu.Lock()
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case aws.ToString(in.SecretId) != arn:
-		return nil, fmt.Errorf("there is no secret %s", aws.ToString(in.SecretId))
-	case m.down != nil:
-		return nil, m.down
-	case stage == "AWSCURRENT" && m.current == noValue:
-		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret value for staging label: AWSCURRENT")}
-	case stage == "AWSCURRENT":
-		return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(m.current)}, nil
-	case stage != "AWSPREVIOUS":
-		return nil, fmt.Errorf("there is no stage %s", stage)
-	case m.previousDown != nil:
-		return nil, m.previousDown
-	case m.previous == "":
-		return nil, &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS")}
+	case down:
+		return nil, errDown
 	}
-	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(m.previous)}, nil
+	return out, err
 }
 
 // filled returns the text of a secret whose values end with that word.
@@ -98,16 +106,14 @@ func credentials(word string) Credentials {
 	return Credentials{ClientID: "id-" + word, ClientSecret: "secret-" + word, Username: "user-" + word, APIKey: "key-" + word}
 }
 
-const noValue = "no value"
-
 const unset = `{"client_id":"unset","client_secret":"unset","username":"unset","api_key":"unset"}`
 
 var errDown = errors.New("Secrets Manager is down")
 
 // inBubble runs a test with a source of the manager's secret, in time of its own.
-func inBubble(t *testing.T, m *manager, test func(t *testing.T, s *Source)) {
+func inBubble(t *testing.T, m *manager, test func(t *testing.T, m *manager, s *Source)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, New(m, arn, time.Now)) })
+	synctest.Test(t, func(t *testing.T) { test(t, m, New(m, arn, time.Now)) })
 }
 
 func get(t *testing.T, s *Source) *Secret {
@@ -146,18 +152,17 @@ func verifies(t *testing.T, s *Secret, clientSecret string) bool {
 
 func TestSecretIsKeptForFiveMinutes(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 		for range 100 {
 			if got := get(t, s); got.Credentials != credentials("a") {
 				t.Fatal("other credentials")
 			}
 			time.Sleep(2900 * time.Millisecond) // 4 min 50 s in all
 		}
-		if m.readings() != 1 || m.previousReads != 1 {
+		if m.readings() != 1 || m.reads[previous] != 1 {
 			t.Errorf("%d readings", m.readings())
 		}
-		m.set(func(m *manager) { m.current = filled("b") })
+		m.Put(filled("b"))
 		time.Sleep(20 * time.Second)
 		if got := getNext(t, s); got.Credentials != credentials("b") || m.readings() != 2 {
 			t.Errorf("an old secret after %d readings", m.readings())
@@ -167,10 +172,9 @@ func TestSecretIsKeptForFiveMinutes(t *testing.T) {
 
 func TestSecretServesOnWhileSecretsManagerIsDown(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("b"), previous: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a"), filled("b")), func(t *testing.T, m *manager, s *Source) {
 		get(t, s)
-		m.set(func(m *manager) { m.down = errDown })
+		m.fail(current, previous)
 		for range 60 {
 			time.Sleep(10 * time.Minute)
 			got := get(t, s)
@@ -183,7 +187,7 @@ func TestSecretServesOnWhileSecretsManagerIsDown(t *testing.T) {
 			}
 		}
 		// Back up, it is seen soon.
-		m.set(func(m *manager) { m.down, m.current, m.previous = nil, filled("c"), filled("b") })
+		m.fail().Put(filled("c"))
 		time.Sleep(10 * time.Second)
 		if got := getNext(t, s); got.Credentials != credentials("c") {
 			t.Error("the new secret is not seen")
@@ -195,14 +199,14 @@ func TestSecretServesOnWhileSecretsManagerIsDown(t *testing.T) {
 func TestSecretsManagerThatIsDownIsNotHammered(t *testing.T) {
 	t.Parallel()
 	for name, m := range map[string]*manager{
-		"never read": {down: errDown},
-		"not filled": {current: unset},
-		"no value":   {current: noValue},
-		"malformed":  {current: "not JSON"},
+		"never read": holding().fail(current, previous),
+		"not filled": holding(unset),
+		"no value":   holding(),
+		"malformed":  holding("not JSON"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, m, func(t *testing.T, s *Source) {
+			inBubble(t, m, func(t *testing.T, m *manager, s *Source) {
 				for range 1000 {
 					s.Get(t.Context())
 					time.Sleep(10 * time.Millisecond)
@@ -217,12 +221,11 @@ func TestSecretsManagerThatIsDownIsNotHammered(t *testing.T) {
 
 func TestSecretThatCannotBeReadIsAnErrorUntilItCan(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a"), down: errDown}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")).fail(current, previous), func(t *testing.T, m *manager, s *Source) {
 		if got, err := s.Get(t.Context()); !errors.Is(err, errDown) || got != nil {
 			t.Errorf("got %v, %v", got, err)
 		}
-		m.set(func(m *manager) { m.down = nil })
+		m.fail()
 		time.Sleep(time.Second)
 		if got := get(t, s); got.Credentials != credentials("a") {
 			t.Error("other credentials")
@@ -232,8 +235,7 @@ func TestSecretThatCannotBeReadIsAnErrorUntilItCan(t *testing.T) {
 
 func TestSlowSecretsManagerIsNotWaitedForLong(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a"), took: time.Hour}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")).slow(time.Hour), func(t *testing.T, _ *manager, s *Source) {
 		start := time.Now()
 		if _, err := s.Get(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != readTimeout {
 			t.Errorf("after %v: %v", time.Since(start), err)
@@ -243,11 +245,10 @@ func TestSlowSecretsManagerIsNotWaitedForLong(t *testing.T) {
 
 func TestReloadSeesARotation(t *testing.T) {
 	t.Parallel()
-	for _, previousDown := range []error{nil, errDown} {
-		m := &manager{current: filled("a")}
-		inBubble(t, m, func(t *testing.T, s *Source) {
+	for _, down := range [][]string{nil, {previous}} {
+		inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 			get(t, s)
-			m.set(func(m *manager) { m.current, m.previous, m.previousDown = filled("b"), filled("a"), previousDown })
+			m.fail(down...).Put(filled("b"))
 			if got := get(t, s); verifies(t, got, "secret-b") {
 				t.Fatal("the test is wrong: the new secret is known already")
 			}
@@ -265,8 +266,7 @@ func TestReloadSeesARotation(t *testing.T) {
 
 func TestReloadReadsAtMostOnceInTenSeconds(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 		start := time.Now()
 		for time.Since(start) < time.Minute {
 			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
@@ -293,10 +293,10 @@ func TestReloadReadsAtMostOnceInTenSeconds(t *testing.T) {
 func TestReloadsSideBySideReadOnce(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	m := &manager{current: filled("a"), took: 10 * time.Millisecond}
+	m := holding(filled("a")).slow(10 * time.Millisecond)
 	s := New(m, arn, func() time.Time { return now })
 	get(t, s)
-	m.set(func(m *manager) { m.current = filled("b") })
+	m.Put(filled("b"))
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -313,15 +313,14 @@ func TestReloadsSideBySideReadOnce(t *testing.T) {
 
 func TestReloadThatFailsKeepsTheSecret(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 		get(t, s)
-		for _, trouble := range []func(*manager){
-			func(m *manager) { m.down = errDown },
-			func(m *manager) { m.down, m.current = nil, "not JSON" },
-			func(m *manager) { m.current = `{"client_id":7}` },
+		for _, trouble := range []func(){
+			func() { m.fail(current, previous) },
+			func() { m.fail().Put("not JSON") },
+			func() { m.Put(`{"client_id":7}`) },
 		} {
-			m.set(trouble)
+			trouble()
 			time.Sleep(10 * time.Second)
 			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("a") {
 				t.Errorf("the secret was lost: %v", err)
@@ -336,29 +335,27 @@ func TestReloadThatFailsKeepsTheSecret(t *testing.T) {
 
 func TestPreviousVersionVerifies(t *testing.T) {
 	t.Parallel()
+	b := filled("b")
 	for name, test := range map[string]struct {
-		previous     string
-		previousDown error
-		want         bool
+		m    *manager
+		want bool
 	}{
-		"filled":               {filled("a"), nil, true},
-		"with spaces":          {strings.ReplaceAll(filled("a"), "secret-a", ` secret-a\n`), nil, true},
-		"secret alone":         {`{"client_secret":"secret-a"}`, nil, true},
-		"none":                 {"", nil, false}, // a new secret
-		"placeholder":          {unset, nil, false},
-		"empty":                {`{"client_secret":""}`, nil, false},
-		"only spaces":          {`{"client_secret":" \t"}`, nil, false},
-		"no values":            {`{}`, nil, false},
-		"null":                 {`null`, nil, false},
-		"not JSON":             {`secret-a`, nil, false},
-		"of another form":      {`{"client_secret":["secret-a"]}`, nil, false},
-		"unavailable":          {filled("a"), errDown, false},
-		"of a stage taken off": {filled("a"), &types.ResourceNotFoundException{}, false},
+		"filled":          {holding(filled("a"), b), true},
+		"with spaces":     {holding(strings.ReplaceAll(filled("a"), "secret-a", ` secret-a\n`), b), true},
+		"secret alone":    {holding(`{"client_secret":"secret-a"}`, b), true},
+		"none":            {holding(b), false}, // a new secret
+		"placeholder":     {holding(unset, b), false},
+		"empty":           {holding(`{"client_secret":""}`, b), false},
+		"only spaces":     {holding(`{"client_secret":" \t"}`, b), false},
+		"no values":       {holding(`{}`, b), false},
+		"null":            {holding(`null`, b), false},
+		"not JSON":        {holding(`secret-a`, b), false},
+		"of another form": {holding(`{"client_secret":["secret-a"]}`, b), false},
+		"unavailable":     {holding(filled("a"), b).fail(previous), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := &manager{current: filled("b"), previous: test.previous, previousDown: test.previousDown}
-			inBubble(t, m, func(t *testing.T, s *Source) {
+			inBubble(t, test.m, func(t *testing.T, _ *manager, s *Source) {
 				got := get(t, s)
 				if got.Credentials != credentials("b") || !verifies(t, got, "secret-b") {
 					t.Error("the current version does not verify")
@@ -378,20 +375,19 @@ func TestPreviousVersionVerifies(t *testing.T) {
 
 func TestPreviousVersionOfNoUseIsNotAskedForAllTheTime(t *testing.T) {
 	t.Parallel()
-	for _, previous := range []string{"", unset, `{}`, "not JSON", `{"client_secret":7}`} {
-		m := &manager{current: filled("b"), previous: previous}
-		inBubble(t, m, func(t *testing.T, s *Source) {
+	for _, before := range [][]string{nil, {unset}, {`{}`}, {"not JSON"}, {`{"client_secret":7}`}} {
+		inBubble(t, holding(append(before, filled("b"))...), func(t *testing.T, m *manager, s *Source) {
 			for range 290 {
 				get(t, s)
 				time.Sleep(time.Second)
 			}
-			if m.readings() != 1 || m.previousReads != 1 {
-				t.Errorf("%q: read %d times", previous, m.previousReads)
+			if m.readings() != 1 || m.reads[previous] != 1 {
+				t.Errorf("%q: read %d times", before, m.reads[previous])
 			}
 			// Nor does it stand in the way of a rotation.
-			m.set(func(m *manager) { m.current = filled("c") })
+			m.Put(filled("c"))
 			if got, err := s.Reload(t.Context()); err != nil || got.Credentials != credentials("c") {
-				t.Errorf("%q: the rotation is not seen: %v", previous, err)
+				t.Errorf("%q: the rotation is not seen: %v", before, err)
 			}
 		})
 	}
@@ -399,8 +395,7 @@ func TestPreviousVersionOfNoUseIsNotAskedForAllTheTime(t *testing.T) {
 
 func TestPreviousVersionThatIsTheSameIsOneKey(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a"), previous: `{"client_secret":"secret-a","api_key":"another"}`}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(`{"client_secret":"secret-a","api_key":"another"}`, filled("a")), func(t *testing.T, _ *manager, s *Source) {
 		if got := get(t, s); len(got.Keys) != 1 || !verifies(t, got, "secret-a") {
 			t.Errorf("%d keys", len(got.Keys))
 		}
@@ -409,12 +404,11 @@ func TestPreviousVersionThatIsTheSameIsOneKey(t *testing.T) {
 
 func TestStageThatIsTakenAwayVerifiesForFiveMinutes(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("b"), previous: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a"), filled("b")), func(t *testing.T, m *manager, s *Source) {
 		if !verifies(t, get(t, s), "secret-a") {
 			t.Fatal("the previous version does not verify")
 		}
-		m.set(func(m *manager) { m.previous = "" })
+		m.Remove(previous)
 		time.Sleep(5 * time.Minute)
 		if verifies(t, getNext(t, s), "secret-a") {
 			t.Error("it verifies forever")
@@ -426,10 +420,9 @@ func TestStageThatIsTakenAwayVerifiesForFiveMinutes(t *testing.T) {
 // it, webhooks that were signed before would be refused for minutes.
 func TestPreviousVersionIsReadAgainWhereItWasUnavailable(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("b"), previous: filled("a"), previousDown: errDown}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a"), filled("b")).fail(previous), func(t *testing.T, m *manager, s *Source) {
 		get(t, s)
-		m.set(func(m *manager) { m.previousDown = nil })
+		m.fail()
 		time.Sleep(10 * time.Second)
 		if !verifies(t, getNext(t, s), "secret-a") {
 			t.Error("the previous version is not read")
@@ -440,10 +433,9 @@ func TestPreviousVersionIsReadAgainWhereItWasUnavailable(t *testing.T) {
 // TestPreviousKeyIsNotLostWhileUnavailable has a secret at hand with both.
 func TestPreviousKeyIsNotLostWhileUnavailable(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("b"), previous: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a"), filled("b")), func(t *testing.T, m *manager, s *Source) {
 		get(t, s)
-		m.set(func(m *manager) { m.previousDown = errDown })
+		m.fail(previous)
 		for range 3 {
 			time.Sleep(6 * time.Minute)
 			if got := get(t, s); !verifies(t, got, "secret-a") || !verifies(t, got, "secret-b") {
@@ -461,8 +453,7 @@ func TestValuesThatAreNotFilled(t *testing.T) {
 	} {
 		for _, name := range []string{"client_id", "client_secret", "username", "api_key"} {
 			text := strings.Replace(filled("a"), `"`+name+`":`, `"`+name+`":`+value+`,"x":`, 1)
-			m := &manager{current: text}
-			inBubble(t, m, func(t *testing.T, s *Source) {
+			inBubble(t, holding(text), func(t *testing.T, _ *manager, s *Source) {
 				got := get(t, s)
 				verifiesWant, retrievesWant := want || name != "client_secret", want || name == "client_secret"
 				if err := got.Verifies(); (err == nil) != verifiesWant || err != nil && !errors.Is(err, ErrNotFilled) {
@@ -481,8 +472,7 @@ func TestValuesThatAreNotFilled(t *testing.T) {
 
 func TestSpacesThatPastingBringsAreNotPartOfAValue(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: `{"client_id":" id-a","client_secret":"secret-a\n","username":"\tuser-a\r\n","api_key":" key-a "}`}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(`{"client_id":" id-a","client_secret":"secret-a\n","username":"\tuser-a\r\n","api_key":" key-a "}`), func(t *testing.T, _ *manager, s *Source) {
 		if got := get(t, s); got.Credentials != credentials("a") || !verifies(t, got, "secret-a") {
 			t.Error("they are")
 		}
@@ -491,13 +481,12 @@ func TestSpacesThatPastingBringsAreNotPartOfAValue(t *testing.T) {
 
 func TestSecretIsSeenSoonAfterItIsFilled(t *testing.T) {
 	t.Parallel()
-	for before, previous := range map[string]string{noValue: "", unset: unset} {
-		m := &manager{current: before}
-		inBubble(t, m, func(t *testing.T, s *Source) {
+	for before, m := range map[string]*manager{"no value": holding(), "unset": holding(unset)} {
+		inBubble(t, m, func(t *testing.T, m *manager, s *Source) {
 			if err := get(t, s).Verifies(); !errors.Is(err, ErrNotFilled) {
 				t.Fatalf("%s: %v", before, err)
 			}
-			m.set(func(m *manager) { m.current, m.previous = filled("a"), previous })
+			m.Put(filled("a"))
 			time.Sleep(999 * time.Millisecond)
 			if get(t, s).Verifies() == nil || m.readings() != 1 {
 				t.Errorf("%s: it is read all the time", before)
@@ -515,9 +504,9 @@ func TestSecretIsSeenSoonAfterItIsFilled(t *testing.T) {
 // wrong.
 func TestNoSecretIsNotOneWithoutValue(t *testing.T) {
 	t.Parallel()
-	gone := &types.ResourceNotFoundException{Message: aws.String("Secrets Manager can't find the specified secret.")}
-	inBubble(t, &manager{down: gone}, func(t *testing.T, s *Source) {
-		if got, err := s.Get(t.Context()); got != nil || !errors.Is(err, gone) || errors.Is(err, ErrNotFilled) {
+	synctest.Test(t, func(t *testing.T) {
+		got, err := New(holding(filled("a")), "another name", time.Now).Get(t.Context())
+		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); got != nil || !gone || errors.Is(err, ErrNotFilled) {
 			t.Errorf("got %v, %v", got, err)
 		}
 	})
@@ -553,8 +542,7 @@ func TestErrorsHoldNothingOfTheSecret(t *testing.T) {
 		`hush`, `{"client_secret":"hush`, `{"client_secret":hush}`, `{"client_secret":["hush"]}`, `{"client_secret":"a","username":{"hush":1}}`,
 		`["hush"]`, `"hush"`, `{"client_secret":"hush"}}`, "{\"client_secret\":\"hush\n\"}", `{"api_key":false,"client_secret":"hush"}`,
 	} {
-		m := &manager{current: text, previous: text}
-		inBubble(t, m, func(t *testing.T, s *Source) {
+		inBubble(t, holding(text, text), func(t *testing.T, _ *manager, s *Source) {
 			_, err := s.Get(t.Context())
 			_, again := s.Reload(t.Context())
 			for _, err := range []error{err, again} {
@@ -585,7 +573,7 @@ func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
 			environment[name] = values[name]
 		}
 		maps.Copy(environment, extra)
-		m := &manager{current: filled("a")}
+		m := holding(filled("a"))
 		s, err := Configured(func(name string) string { return environment[name] }, m, time.Now)
 		return s, m, err
 	}
@@ -640,8 +628,7 @@ func TestEnvironmentSaysWhereTheSecretIs(t *testing.T) {
 // TestSourceServesManyAtOnce is for the race detector.
 func TestSourceServesManyAtOnce(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 		ends := time.Now().Add(12 * time.Minute)
 		var wg sync.WaitGroup
 		for i := range 20 {
@@ -661,12 +648,7 @@ func TestSourceServesManyAtOnce(t *testing.T) {
 		}
 		wg.Go(func() {
 			for i := 0; time.Now().Before(ends); i++ {
-				m.set(func(m *manager) {
-					m.previous, m.current = m.current, filled(fmt.Sprint(i))
-					if m.down = nil; i%3 == 2 {
-						m.down = errDown
-					}
-				})
+				m.fail([][]string{nil, nil, {current, previous}}[i%3]...).Put(filled(fmt.Sprint(i)))
 				time.Sleep(20 * time.Second)
 			}
 		})
@@ -675,8 +657,7 @@ func TestSourceServesManyAtOnce(t *testing.T) {
 }
 
 func TestNobodyWaitsForAnothersReadingPastTheirTime(t *testing.T) {
-	m := &manager{current: filled("a"), took: 2 * time.Second}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")).slow(2*time.Second), func(t *testing.T, m *manager, s *Source) {
 		go s.Get(t.Context())
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -694,10 +675,9 @@ func TestNobodyWaitsForAnothersReadingPastTheirTime(t *testing.T) {
 
 func TestSecretServesWithoutWaitingWhileSecretsManagerHangs(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 		get(t, s)
-		m.set(func(m *manager) { m.took = time.Hour })
+		m.slow(time.Hour)
 		time.Sleep(maxAge)
 		start := time.Now()
 		for range 12 {
@@ -717,7 +697,7 @@ func TestSecretServesWithoutWaitingWhileSecretsManagerHangs(t *testing.T) {
 			t.Errorf("%d readings in a minute", m.readings()-1)
 		}
 		// A rotation meanwhile is seen once Secrets Manager answers.
-		m.set(func(m *manager) { m.took, m.current, m.previous = 0, filled("b"), filled("a") })
+		m.slow(0).Put(filled("b"))
 		time.Sleep(reloadInterval)
 		if got := getNext(t, s); got.Credentials != credentials("b") || !verifies(t, got, "secret-a") {
 			t.Error("the rotation is not seen")
@@ -729,10 +709,9 @@ func TestSecretServesWithoutWaitingWhileSecretsManagerHangs(t *testing.T) {
 // Manager hangs, and that a rotation still gets its chance.
 func TestMismatchWaitsForOneReadingThatFails(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 		get(t, s)
-		m.set(func(m *manager) { m.took = time.Hour })
+		m.slow(time.Hour)
 		start := time.Now()
 		s.Reload(t.Context())
 		if took := time.Since(start); took != readTimeout {
@@ -750,12 +729,12 @@ func TestMismatchWaitsForOneReadingThatFails(t *testing.T) {
 		if waited > 6*retryTimeout || m.readings() > 9 {
 			t.Errorf("the others waited %v, for %d readings", waited, m.readings())
 		}
-		m.set(func(m *manager) { m.took, m.current, m.previous = 50*time.Millisecond, filled("b"), filled("a") })
+		m.slow(50 * time.Millisecond).Put(filled("b"))
 		time.Sleep(2 * reloadInterval)
 		if got, _ := s.Reload(t.Context()); got.Credentials != credentials("b") {
 			t.Error("the rotation is not seen")
 		}
-		m.set(func(m *manager) { m.current, m.previous = filled("c"), filled("b") })
+		m.Put(filled("c"))
 		time.Sleep(reloadInterval)
 		if got, _ := s.Reload(t.Context()); got.Credentials != credentials("c") {
 			t.Error("a mismatch does not wait for a reading, though they succeed again")
@@ -766,14 +745,14 @@ func TestMismatchWaitsForOneReadingThatFails(t *testing.T) {
 // TestRevokedSecretDoesNotOutliveAFreeze has hours pass on the wall clock alone.
 func TestRevokedSecretDoesNotOutliveAFreeze(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("b"), previous: filled("a")}
+	m := holding(filled("a"), filled("b"))
 	synctest.Test(t, func(t *testing.T) {
 		away := time.Duration(0)
 		s := New(m, arn, func() time.Time { return time.Now().Add(away) })
 		if !verifies(t, get(t, s), "secret-a") {
 			t.Fatal("the previous version does not verify")
 		}
-		m.set(func(m *manager) { m.previous, m.took = "", time.Second })
+		m.slow(time.Second).Remove(previous)
 		away = 6 * time.Minute
 		if start := time.Now(); !verifies(t, get(t, s), "secret-a") || time.Since(start) != 0 {
 			t.Error("a secret of six minutes is waited for")
@@ -784,7 +763,7 @@ func TestRevokedSecretDoesNotOutliveAFreeze(t *testing.T) {
 			t.Errorf("after hours the old secret serves, or is waited for %v", time.Since(start))
 		}
 		time.Sleep(time.Minute)
-		m.set(func(m *manager) { m.took = time.Hour })
+		m.slow(time.Hour)
 		away = 6 * time.Hour
 		start = time.Now()
 		for range 12 {
@@ -800,7 +779,7 @@ func TestRevokedSecretDoesNotOutliveAFreeze(t *testing.T) {
 // monotonic clock stand still, as a freeze does.
 func TestTimesAreThoseOfTheWallClock(t *testing.T) {
 	t.Parallel()
-	s := New(&manager{current: filled("a")}, arn, time.Now)
+	s := New(holding(filled("a")), arn, time.Now)
 	get(t, s)
 	s.Reload(t.Context())
 	for name, at := range map[string]time.Time{"tried": s.tried, "nextRead": s.nextRead, "nextReload": s.nextReload} {
@@ -816,35 +795,23 @@ func TestReadingThatWasFrozenIsNotUsed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		away := time.Duration(0)
-		thaw := make(chan struct{})
-		old := &manager{current: filled("a")}
-		m := &manager{current: filled("b")}
-		calls := 0
-		s := New(client(func(ctx context.Context, in *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error) {
-			if calls++; calls == 1 {
-				<-thaw // longer than its own time-out
-				return old.GetSecretValue(context.WithoutCancel(ctx), in)
-			}
-			return m.GetSecretValue(ctx, in)
-		}), arn, func() time.Time { return time.Now().Add(away) })
+		m := holding(filled("a"))
+		thaw := make(chan struct{}) // longer than a reading's time-out
+		m.frozen = thaw
+		s := New(m, arn, func() time.Time { return time.Now().Add(away) })
 		go s.Get(t.Context())
 		synctest.Wait()
-		away = time.Hour
+		away, m.frozen = time.Hour, nil
+		m.Put(filled("b"))
 		if get(t, s).Credentials != credentials("b") {
 			t.Error("a new reading is not begun")
 		}
 		close(thaw)
 		synctest.Wait()
-		if get(t, s).Credentials != credentials("b") {
+		if get(t, s).Credentials != credentials("b") || m.readings() != 2 {
 			t.Error("what a frozen reading brings is used")
 		}
 	})
-}
-
-type client func(context.Context, *secretsmanager.GetSecretValueInput) (*secretsmanager.GetSecretValueOutput, error)
-
-func (c client) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
-	return c(ctx, in)
 }
 
 func TestSameKeys(t *testing.T) {
@@ -872,8 +839,7 @@ func TestSameKeys(t *testing.T) {
 // function still has a whole CPU.
 func TestPreparedSecretIsThereForTheFirstGet(t *testing.T) {
 	t.Parallel()
-	m := &manager{current: filled("a")}
-	inBubble(t, m, func(t *testing.T, s *Source) {
+	inBubble(t, holding(filled("a")), func(t *testing.T, m *manager, s *Source) {
 		s.Prepare(t.Context())
 		if m.readings() != 1 {
 			t.Errorf("%d readings", m.readings())
