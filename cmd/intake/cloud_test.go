@@ -16,12 +16,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/cbor"
 
@@ -33,6 +35,7 @@ import (
 	"veryfi-intake/local/aws/protocol"
 	"veryfi-intake/local/aws/queue"
 	"veryfi-intake/local/aws/secrets"
+	"veryfi-intake/local/aws/table"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/metrics"
 )
@@ -66,16 +69,15 @@ type cloud struct {
 	calls []string
 }
 
-// A row is DynamoDB's JSON.
-type row map[string]map[string]any
+type row = table.Item
 
-func text(s string) map[string]any { return map[string]any{"S": s} }
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
 // problemRow is a row that needs attention.
 func problemRow(id, status, reason string, updated time.Time) row {
 	return row{
 		"id": text(id), "status": text(status), "problem": text(status), "error": text(reason),
-		"updated_at": text(updated.UTC().Format("2006-01-02T15:04:05.000Z")), "attempts": {"N": "3"}, "request_id": text("r-" + id),
+		"updated_at": text(updated.UTC().Format("2006-01-02T15:04:05.000Z")), "attempts": &types.AttributeValueMemberN{Value: "3"}, "request_id": text("r-" + id),
 	}
 }
 
@@ -255,11 +257,8 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 			ID            string `json:"Id"`
 			ReceiptHandle string
 		}
-		Key                       row
-		RequestItems              map[string]struct{ Keys []row }
-		ExpressionAttributeValues row
-		ExclusiveStartKey         row
-		Limit                     int
+		Key, ExpressionAttributeValues, ExclusiveStartKey json.RawMessage
+		RequestItems                                      map[string]struct{ Keys []json.RawMessage }
 	}
 	_ = json.Unmarshal(body, &input) // or another protocol
 	queue := c.queues[path.Base(input.QueueURL)]
@@ -284,19 +283,38 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 		}
 		io.WriteString(w, run.payload)
 	case "GetItem":
-		return map[string]any{"Item": c.find(input.Key)}
+		var in dynamodb.GetItemInput
+		_ = json.Unmarshal(body, &in) // it cannot read items
+		in.Key = table.ItemOf(input.Key)
+		out, err := c.table().GetItem(r.Context(), &in)
+		c.check(err)
+		return map[string]any{"Item": inJSON(out.Item)}
 	case "BatchGetItem":
-		found := map[string][]row{}
-		for table, keys := range input.RequestItems {
-			for _, key := range keys.Keys {
-				if item := c.find(key); item != nil {
-					found[table] = append(found[table], item)
-				}
+		found := map[string][]any{}
+		for name, asked := range input.RequestItems {
+			var in types.KeysAndAttributes
+			for _, key := range asked.Keys {
+				in.Keys = append(in.Keys, table.ItemOf(key))
+			}
+			out, err := c.table().BatchGetItem(r.Context(), &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{name: in}})
+			c.check(err)
+			for _, item := range out.Responses[name] {
+				found[name] = append(found[name], inJSON(item))
 			}
 		}
 		return map[string]any{"Responses": found, "UnprocessedKeys": map[string]any{}}
 	case "Query":
-		return c.query(input.ExpressionAttributeValues[":status"]["S"], input.ExclusiveStartKey["id"]["S"], input.Limit)
+		var in dynamodb.QueryInput
+		_ = json.Unmarshal(body, &in)
+		in.ExpressionAttributeValues, in.ExclusiveStartKey = table.ItemOf(input.ExpressionAttributeValues), table.ItemOf(input.ExclusiveStartKey)
+		in.Limit = aws.Int32(min(2, *in.Limit)) // so there are pages
+		out, err := c.table().Query(r.Context(), &in)
+		c.check(err)
+		items := []any{}
+		for _, item := range out.Items {
+			items = append(items, inJSON(item))
+		}
+		return map[string]any{"Items": items, "LastEvaluatedKey": inJSON(out.LastEvaluatedKey)}
 	case "DescribeTable":
 		return map[string]any{"Table": map[string]any{"TableStatus": "ACTIVE", "GlobalSecondaryIndexes": []any{map[string]any{"IndexName": "problems", "IndexStatus": "ACTIVE"}}}}
 	case "DescribeTimeToLive":
@@ -349,37 +367,35 @@ func (c *cloud) answer(name string, w http.ResponseWriter, r *http.Request, body
 	return nil
 }
 
-func (c *cloud) find(key row) row {
+// table returns DynamoDB with the cloud's rows.
+func (c *cloud) table() *table.Table {
+	rows := table.New(map[string]string{"problems": "updated_at"})
 	for _, row := range c.rows {
-		if row["id"]["S"] == key["id"]["S"] {
-			return row
-		}
+		_, err := rows.PutItem(c.t.Context(), &dynamodb.PutItemInput{Item: row})
+		c.check(err)
 	}
-	return nil
+	return rows
 }
 
-// query answers a page of two rows of a status, the latest first.
-func (c *cloud) query(status, after any, limit int) any {
-	const page = 2
-	var found []row
-	for _, row := range c.rows {
-		if row["problem"]["S"] == status {
-			found = append(found, row)
+// inJSON returns an item in DynamoDB's JSON, nil for none.
+func inJSON(item row) map[string]any {
+	if item == nil {
+		return nil
+	}
+	values := map[string]any{}
+	for name, value := range item {
+		switch value := value.(type) {
+		case *types.AttributeValueMemberS:
+			values[name] = map[string]any{"S": value.Value}
+		case *types.AttributeValueMemberN:
+			values[name] = map[string]any{"N": value.Value}
+		case *types.AttributeValueMemberB:
+			values[name] = map[string]any{"B": value.Value}
+		case *types.AttributeValueMemberM:
+			values[name] = map[string]any{"M": inJSON(value.Value)}
 		}
 	}
-	slices.SortFunc(found, func(a, b row) int {
-		return strings.Compare(b["updated_at"]["S"].(string), a["updated_at"]["S"].(string))
-	})
-	if i := slices.IndexFunc(found, func(r row) bool { return r["id"]["S"] == after }); i >= 0 {
-		found = found[i+1:]
-	}
-	answer := map[string]any{}
-	if n := min(page, limit); len(found) > n {
-		found = found[:n]
-		answer["LastEvaluatedKey"] = row{"id": found[n-1]["id"]}
-	}
-	answer["Items"] = found
-	return answer
+	return values
 }
 
 // newQueue returns a queue that hides what is received for longer than a test takes.

@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 
 	"veryfi-intake/deployment"
@@ -85,14 +86,14 @@ func TestNothingForeignReachesTheTerminal(t *testing.T) {
 	for _, name := range []string{"id", "status", "problem", "error", "external_id", "document_type", "event", "created", "received_at", "retrieved_at", "updated_at", "request_id", "data", "parent_id", "other"} {
 		everything[name] = text(hostile)
 	}
-	everything["document"] = map[string]any{"M": row{hostile: text(hostile)}}
+	everything["document"] = &types.AttributeValueMemberM{Value: row{hostile: text(hostile)}}
 	everything["id"] = text("7")
 	zipped := row{"id": text("8"), "status": text("processed")}
 	read, err := document.Read([]byte("{\"id\": 8, \"a\u009b\": [NaN, \"\u202e\x7f\xff\xed\xa0\x80\"]}"), 8)
 	c.check(err)
 	gzipped, err := read.Gzip()
 	c.check(err)
-	zipped["document_gzip"] = map[string]any{"B": gzipped}
+	zipped["document_gzip"] = &types.AttributeValueMemberB{Value: gzipped}
 	c.rows = []row{everything, zipped, problemRow(hostile, "error", hostile+": "+hostile, time.Now()), problemRow("9", "failed", hostile, time.Now())}
 	q := quoted(hostile)
 	member := `":` + q + `,"`
@@ -186,7 +187,7 @@ func well(t *testing.T) *cloud {
 	c.veryfi.SetCredentials(secret.Credentials{ClientID: "rotated-client", ClientSecret: "rotated-client-secret", APIKey: "vrfk_rotated"})
 	c.secrets.Put(`{"client_id":"rotated-client","client_secret":"before","username":"","api_key":"vrfk_rotated"}`)
 	c.veryfi.PutCreated(7, time.Now(), []byte(`{"id":7,"external_id":"an-external-id"}`))
-	c.rows = []row{{"id": text("7"), "status": text("processed"), "document": {"M": row{}}, "received_at": text("2026-01-02T03:04:05Z")}}
+	c.rows = []row{{"id": text("7"), "status": text("processed"), "document": &types.AttributeValueMemberM{Value: row{}}, "received_at": text("2026-01-02T03:04:05Z")}}
 	for id := 700_000_001; id < 700_000_100; id++ {
 		c.rows = append(c.rows, row{"id": text(fmt.Sprint(id)), "status": text("processed")})
 	}

@@ -48,11 +48,11 @@ func sent(ctx context.Context, in *dynamodb.PutItemInput, options []func(*dynamo
 	isObject := jsonscan.Each(body, func(name string, value []byte) {
 		switch name {
 		case "Item":
-			in.Item = itemOf(value)
+			in.Item = ItemOf(value)
 		case "ConditionExpression":
 			in.ConditionExpression = aws.String(unquoted(value))
 		case "ExpressionAttributeValues":
-			in.ExpressionAttributeValues = itemOf(value)
+			in.ExpressionAttributeValues = ItemOf(value)
 		}
 	})
 	if !isObject {
@@ -61,8 +61,8 @@ func sent(ctx context.Context, in *dynamodb.PutItemInput, options []func(*dynamo
 	return in, nil
 }
 
-// itemOf reads an item in DynamoDB's JSON.
-func itemOf(text []byte) Item {
+// ItemOf reads an item in DynamoDB's JSON.
+func ItemOf(text []byte) Item {
 	item := Item{}
 	jsonscan.Each(text, func(name string, value []byte) { item[name] = attributeOf(value) })
 	return item
@@ -83,7 +83,7 @@ func attributeOf(text []byte) (value types.AttributeValue) {
 		case "NULL":
 			value = &types.AttributeValueMemberNULL{Value: true}
 		case "M":
-			value = &types.AttributeValueMemberM{Value: itemOf(text)}
+			value = &types.AttributeValueMemberM{Value: ItemOf(text)}
 		case "L":
 			list := []types.AttributeValue{}
 			jsonscan.Each(text, func(_ string, element []byte) { list = append(list, attributeOf(element)) })
