@@ -219,20 +219,6 @@ func TestSecretsManagerThatIsDownIsNotHammered(t *testing.T) {
 	}
 }
 
-func TestSecretThatCannotBeReadIsAnErrorUntilItCan(t *testing.T) {
-	t.Parallel()
-	inBubble(t, holding(filled("a")).fail(current, previous), func(t *testing.T, m *manager, s *Source) {
-		if got, err := s.Get(t.Context()); !errors.Is(err, errDown) || got != nil {
-			t.Errorf("got %v, %v", got, err)
-		}
-		m.fail()
-		time.Sleep(time.Second)
-		if got := get(t, s); got.Credentials != credentials("a") {
-			t.Error("other credentials")
-		}
-	})
-}
-
 func TestSlowSecretsManagerIsNotWaitedForLong(t *testing.T) {
 	t.Parallel()
 	inBubble(t, holding(filled("a")).slow(time.Hour), func(t *testing.T, _ *manager, s *Source) {
@@ -344,6 +330,7 @@ func TestPreviousVersionVerifies(t *testing.T) {
 		"with spaces":     {holding(strings.ReplaceAll(filled("a"), "secret-a", ` secret-a\n`), b), true},
 		"secret alone":    {holding(`{"client_secret":"secret-a"}`, b), true},
 		"none":            {holding(b), false}, // a new secret
+		"the same":        {holding(`{"client_secret":"secret-b","api_key":"another"}`, b), false},
 		"placeholder":     {holding(unset, b), false},
 		"empty":           {holding(`{"client_secret":""}`, b), false},
 		"only spaces":     {holding(`{"client_secret":" \t"}`, b), false},
@@ -360,8 +347,8 @@ func TestPreviousVersionVerifies(t *testing.T) {
 				if got.Credentials != credentials("b") || !verifies(t, got, "secret-b") {
 					t.Error("the current version does not verify")
 				}
-				if verifies(t, got, "secret-a") != test.want {
-					t.Errorf("the previous version: verifies %v", !test.want)
+				if verifies(t, got, "secret-a") != test.want || (len(got.Keys) == 2) != test.want {
+					t.Errorf("the previous version: verifies %v, %d keys", !test.want, len(got.Keys))
 				}
 				for _, forged := range []string{"unset", "", " \t", "secret-c"} {
 					if verifies(t, got, forged) {
@@ -393,56 +380,34 @@ func TestPreviousVersionOfNoUseIsNotAskedForAllTheTime(t *testing.T) {
 	}
 }
 
-func TestPreviousVersionThatIsTheSameIsOneKey(t *testing.T) {
+// TestPreviousVersionComesAndGoes looks at rotations: webhooks that were signed before must
+// not be refused for minutes, and a secret that was taken away must not verify forever.
+func TestPreviousVersionComesAndGoes(t *testing.T) {
 	t.Parallel()
-	inBubble(t, holding(`{"client_secret":"secret-a","api_key":"another"}`, filled("a")), func(t *testing.T, _ *manager, s *Source) {
-		if got := get(t, s); len(got.Keys) != 1 || !verifies(t, got, "secret-a") {
-			t.Errorf("%d keys", len(got.Keys))
-		}
-	})
-}
-
-func TestStageThatIsTakenAwayVerifiesForFiveMinutes(t *testing.T) {
-	t.Parallel()
-	inBubble(t, holding(filled("a"), filled("b")), func(t *testing.T, m *manager, s *Source) {
-		if !verifies(t, get(t, s), "secret-a") {
-			t.Fatal("the previous version does not verify")
-		}
-		m.Remove(previous)
-		time.Sleep(5 * time.Minute)
-		if verifies(t, getNext(t, s), "secret-a") {
-			t.Error("it verifies forever")
-		}
-	})
-}
-
-// TestPreviousVersionIsReadAgainWhereItWasUnavailable looks at a rotation: without
-// it, webhooks that were signed before would be refused for minutes.
-func TestPreviousVersionIsReadAgainWhereItWasUnavailable(t *testing.T) {
-	t.Parallel()
-	inBubble(t, holding(filled("a"), filled("b")).fail(previous), func(t *testing.T, m *manager, s *Source) {
-		get(t, s)
-		m.fail()
-		time.Sleep(10 * time.Second)
-		if !verifies(t, getNext(t, s), "secret-a") {
-			t.Error("the previous version is not read")
-		}
-	})
-}
-
-// TestPreviousKeyIsNotLostWhileUnavailable has a secret at hand with both.
-func TestPreviousKeyIsNotLostWhileUnavailable(t *testing.T) {
-	t.Parallel()
-	inBubble(t, holding(filled("a"), filled("b")), func(t *testing.T, m *manager, s *Source) {
-		get(t, s)
-		m.fail(previous)
-		for range 3 {
-			time.Sleep(6 * time.Minute)
-			if got := get(t, s); !verifies(t, got, "secret-a") || !verifies(t, got, "secret-b") {
-				t.Error("a key was lost")
+	a, b := filled("a"), filled("b")
+	for name, test := range map[string]struct {
+		m            *manager
+		change       func(*manager)
+		after        time.Duration
+		before, then bool // whether it verifies
+	}{
+		"its stage is taken away": {holding(a, b), func(m *manager) { m.Remove(previous) }, 5 * time.Minute, true, false},
+		"it is readable again":    {holding(a, b).fail(previous), func(m *manager) { m.fail() }, 10 * time.Second, false, true},
+		"it becomes unreadable":   {holding(a, b), func(m *manager) { m.fail(previous) }, 6 * time.Minute, true, true},
+	} {
+		inBubble(t, test.m, func(t *testing.T, m *manager, s *Source) {
+			if got := get(t, s); verifies(t, got, "secret-a") != test.before {
+				t.Errorf("%s: before that it verifies: %v", name, !test.before)
 			}
-		}
-	})
+			test.change(m)
+			for range 3 {
+				time.Sleep(test.after)
+				if got := getNext(t, s); verifies(t, got, "secret-a") != test.then || !verifies(t, got, "secret-b") {
+					t.Errorf("%s: after that it verifies: %v", name, !test.then)
+				}
+			}
+		})
+	}
 }
 
 func TestValuesThatAreNotFilled(t *testing.T) {
@@ -481,20 +446,34 @@ func TestSpacesThatPastingBringsAreNotPartOfAValue(t *testing.T) {
 
 func TestSecretIsSeenSoonAfterItIsFilled(t *testing.T) {
 	t.Parallel()
-	for before, m := range map[string]*manager{"no value": holding(), "unset": holding(unset)} {
-		inBubble(t, m, func(t *testing.T, m *manager, s *Source) {
-			if err := get(t, s).Verifies(); !errors.Is(err, ErrNotFilled) {
-				t.Fatalf("%s: %v", before, err)
+	for name, test := range map[string]struct {
+		m    *manager
+		want error // before that
+	}{
+		"no value":   {holding(), ErrNotFilled},
+		"unset":      {holding(unset), ErrNotFilled},
+		"unreadable": {holding().fail(current, previous), errDown},
+	} {
+		inBubble(t, test.m, func(t *testing.T, m *manager, s *Source) {
+			verify := func() error {
+				got, err := s.Get(t.Context())
+				if err != nil {
+					return err
+				}
+				return got.Verifies()
 			}
-			m.Put(filled("a"))
+			if err := verify(); !errors.Is(err, test.want) {
+				t.Fatalf("%s: %v", name, err)
+			}
+			m.fail().Put(filled("a"))
 			time.Sleep(999 * time.Millisecond)
-			if get(t, s).Verifies() == nil || m.readings() != 1 {
-				t.Errorf("%s: it is read all the time", before)
+			if verify() == nil || m.readings() != 1 {
+				t.Errorf("%s: it is read all the time", name)
 			}
 			time.Sleep(time.Millisecond)
 			got := get(t, s)
-			if got.Verifies() != nil || got.Retrieves() != nil || !verifies(t, got, "secret-a") || verifies(t, got, "unset") || verifies(t, got, "") {
-				t.Errorf("%s: the filled secret is not seen", before)
+			if got.Credentials != credentials("a") || !verifies(t, got, "secret-a") || verifies(t, got, "unset") || verifies(t, got, "") {
+				t.Errorf("%s: the filled secret is not seen", name)
 			}
 		})
 	}
