@@ -181,10 +181,14 @@ func TestSecretServesOnWhileSecretsManagerIsDown(t *testing.T) {
 			if got.Credentials != credentials("b") || !verifies(t, got, "secret-b") || !verifies(t, got, "secret-a") {
 				t.Fatal("the secret was lost")
 			}
+			synctest.Wait()
 			again, err := s.Reload(t.Context())
 			if err != nil || again.Credentials != credentials("b") {
 				t.Fatalf("the secret was lost: %v", err)
 			}
+		}
+		if m.readings() != 61 { // none for a mismatch just after one that failed
+			t.Errorf("%d readings", m.readings())
 		}
 		// Back up, it is seen soon.
 		m.fail().Put(filled("c"))
@@ -637,7 +641,9 @@ func TestSourceServesManyAtOnce(t *testing.T) {
 
 func TestNobodyWaitsForAnothersReadingPastTheirTime(t *testing.T) {
 	inBubble(t, holding(filled("a")).slow(2*time.Second), func(t *testing.T, m *manager, s *Source) {
-		go s.Get(t.Context())
+		leaves, cancel := context.WithTimeout(t.Context(), time.Second/2) // that does not end the reading
+		defer cancel()
+		go s.Get(leaves)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
