@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"veryfi-intake/deployment/console"
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/command"
 	"veryfi-intake/local/stack"
-	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/veryfi"
 )
 
@@ -52,7 +52,7 @@ func (c devCommand) Run(run *command.Run) error {
 	if !isReal {
 		s.Veryfi.Synthesize()
 		// `sam local` uses the sample credentials; real ones stay on the loopback.
-		go serveContainers(run, s, dockerBridge)
+		go serveContainers(run, s, "docker0")
 	}
 	if err := introduce(s, credentials.ClientSecret, shownSecret, run.Out); err != nil {
 		return err
@@ -82,7 +82,7 @@ func mask(secret string) string {
 
 // introduce prints how to use the stack.
 func introduce(s *stack.Stack, clientSecret, shownSecret string, out *console.Console) error {
-	webhook, err := standin.Sign("document.created", `{"id": 123456789, "created": "2026-02-03 09:15:27"}`, clientSecret)
+	webhook, err := webhook.Sign("document.created", `{"id": 123456789, "created": "2026-02-03 09:15:27"}`, clientSecret)
 	if err != nil {
 		return err
 	}
@@ -99,12 +99,8 @@ func introduce(s *stack.Stack, clientSecret, shownSecret string, out *console.Co
 	return nil
 }
 
-const (
-	// dockerBridge is Docker's name for its bridge.
-	dockerBridge = "docker0"
-	// bridgePoll is the time between two looks whether Docker was started.
-	bridgePoll = 2 * time.Second
-)
+// bridgePoll is the time between two looks whether Docker was started.
+const bridgePoll = 2 * time.Second
 
 // serveContainers has the stack listen on Docker's bridge, too, so that functions under
 // `sam local` find it: containers of this machine can connect, other machines cannot.

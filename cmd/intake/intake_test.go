@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/demo"
 	"veryfi-intake/local/stack"
@@ -130,16 +131,16 @@ func (w *world) deliver(_ *testscript.TestScript, arguments []string) error {
 			return err
 		}
 	}
-	webhook := standin.Webhook{Event: arguments[0], Data: arguments[1]}
-	if webhook.Event != "subscription" {
+	call := webhook.Webhook{Event: arguments[0], Data: arguments[1]}
+	if call.Event != "subscription" {
 		var err error
-		if webhook, err = standin.Sign(arguments[0], arguments[1], clientSecret); err != nil {
+		if call, err = webhook.Sign(arguments[0], arguments[1], clientSecret); err != nil {
 			return err
 		}
 	}
-	var answer standin.Answer
+	var answer webhook.Answer
 	for end := time.Now().Add(time.Minute); answer.Status != want && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		answer = standin.NewSender(time.Second).Post(w.ctx, w.stack.WebhookURL, webhook)
+		answer = standin.NewSender(time.Second).Post(w.ctx, w.stack.WebhookURL, call)
 	}
 	if answer.Err == nil && answer.Status != want {
 		return fmt.Errorf("the webhook answers %d %s after %v, not %d; its log has %q", answer.Status, answer.Body, answer.Took, want, w.logs.Containing("not accepted"))

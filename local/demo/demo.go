@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"veryfi-intake/deployment/console"
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/secret"
@@ -60,10 +61,10 @@ func (l *Logs) Containing(text string) (lines []string) {
 // A delivery is a step and the answers it got.
 type delivery struct {
 	step
-	answers []standin.Answer
+	answers []webhook.Answer
 }
 
-func (d delivery) last() standin.Answer { return d.answers[len(d.answers)-1] }
+func (d delivery) last() webhook.Answer { return d.answers[len(d.answers)-1] }
 
 // A demo is one on its way.
 type demo struct {
@@ -125,7 +126,7 @@ func (d *demo) problem(format string, values ...any) {
 func (d *demo) deliver(ctx context.Context, steps []step) error {
 	sender := standin.NewSender(redelivery)
 	for _, step := range steps {
-		webhook, err := standin.Sign(step.event, step.data, cmp.Or(step.secret, d.credentials.ClientSecret))
+		webhook, err := webhook.Sign(step.event, step.data, cmp.Or(step.secret, d.credentials.ClientSecret))
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"veryfi-intake/deployment"
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/stack"
-	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/secret"
 )
 
@@ -47,7 +47,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 	if len(problems) != len(want) {
 		t.Errorf("%d problems, want %d", len(problems), len(want))
 	}
-	d.deliveries = []delivery{{steps[0], []standin.Answer{{Status: 503, Body: "x"}}}}
+	d.deliveries = []delivery{{steps[0], []webhook.Answer{{Status: 503, Body: "x"}}}}
 	if got := found(d.checkAnswers); len(got) != 1 || got[0] != `webhook "one" was answered 503, not 200: x` {
 		t.Errorf("found: %q", got)
 	}

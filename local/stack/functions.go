@@ -64,7 +64,12 @@ func (s *Stack) startFunctions(front net.Listener, binaries string) {
 			running.Kill()
 		}
 	})
-	s.serve(front, httpapi.Front{Method: route.Method, Path: route.Path, Invoke: s.Webhook.Invoke, Answered: s.countAnswer})
+	s.serve(front, httpapi.Front{
+		Method: route.Method, Path: route.Path, Invoke: s.Webhook.Invoke,
+		Answered: func(status int) {
+			s.countFailure("AWS/ApiGateway", "5xx", "ApiId", "HttpApi", status >= http.StatusInternalServerError)
+		},
+	})
 }
 
 func (s *Stack) newFunction(id, binaries string, concurrency int) *lambda.Function {
@@ -90,7 +95,7 @@ func (s *Stack) newFunction(id, binaries string, concurrency int) *lambda.Functi
 			s.logs.Add(strings.TrimSuffix(id, "Function")+"LogGroup", line, time.Now())
 			s.options.Log(id, line)
 		},
-		Ended: func(err error) { s.countInvocation(id, err) },
+		Ended: func(err error) { s.countFailure("AWS/Lambda", "Errors", "FunctionName", id, err != nil) },
 	})
 	s.api.Functions[id] = function
 	s.onStop(function.Close)
@@ -100,19 +105,12 @@ func (s *Stack) newFunction(id, binaries string, concurrency int) *lambda.Functi
 // veryfi returns where the functions find Veryfi.
 func (s *Stack) veryfi() string { return cmp.Or(s.options.FrontOfVeryfi, s.VeryfiURL) }
 
-func (s *Stack) countInvocation(function string, err error) {
-	s.count("AWS/Lambda", "Errors", "FunctionName", function, oneIf(err != nil))
-}
-
-func (s *Stack) countAnswer(status int) {
-	s.count("AWS/ApiGateway", "5xx", "ApiId", "HttpApi", oneIf(status >= http.StatusInternalServerError))
-}
-
-func oneIf(is bool) float64 {
-	if is {
-		return 1
+func (s *Stack) countFailure(namespace, metric, dimension, of string, failed bool) {
+	value := 0.0
+	if failed {
+		value = 1
 	}
-	return 0
+	s.count(namespace, metric, dimension, of, value)
 }
 
 func (s *Stack) count(namespace, metric, dimension, of string, value float64) {

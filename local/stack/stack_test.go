@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/aws/lambda"
 	"veryfi-intake/local/standin"
@@ -62,7 +63,7 @@ func TestStack(t *testing.T) {
 
 func webhookBecomesARow(t *testing.T, s *Stack) {
 	s.Veryfi.Put(standin.Documents, 1031, standin.Receipt(1031))
-	webhook, err := standin.Sign("document.created", `{"id": 1031, "created": "2026-02-03 09:15:27"}`, s.options.Credentials.ClientSecret)
+	webhook, err := webhook.Sign("document.created", `{"id": 1031, "created": "2026-02-03 09:15:27"}`, s.options.Credentials.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"veryfi-intake/deployment/template"
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/machine"
 	"veryfi-intake/local/standin"
 )
@@ -154,7 +155,7 @@ func (s *Stack) startVeryfi() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.onStop(cancel)
 	sender := standin.NewSender(time.Second)
-	s.Veryfi.OnReady(func(webhook standin.Webhook) { sender.Deliver(ctx, s.WebhookURL, webhook) })
+	s.Veryfi.OnReady(func(webhook webhook.Webhook) { sender.Deliver(ctx, s.WebhookURL, webhook) })
 	s.services = append(s.services, s.serve(listener, s.Veryfi))
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/shared/secret"
 )
 
@@ -49,7 +50,7 @@ type Server struct {
 	listQueue   []Behaviour
 	lists       []time.Time
 	submitted   int64
-	onReady     func(Webhook)
+	onReady     func(webhook.Webhook)
 }
 
 type key struct {

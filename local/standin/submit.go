@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"veryfi-intake/deployment/webhook"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 )
 
 // OnReady has f called with the webhook of each submitted document, when it is due.
-func (s *Server) OnReady(f func(Webhook)) {
+func (s *Server) OnReady(f func(webhook.Webhook)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onReady = f
@@ -62,7 +64,7 @@ func (s *Server) serveSubmission(w http.ResponseWriter, r *http.Request) {
 		if fails {
 			event, data = "document.failed", fmt.Sprintf(`{"id": %d, "created": %q, "error": "Couldn't read the file."}`, id, created.Format(time.DateTime))
 		}
-		if webhook, err := Sign(event, data, clientSecret); err == nil {
+		if webhook, err := webhook.Sign(event, data, clientSecret); err == nil {
 			time.AfterFunc(readyAfter, func() { onReady(webhook) })
 		}
 	}

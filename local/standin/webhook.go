@@ -10,17 +10,6 @@ import (
 // attempts is how often Veryfi delivers a webhook that is not accepted.
 const attempts = 3
 
-// A Webhook is what Veryfi sends.
-type Webhook = webhook.Webhook
-
-// An Answer is what the receiver said to one delivery.
-type Answer = webhook.Answer
-
-// Sign returns a webhook with Veryfi's signature.
-func Sign(event, data, clientSecret string) (Webhook, error) {
-	return webhook.Sign(event, data, clientSecret)
-}
-
 // A Sender delivers webhooks as Veryfi does: at most three times, until one is
 // accepted.
 type Sender struct {
@@ -35,10 +24,10 @@ func NewSender(wait time.Duration) *Sender {
 }
 
 // Deliver sends the webhook to url and returns the answers, one per attempt.
-func (s *Sender) Deliver(ctx context.Context, url string, webhook Webhook) []Answer {
-	var answers []Answer
+func (s *Sender) Deliver(ctx context.Context, url string, w webhook.Webhook) []webhook.Answer {
+	var answers []webhook.Answer
 	for wait := s.wait; ; wait *= 2 {
-		answer := s.Post(ctx, url, webhook)
+		answer := s.Post(ctx, url, w)
 		answers = append(answers, answer)
 		if answer.Accepted() || len(answers) == attempts {
 			return answers

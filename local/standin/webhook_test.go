@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"veryfi-intake/deployment/webhook"
 )
 
 func TestWebhookIsDeliveredUntilAccepted(t *testing.T) {
@@ -26,7 +28,7 @@ func TestWebhookIsDeliveredUntilAccepted(t *testing.T) {
 				calls++
 			}))
 			defer server.Close()
-			answers := NewSender(time.Millisecond).Deliver(t.Context(), server.URL, Webhook{Event: "x", Data: "{}"})
+			answers := NewSender(time.Millisecond).Deliver(t.Context(), server.URL, webhook.Webhook{Event: "x", Data: "{}"})
 			if len(answers) != test.want {
 				t.Errorf("%d attempts, want %d", len(answers), test.want)
 			}

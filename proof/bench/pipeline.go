@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
@@ -152,7 +153,7 @@ func (l *load) document(ctx context.Context) error {
 func (l *load) webhook(ctx context.Context) error { return l.post(ctx, l.ids.Add(1)) }
 
 func (l *load) post(ctx context.Context, id int64) error {
-	webhook, err := standin.Sign("document.created", fmt.Sprintf(`{"id": %d, "created": "2026-06-25 14:03:04"}`, id), l.secret)
+	webhook, err := webhook.Sign("document.created", fmt.Sprintf(`{"id": %d, "created": "2026-06-25 14:03:04"}`, id), l.secret)
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"veryfi-intake/deployment"
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/stack"
-	"veryfi-intake/local/standin"
 	"veryfi-intake/proof/rowcheck"
 	"veryfi-intake/shared/event"
 )
@@ -107,7 +107,7 @@ func (r *run) replay(ctx context.Context) error {
 }
 
 // sendAgain sends calls whose signature is genuine.
-func (r *run) sendAgain(ctx context.Context, calls []standin.Webhook) {
+func (r *run) sendAgain(ctx context.Context, calls []webhook.Webhook) {
 	for _, webhook := range calls {
 		if answer := r.traffic.sender.Post(ctx, r.traffic.url, webhook); answer.Status != http.StatusOK {
 			r.violate("a caught call is answered %d, %v", answer.Status, answer.Err)
@@ -117,7 +117,7 @@ func (r *run) sendAgain(ctx context.Context, calls []standin.Webhook) {
 
 // settled returns a caught call under all names that must change nothing, except that
 // its data is kept.
-func settled(c caught, rows map[string]stack.Row) (again []standin.Webhook) {
+func settled(c caught, rows map[string]stack.Row) (again []webhook.Webhook) {
 	isMissing := func(x *subject) bool {
 		row := rows[x.key]
 		return x.id != 0 && row.Status == "error" && strings.HasPrefix(row.Error, "not found: ")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/stack"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
@@ -35,7 +36,7 @@ func newStoredWorld() *world {
 		traffic: &traffic{swapped: map[string][]string{}}, options: Options{Patience: time.Minute, Progress: func(string) {}},
 	}
 	x := r.traffic.add(&subject{id: 7, key: "7", path: "/7", status: "processed", body: []byte(`{"id": 7}`), accepted: true})
-	r.traffic.caught = []caught{{standin.Webhook{Event: event.DocumentCreated, Data: `{"id": 7}`}, r.traffic.subjects}}
+	r.traffic.caught = []caught{{webhook.Webhook{Event: event.DocumentCreated, Data: `{"id": 7}`}, r.traffic.subjects}}
 	item := map[string]types.AttributeValue{"document": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"id": &types.AttributeValueMemberN{Value: "7"}}}}
 	return &world{run: r, x: x, row: stack.Row{ID: "7", Status: "processed", Item: item}, rows: map[string]stack.Row{}, dead: map[string]bool{}}
 }
@@ -202,7 +203,7 @@ func TestAnswersToCaughtCallsAreJudged(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		w := newStoredWorld()
 		w.traffic.url, w.traffic.sender = server.URL, standin.NewSender(time.Second)
-		w.sendAgain(t.Context(), []standin.Webhook{w.traffic.caught[0].webhook})
+		w.sendAgain(t.Context(), []webhook.Webhook{w.traffic.caught[0].webhook})
 		server.Close()
 		w.says(t, want)
 	}

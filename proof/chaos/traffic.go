@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/event"
 )
@@ -52,7 +53,7 @@ func unsupportedKey(name, data string) string {
 
 // A caught is a call that an attacker has recorded.
 type caught struct {
-	webhook standin.Webhook
+	webhook webhook.Webhook
 	about   []*subject
 }
 
@@ -93,9 +94,9 @@ func (t *traffic) run(ctx context.Context, senders int) {
 // next draws a webhook and delivers it.
 func (t *traffic) next(ctx context.Context) {
 	t.mu.Lock()
-	webhook, about := t.draw()
+	call, about := t.draw()
 	replay := len(t.caught) > 0 && t.random.IntN(6) == 0
-	var again standin.Webhook
+	var again webhook.Webhook
 	if replay {
 		again = t.swap(t.caught[t.random.IntN(len(t.caught))], names[t.random.IntN(len(names))])
 	}
@@ -104,14 +105,14 @@ func (t *traffic) next(ctx context.Context) {
 
 	// A delivery that has begun is ended: whether it was accepted must be known.
 	whole := context.WithoutCancel(ctx)
-	answers := t.sender.Deliver(whole, t.url, webhook)
+	answers := t.sender.Deliver(whole, t.url, call)
 	t.mu.Lock()
 	t.sent++
 	for _, x := range about {
 		x.accepted = x.accepted || answers[len(answers)-1].Accepted()
 	}
 	if !about[0].forged {
-		t.caught = append(t.caught, caught{webhook, about})
+		t.caught = append(t.caught, caught{call, about})
 	}
 	t.mu.Unlock()
 	if replay {
@@ -124,7 +125,7 @@ func (t *traffic) next(ctx context.Context) {
 }
 
 // swap returns a caught call under a name, and notes the rows that it may leave.
-func (t *traffic) swap(c caught, name string) standin.Webhook {
+func (t *traffic) swap(c caught, name string) webhook.Webhook {
 	again := c.webhook
 	again.Event = name
 	for _, x := range c.about {
@@ -136,7 +137,7 @@ func (t *traffic) swap(c caught, name string) standin.Webhook {
 }
 
 // draw makes up a webhook.
-func (t *traffic) draw() (standin.Webhook, []*subject) {
+func (t *traffic) draw() (webhook.Webhook, []*subject) {
 	created := time.Now().Add(time.Duration(t.random.IntN(100)-50) * time.Hour).UTC().Format(time.DateTime) // some clocks are wrong
 	switch t.random.IntN(13) {
 	case 0:
@@ -204,7 +205,7 @@ func (t *traffic) document(kind standin.Kind) *subject {
 }
 
 // sign makes a webhook about subjects, those of a set if there is a parent.
-func (t *traffic) sign(name, created string, parent int64, about ...*subject) (standin.Webhook, []*subject) {
+func (t *traffic) sign(name, created string, parent int64, about ...*subject) (webhook.Webhook, []*subject) {
 	var ids []string
 	for _, x := range about {
 		if x.id != 0 {
@@ -225,7 +226,7 @@ func (t *traffic) sign(name, created string, parent int64, about ...*subject) (s
 	case about[0].id == 0:
 		about[0].key = fmt.Sprint("bank_statement_set#", parent)
 	}
-	webhook, err := standin.Sign(name, data, t.secret)
+	webhook, err := webhook.Sign(name, data, t.secret)
 	if err != nil {
 		panic(err) // our own data
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/standin"
 )
 
@@ -71,7 +72,7 @@ func TestReplaysOfAStoredDocumentChangeNothing(t *testing.T) {
 	t.Parallel()
 	document, statement, set := receipt(), newID(), newID()
 	pipeline.Veryfi.Put(standin.BankStatements, statement, standin.BankStatement(statement))
-	caught := []standin.Webhook{
+	caught := []webhook.Webhook{
 		sign(t, "document.created", fmt.Sprintf(`{"id": %d, "created": %q}`, document, created)),
 		sign(t, "bank_statement_set.created", fmt.Sprintf(`{"parent_id": %d, "id": [%d], "created": %q}`, set, statement, created)),
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
+	"veryfi-intake/deployment/webhook"
 	"veryfi-intake/local/aws/endpoint"
 	"veryfi-intake/local/demo"
 	"veryfi-intake/local/machine"
@@ -117,9 +118,9 @@ func until(came func() bool) bool {
 	return true
 }
 
-func sign(t *testing.T, name, data string) standin.Webhook {
+func sign(t *testing.T, name, data string) webhook.Webhook {
 	t.Helper()
-	webhook, err := standin.Sign(name, data, credentials.ClientSecret)
+	webhook, err := webhook.Sign(name, data, credentials.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func sign(t *testing.T, name, data string) standin.Webhook {
 }
 
 // post sends a webhook once and returns the answer's status.
-func post(t *testing.T, webhook standin.Webhook) int {
+func post(t *testing.T, webhook webhook.Webhook) int {
 	t.Helper()
 	answer := standin.NewSender(time.Second).Post(t.Context(), pipeline.WebhookURL, webhook)
 	if answer.Err != nil {
@@ -388,7 +389,7 @@ func TestForgedWebhookLeavesNoTrace(t *testing.T) {
 	forged.Data = fmt.Sprintf(`{"id": %d}`, id)
 	unsigned := forged
 	unsigned.Signature = ""
-	for _, webhook := range []standin.Webhook{forged, unsigned} {
+	for _, webhook := range []webhook.Webhook{forged, unsigned} {
 		if status := post(t, webhook); status != 401 {
 			t.Errorf("status %d", status)
 		}
@@ -677,7 +678,7 @@ func TestRotation(t *testing.T) {
 	announce(t, "document.created", created, ids[0]) // both functions know the secret
 	row(t, ids[0], "processed")
 	set(rotated)
-	newer, err := standin.Sign("document.created", fmt.Sprintf(`{"id": %d}`, ids[1]), rotated.ClientSecret)
+	newer, err := webhook.Sign("document.created", fmt.Sprintf(`{"id": %d}`, ids[1]), rotated.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
