@@ -11,7 +11,7 @@ DURATION   ?= 2m
 SEED       ?=
 ROUNDS     ?=
 PARTS      ?=
-PACKAGES   ?= ./functions/... ./shared/... ./cmd/intake
+PACKAGES   ?= ./functions/... ./shared/... ./deployment/... ./cmd/intake
 BASE       ?=
 PYTHON     ?= python3
 

@@ -23,8 +23,7 @@ func main() {
 
 type runCommand struct{}
 
-// Run shows the demo on free ports. It prints what is wrong; its error only says that
-// something is.
+// Run shows the demo on free ports, and prints what is wrong.
 func (runCommand) Run(run *command.Run) error {
 	credentials, err := stack.SampleCredentials(run.Root)
 	if err != nil {
