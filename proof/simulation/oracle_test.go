@@ -44,7 +44,7 @@ func newStoredWorld(t *testing.T) *world {
 	w.schedule = s
 	x := s.document(0)
 	x.accepted = true
-	w.putDocument(x.document)
+	w.putDocument(x.document, nil)
 	return &world{s, t, x, store.Row{ID: x.key, Status: store.Processed, Created: "2026-01-02 03:04:05", Document: read(t, x), Attempts: 1, UpdatedAt: w.start}}
 }
 

@@ -257,11 +257,11 @@ func (s *schedule) run() {
 func (s *schedule) send(number int, d *delivery) {
 	time.Sleep(d.at + time.Duration(number)) // no two at the same instant
 	for _, x := range d.subjects {
-		if d.isUpdate {
-			x.document.body = []byte(x.bodies[len(x.bodies)-1])
-		}
-		if x.document != nil {
-			s.w.putDocument(x.document)
+		switch {
+		case d.isUpdate:
+			s.w.putDocument(x.document, []byte(x.bodies[len(x.bodies)-1]))
+		case x.document != nil:
+			s.w.putDocument(x.document, nil)
 		}
 	}
 	wait := 30 * time.Second

@@ -35,10 +35,14 @@ type stored struct {
 
 func (d *stored) path() string { return fmt.Sprintf("/api/v8/partner/%s/%d/", d.kind, d.id) }
 
-// putDocument makes Veryfi know a document as it is now, unless it was deleted already.
-func (w *World) putDocument(d *stored) {
+// putDocument makes Veryfi know a document, with a new body unless that is nil. What was
+// deleted already stays so.
+func (w *World) putDocument(d *stored, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if body != nil {
+		d.body = body
+	}
 	w.documents[d.path()] = d
 	if d.gone {
 		return
