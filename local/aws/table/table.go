@@ -26,7 +26,7 @@ const key = "id"
 // A Table has string keys. It is safe for concurrent use.
 type Table struct {
 	// Wrote is called with each item that is written, and what it replaces, unless it is
-	// nil. Nobody else writes meanwhile.
+	// nil; after is nil for an item that is deleted. Nobody else writes meanwhile.
 	Wrote func(before, after Item)
 
 	indexes map[string]string
@@ -75,21 +75,51 @@ func (t *Table) PutItem(ctx context.Context, in *dynamodb.PutItemInput, options 
 	if err != nil {
 		return nil, err
 	}
+	after := func(Item) (Item, error) { return in.Item, nil }
+	return &dynamodb.PutItemOutput{}, t.write(in.Item, in.ConditionExpression, in.ExpressionAttributeValues, after)
+}
+
+// UpdateItem is that of [dynamodb.Client], with the action SET.
+func (t *Table) UpdateItem(_ context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	after := func(before Item) (Item, error) {
+		if before == nil {
+			before = in.Key
+		}
+		return update(before, aws.ToString(in.UpdateExpression), in.ExpressionAttributeValues, in.ExpressionAttributeNames)
+	}
+	return &dynamodb.UpdateItemOutput{}, t.write(in.Key, in.ConditionExpression, in.ExpressionAttributeValues, after)
+}
+
+// DeleteItem is that of [dynamodb.Client].
+func (t *Table) DeleteItem(_ context.Context, in *dynamodb.DeleteItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
+	after := func(Item) (Item, error) { return nil, nil }
+	return &dynamodb.DeleteItemOutput{}, t.write(in.Key, in.ConditionExpression, in.ExpressionAttributeValues, after)
+}
+
+// write replaces the item that has the same key, provided that the condition holds.
+// Without an item after it, the item is deleted.
+func (t *Table) write(of Item, condition *string, values Item, after func(before Item) (Item, error)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := Text(in.Item, key)
+	id := Text(of, key)
 	before := t.items[id]
-	switch ok, err := holds(in.ConditionExpression, in.ExpressionAttributeValues, before); {
+	switch ok, err := holds(condition, values, before); {
 	case err != nil:
-		return nil, err
+		return err
 	case !ok:
-		return nil, &types.ConditionalCheckFailedException{Message: aws.String("The conditional request failed")}
+		return &types.ConditionalCheckFailedException{Message: aws.String("The conditional request failed")}
 	}
-	t.items[id] = in.Item
+	item, err := after(before)
+	if err != nil {
+		return err
+	}
+	if t.items[id] = item; item == nil {
+		delete(t.items, id)
+	}
 	if t.Wrote != nil {
-		t.Wrote(before, in.Item)
+		t.Wrote(before, item)
 	}
-	return &dynamodb.PutItemOutput{}, nil
+	return nil
 }
 
 // Query is that of [dynamodb.Client], for the indexes of the table.
@@ -107,18 +137,21 @@ func (t *Table) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dyn
 			found = append(found, item)
 		}
 	}
-	slices.SortFunc(found, func(a, b Item) int {
-		return cmp.Or(cmp.Compare(Text(a, sortedBy), Text(b, sortedBy)), cmp.Compare(Text(a, key), Text(b, key)))
-	})
-	if in.ScanIndexForward != nil && !*in.ScanIndexForward {
-		slices.Reverse(found)
+	order := func(a, b Item) int {
+		c := cmp.Or(cmp.Compare(Text(a, sortedBy), Text(b, sortedBy)), cmp.Compare(Text(a, key), Text(b, key)))
+		if in.ScanIndexForward != nil && !*in.ScanIndexForward {
+			return -c
+		}
+		return c
 	}
-	if last := Text(in.ExclusiveStartKey, key); last != "" {
-		found = found[1+slices.IndexFunc(found, func(item Item) bool { return Text(item, key) == last }):]
+	if start := in.ExclusiveStartKey; len(start) > 0 { // whose item may have gone
+		found = slices.DeleteFunc(found, func(item Item) bool { return order(item, start) <= 0 })
 	}
+	slices.SortFunc(found, order)
 	out := &dynamodb.QueryOutput{Items: found}
 	if limit := int(aws.ToInt32(in.Limit)); limit > 0 && len(found) > limit {
-		out.Items, out.LastEvaluatedKey = found[:limit], Item{key: found[limit-1][key]}
+		last := found[limit-1]
+		out.Items, out.LastEvaluatedKey = found[:limit], Item{key: last[key], sortedBy: last[sortedBy]}
 	}
 	return out, nil
 }
