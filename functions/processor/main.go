@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"veryfi-intake/functions/processor/retrieve"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/startup"
 	"veryfi-intake/shared/store"
@@ -42,9 +43,12 @@ func newHandler(f *startup.Function) (h *retrieve.Handler, connect func(context.
 		Now:               f.Now,
 	})
 	f.Check(err)
+	kinds, err := event.ParseKinds(f.TextOr("", "MORE_KINDS"))
+	f.Check(err)
 	table := store.New(dynamodb.NewFromConfig(f.AWS), f.Text("TABLE_NAME"))
 	queues := sqs.NewFromConfig(f.AWS)
 	return &retrieve.Handler{
+		Kinds:       kinds,
 		Veryfi:      client,
 		Table:       table,
 		Queue:       queue.New(queues, f.Text("QUEUE_URL")),

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"veryfi-intake/functions/reconciler/reconcile"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/startup"
 	"veryfi-intake/shared/store"
@@ -36,7 +37,10 @@ func newHandler(f *startup.Function) *reconcile.Handler {
 		Now:               f.Now,
 	})
 	f.Check(err)
+	kinds, err := event.ParseKinds(f.TextOr("", "MORE_KINDS"))
+	f.Check(err)
 	return &reconcile.Handler{
+		Kinds:   kinds,
 		Veryfi:  client,
 		Table:   store.NewReader(dynamodb.NewFromConfig(f.AWS), f.Text("TABLE_NAME")),
 		Queue:   queue.New(sqs.NewFromConfig(f.AWS), f.Text("QUEUE_URL")),

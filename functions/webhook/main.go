@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"veryfi-intake/functions/webhook/receive"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/startup"
 )
@@ -26,8 +27,11 @@ func main() {
 }
 
 func newHandler(f *startup.Function) (h *receive.Handler, connect func(context.Context)) {
+	kinds, err := event.ParseKinds(f.TextOr("", "MORE_KINDS"))
+	f.Check(err)
 	documents := queue.New(sqs.NewFromConfig(f.AWS), f.Text("QUEUE_URL"))
 	return &receive.Handler{
+		Kinds:   kinds,
 		Secrets: f.Secrets,
 		Queue:   documents,
 		Metrics: f.Metrics,

@@ -184,7 +184,7 @@ func batch(n int) []byte {
 	var e events.SQSEvent
 	for i := range n {
 		id := 1_000_000 + int64(i)
-		body := event.Message{Version: event.Version, Event: event.DocumentCreated, ID: id, Created: "2026-06-25 14:03:04", RequestID: "r"}.Encode()
+		body := event.Message{Version: 1, Event: event.DocumentCreated, ID: id, Created: "2026-06-25 14:03:04", RequestID: "r"}.Encode()
 		e.Records = append(e.Records, events.SQSMessage{
 			MessageId: strconv.FormatInt(id, 10), ReceiptHandle: "h", Body: body, EventSource: "aws:sqs",
 			Attributes: map[string]string{"ApproximateReceiveCount": "1"},

@@ -220,7 +220,7 @@ func TestEndIsJudged(t *testing.T) {
 		"telling":     {func(w *world) { w.logs.Add("ProcessorFunction", "vendor "+private) }, "a log line tells a secret"},
 		"not telling": {func(w *world) { w.logs.Add("ProcessorFunction", "stored") }, ""},
 		"dead letter": {func(w *world) {
-			w.keyOf(event.Message{Version: event.Version, Event: event.DocumentCreated, ID: 7}.Encode())
+			w.keyOf(event.Message{Version: 1, Event: event.DocumentCreated, ID: 7}.Encode())
 		}, ""},
 		"letter of nobody": {func(w *world) { w.keyOf("?") }, "a dead letter cannot be read"},
 	} {

@@ -479,7 +479,7 @@ func TestWhatIsGivenUpIsInTheDeadLetterQueue(t *testing.T) {
 		strings.Repeat("x", 1<<20), strings.Repeat("[", 100_000), // as long as a message can be, and as deep
 		fmt.Sprintf(`{"version":1,"event":"document.created","id":%d,"created":1}`, known),
 	}
-	good := event.Message{Version: event.Version, Event: event.DocumentCreated, ID: neighbour, Created: created}
+	good := event.Message{Version: 1, Event: event.DocumentCreated, ID: neighbour, Created: created}
 	for _, body := range append(malformed, good.Encode()) {
 		if _, err := pipeline.SQS.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &pipeline.QueueURL, MessageBody: &body}); err != nil {
 			t.Fatal(err)

@@ -79,7 +79,7 @@ func (w *world) hasStatus(status store.Status, text string) {
 
 // buries puts a message about the subject into the dead-letter queue.
 func (w *world) buries() {
-	w.w.sqs.Send(queue.DeadLetterURL, event.Message{Version: event.Version, Event: event.DocumentCreated, ID: w.x.document.id}.Encode(), 0)
+	w.w.sqs.Send(queue.DeadLetterURL, event.Message{Version: 1, Event: event.DocumentCreated, ID: w.x.document.id}.Encode(), 0)
 }
 
 // ask asks Veryfi for the document.

@@ -97,7 +97,7 @@ func TestOutageOfSixHours(t *testing.T) {
 func announce(w *World, id int64) {
 	d := &stored{id: id, kind: standin.Documents, body: []byte(body(id, 1)), created: time.Now()}
 	w.putDocument(d, nil)
-	m := event.Message{Version: event.Version, Event: event.DocumentCreated, ID: id, Created: d.created.UTC().Format(time.DateTime), ReceivedAt: time.Now(), RequestID: "r"}
+	m := event.Message{Version: 1, Event: event.DocumentCreated, ID: id, Created: d.created.UTC().Format(time.DateTime), ReceivedAt: time.Now(), RequestID: "r"}
 	w.sqs.Send(documentQueue, m.Encode(), 0)
 }
 

@@ -96,6 +96,14 @@ func (c tableClient) PutItem(ctx context.Context, in *dynamodb.PutItemInput, opt
 	})
 }
 
+func (c tableClient) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, options ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	return do(ctx, c.environment, atDynamoDB, "update row "+table.Text(in.Key, "id"), func() (*dynamodb.UpdateItemOutput, error) {
+		out, err := c.w.table.UpdateItem(ctx, in, options...)
+		c.w.story("%s updates row %s: %v", c.name, table.Text(in.Key, "id"), err)
+		return out, err
+	})
+}
+
 // wrote sees that a stored document is replaced by that of a later notification only.
 func (w *World) wrote(before, after table.Item) {
 	was, is := rowOf(before), rowOf(after)

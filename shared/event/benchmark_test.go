@@ -55,11 +55,11 @@ func verifiedEvent(tb testing.TB, body []byte, header string, key *signature.Key
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return New(Name(&payload), data)
+	return Kinds{}.Event(Name(&payload), data)
 }
 
 var benchmarkMessage = Message{
-	Version: Version, Event: DocumentCreated, ID: 63184393, Created: "2022-03-28 21:12:14",
+	Version: 1, Event: DocumentCreated, ID: 63184393, Created: "2022-03-28 21:12:14",
 	ReceivedAt: time.Date(2026, 6, 25, 14, 3, 11, 0, time.UTC), RequestID: "8DHo+vZrkQnGKUw=",
 }
 

@@ -16,12 +16,15 @@ import (
 
 // Names of events, as Veryfi sends them.
 const (
-	DocumentCreated         = "document.created"
-	DocumentFailed          = "document.failed"
+	DocumentCreated = "document.created"
+	DocumentFailed  = "document.failed"
+	// DocumentEnriched comes after a document that was processed while somebody waited,
+	// and brings what was put off: duplicates, fraud, line items.
+	DocumentEnriched        = "document.enriched"
 	BankStatementSetCreated = "bank_statement_set.created"
 	BankStatementSetFailed  = "bank_statement_set.failed"
 	// Reconciled is the reconciler's own: it found a document whose webhook has not
-	// arrived.
+	// arrived. For other kinds see [Kind.Reconciled].
 	Reconciled = "reconciled"
 	// Subscription brings the code that confirms a webhook's URL. A person has to
 	// type it into Veryfi's portal.
@@ -33,7 +36,7 @@ const (
 )
 
 // names are the usual names of webhooks. Returning one of them copies nothing.
-var names = []string{DocumentCreated, DocumentFailed, BankStatementSetCreated, BankStatementSetFailed, Subscription}
+var names = append([]string{Subscription, DocumentEnriched}, firstNames...)
 
 // Limits on what an event takes from a webhook.
 const (
@@ -46,11 +49,10 @@ const (
 // An Event is what a webhook says.
 type Event struct {
 	Name string
-	// IDs are the documents or bank statements that the event is about, each once, or
-	// the set that failed. Without ids, because the name is unknown or the data has no
+	// IDs are the documents that the event is about, each once, or the set that failed. Without ids, because the name is unknown or the data has no
 	// usable ones, the event is unsupported, and Data keeps it.
 	IDs      []int64
-	ParentID int64  // of bank statements; 0 when there is none
+	ParentID int64  // the set of documents that came in one file; 0 when there is none
 	Created  string // as received, at most 64 characters; see [CreatedTime]
 	Error    string // at most 1,024 characters
 	// Data is the JSON text as received, of an unsupported event only.
@@ -69,12 +71,12 @@ func Name(p *signature.Payload) string {
 	return cut(string(name), maxNameChars)
 }
 
-// New reads the verified data of the event with that name.
+// Event reads the verified data of the event with that name.
 //
 // Usable ids are integers from 1 to 2^63-1 or their decimal strings, at most
 // 1,000 different ones. One unusable id makes the whole event unsupported: what to
 // retrieve would be a guess.
-func New(name string, data signature.Data) Event {
+func (k Kinds) Event(name string, data signature.Data) Event {
 	e := Event{
 		Name:    name,
 		Created: cut(plainText(data.Field("created")), maxCreatedChars),
@@ -83,19 +85,31 @@ func New(name string, data signature.Data) Event {
 	if parent, ok := id(data.Field("parent_id")); ok {
 		e.ParentID = parent
 	}
-	switch name {
-	case DocumentCreated, DocumentFailed, BankStatementSetCreated:
-		e.IDs = ids(data.Field("id"))
-	case BankStatementSetFailed:
+	_, isKnown := k.Of(name)
+	switch n := split(name); {
+	case !isKnown, n.action == isReconciled:
+	case n.isSet && n.action == isFailed:
 		// A genuine one has no ids. With ids, it is a caught call of another event.
 		if e.ParentID != 0 && isEmpty(data.Field("id")) {
 			e.IDs = []int64{e.ParentID}
 		}
+	default:
+		e.IDs = ids(data.Field("id"))
 	}
 	if len(e.IDs) == 0 {
 		return Event{Name: name, Created: e.Created, Data: Text(validUnicode(data.JSON))}
 	}
 	return e
+}
+
+// Reread reads the data that was kept of an unsupported event again, as the event with that
+// name.
+func (k Kinds) Reread(name string, data Text) Event {
+	var p signature.Payload
+	if err := p.Parse([]byte(`{"data":` + string(data) + `}`)); err != nil {
+		return Event{Name: name, Data: data}
+	}
+	return k.Event(name, p.Unverified())
 }
 
 // ids returns the ids in an id or an array of ids, each once, or nil when one of
@@ -191,7 +205,7 @@ func cut(s string, n int) string {
 // with the whole data.
 func (e Event) Messages(receivedAt time.Time, requestID string) []Message {
 	m := Message{
-		Version:    Version,
+		Version:    1,
 		Event:      e.Name,
 		ParentID:   e.ParentID,
 		Created:    e.Created,
@@ -203,6 +217,7 @@ func (e Event) Messages(receivedAt time.Time, requestID string) []Message {
 	if len(e.IDs) == 0 {
 		return []Message{m}
 	}
+	m.Version = VersionOf(e.Name)
 	messages := slices.Repeat([]Message{m}, len(e.IDs))
 	for i, id := range e.IDs {
 		messages[i].ID = id

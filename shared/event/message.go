@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -17,14 +16,18 @@ import (
 	"veryfi-intake/shared/signature"
 )
 
-// Version is the version of the messages that this code writes, and the newest
-// one that it reads.
-const Version = 1
+// Version is the newest version of messages that this code writes and reads: 1, or 2 for
+// what was added then: kinds, [DocumentEnriched] and [Message.Again]. It also names the
+// table of kinds, and grows with it.
+const Version = 2
 
 // Why a message cannot be read.
 var (
 	// ErrMalformed means that a body is not a message, and never will be.
 	ErrMalformed = failure.Malformed.New("malformed message")
+	// ErrUnknownKind means that the webhook knew the event already: a newer version, or a
+	// [Kinds] that reaches the other functions later.
+	ErrUnknownKind = failure.NewerVersion.New("this function does not know the event yet")
 	// ErrNewerVersion means that newer code wrote the message, as happens while a
 	// new version is deployed. Newer code will read it.
 	ErrNewerVersion = failure.NewerVersion.New("message of a newer version")
@@ -42,6 +45,8 @@ type Message struct {
 	Data       Text      `json:"data,omitempty"`
 	ReceivedAt time.Time `json:"received_at,omitzero"`
 	RequestID  string    `json:"request_id,omitempty"`
+	// Again asks for a document that may be stored already: what is retrieved replaces it.
+	Again bool `json:"again,omitempty"`
 	// Attempts counts the tries under earlier messages, when the processor has
 	// put this one back.
 	Attempts int `json:"attempts,omitempty"`
@@ -68,26 +73,20 @@ type Task uint8
 
 // The tasks.
 const (
-	KeepData              Task = iota // an unsupported event
-	RetrieveDocument                  // a document is ready
-	RetrieveBankStatement             // a bank statement is ready
-	RecordFailure                     // Veryfi could not process a document or a set
+	KeepData      Task = iota // an unsupported event
+	Retrieve                  // a document is ready
+	RecordFailure             // Veryfi could not process a document or a set
 )
 
 // Task returns what the message asks for.
 func (m Message) Task() Task {
-	if m.ID <= 0 {
+	switch {
+	case m.ID <= 0:
 		return KeepData
-	}
-	switch m.Event {
-	case DocumentCreated, Reconciled:
-		return RetrieveDocument
-	case BankStatementSetCreated:
-		return RetrieveBankStatement
-	case DocumentFailed, BankStatementSetFailed:
+	case split(m.Event).action == isFailed:
 		return RecordFailure
 	default:
-		return KeepData
+		return Retrieve
 	}
 }
 
@@ -99,35 +98,49 @@ func (m Message) Key() string {
 			text = []byte(m.Data) // no webhook has such data, but it needs a key
 		}
 		sum := sha256.Sum256(text)
-		return "unsupported#" + hex.EncodeToString(sum[:8])
+		return unsupported + "#" + hex.EncodeToString(sum[:8])
 	}
-	id := strconv.FormatInt(m.ID, 10)
-	switch m.Event {
-	case BankStatementSetCreated:
-		return "bank_statement#" + id
-	case BankStatementSetFailed:
-		return "bank_statement_set#" + id
-	default:
-		return id
+	n := split(m.Event)
+	if n.isSet && n.action == isFailed {
+		n.kind += setSuffix
 	}
+	return keyOf(n.kind, m.ID)
 }
 
-// SignedKey returns the key of the row that the signed data points to, if the event's
-// name, which is not signed, points to another one. Bank statements have the parent_id
-// of their set, documents have none.
-func (m Message) SignedKey() string {
-	isOfSet := m.ParentID != 0
-	switch {
-	case m.ID <= 0:
-		return ""
-	case isOfSet && (m.Event == DocumentCreated || m.Event == DocumentFailed):
-		m.Event = BankStatementSetCreated
-	case !isOfSet && m.Event == BankStatementSetCreated:
-		m.Event = DocumentCreated
-	default:
-		return ""
+// unsupported stands in the keys of rows that hold an unsupported event.
+const unsupported = "unsupported"
+
+// IsReconciled reports whether the reconciler wrote the message.
+func (m Message) IsReconciled() bool { return IsReconciled(m.Event) }
+
+// IsReconciled reports whether an event's name is one of the reconciler's own.
+func IsReconciled(event string) bool { return split(event).action == isReconciled }
+
+// OtherKeys returns the keys of the rows that the message would be about if its event had
+// another name. The name is not signed: whoever caught a call can send it again under any.
+// What the reconciler found has no other name.
+func (k Kinds) OtherKeys(m Message) (keys []string) {
+	n := split(m.Event)
+	if m.Task() == KeepData || n.action == isReconciled || n.isSet && n.action == isFailed {
+		return nil
 	}
-	return m.Key()
+	for _, kinds := range [][]Kind{builtIn, k.more} {
+		for _, kind := range kinds {
+			if kind.Name != n.kind {
+				keys = append(keys, kind.Key(m.ID))
+			}
+		}
+	}
+	return keys
+}
+
+// CreatedOr returns Created, or before if that is a time and Created is none.
+func (m Message) CreatedOr(before string) string {
+	_, ok := CreatedTime(m.Created)
+	if _, okBefore := CreatedTime(before); !ok && okBefore {
+		return before
+	}
+	return m.Created
 }
 
 // IsLater reports whether the message is about something created later than that time. It
@@ -145,6 +158,10 @@ func (m Message) IsOf(created string) bool {
 	then, okThen := CreatedTime(created)
 	return ok && okThen && now.Equal(then)
 }
+
+// IsEarlier reports whether the message is about something created earlier than that time. It
+// is false when one of the times is unreadable.
+func (m Message) IsEarlier(created string) bool { return Message{Created: created}.IsLater(m.Created) }
 
 // Encode returns the message as JSON in ASCII, since SQS refuses some characters beyond.
 // A character of two bytes becomes an escape of six: a webhook of 262,144 bytes makes a
@@ -193,10 +210,18 @@ func DecodeMessage(body string) (Message, error) {
 		return m, fmt.Errorf("%w: %s", ErrMalformed, reason(err))
 	case m.Version < 1:
 		return m, fmt.Errorf("%w: it has no version", ErrMalformed)
-	case m.Task() == KeepData && m.Data == "":
+	case m.Task() == KeepData && m.Data == "", m.ID > 0 && m.Version < VersionOf(m.Event):
 		return m, fmt.Errorf("%w: it has neither a usable event and id nor data", ErrMalformed)
 	}
 	return m, nil
+}
+
+// Check returns [ErrUnknownKind] if the message is about a kind that is not known here.
+func (k Kinds) Check(m Message) error {
+	if _, ok := k.Of(m.Event); !ok && m.Task() != KeepData {
+		return ErrUnknownKind
+	}
+	return nil
 }
 
 // reason says what is wrong with a body, without quoting it.

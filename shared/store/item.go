@@ -47,6 +47,7 @@ func putItemBody(table string, row Row, seen State, native bool) ([]byte, error)
 	if !row.ExpiresAt.IsZero() {
 		b.number("expires_at", row.ExpiresAt.Unix()) // as DynamoDB wants it
 	}
+	b.list("enrichments", formatted(row.Enrichments))
 	b.number("attempts", int64(row.Attempts))
 	b.number("not_found", int64(row.NotFound))
 	b.string("request_id", row.RequestID)
@@ -160,34 +161,56 @@ func (b *body) lifted(name, value string) {
 func stateOf(item map[string]types.AttributeValue) State {
 	row := Row{Status: Status(text(item, "status")), Error: text(item, "error")}
 	return State{
-		Status:    row.Status,
-		Class:     row.Class(),
-		Event:     text(item, "event"),
-		Events:    texts(item, "events"),
-		Created:   text(item, "created"),
-		Attempts:  int(number(item, "attempts")),
-		NotFound:  int(number(item, "not_found")),
-		RequestID: text(item, "request_id"),
-		Version:   text(item, "updated_at"),
+		Status:      row.Status,
+		Class:       row.Class(),
+		Event:       text(item, "event"),
+		Events:      texts(item, "events"),
+		Created:     text(item, "created"),
+		ParentID:    number(item, "parent_id"),
+		RetrievedAt: timeOf(text(item, "retrieved_at")),
+		Enrichments: times(texts(item, "enrichments")),
+		Attempts:    int(number(item, "attempts")),
+		NotFound:    int(number(item, "not_found")),
+		RequestID:   text(item, "request_id"),
+		Version:     text(item, "updated_at"),
 	}
 }
 
 // ofIndex reads a row as the index problems holds it.
 func ofIndex(item map[string]types.AttributeValue) Row {
 	state := stateOf(item)
-	received, _ := time.Parse(TimeFormat, text(item, "received_at")) // written by Put only
 	return Row{
 		ID:         text(item, "id"),
 		Status:     state.Status,
 		Error:      text(item, "error"),
 		Event:      state.Event,
 		Created:    state.Created,
-		ParentID:   number(item, "parent_id"),
-		ReceivedAt: received,
+		ParentID:   state.ParentID,
+		ReceivedAt: timeOf(text(item, "received_at")),
 		UpdatedAt:  state.UpdatedAt(),
 		Attempts:   state.Attempts,
 		RequestID:  state.RequestID,
 	}
+}
+
+// timeOf reads a time that [Table.Put] wrote; it is zero where there is none.
+func timeOf(text string) time.Time {
+	t, _ := time.Parse(TimeFormat, text)
+	return t
+}
+
+func times(texts []string) (times []time.Time) {
+	for _, text := range texts {
+		times = append(times, timeOf(text))
+	}
+	return times
+}
+
+func formatted(times []time.Time) (texts []string) {
+	for _, t := range times {
+		texts = append(texts, t.UTC().Format(TimeFormat))
+	}
+	return texts
 }
 
 // text returns a string of an item, or nothing.

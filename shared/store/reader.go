@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxKeys is how many rows one call reads, at most (DynamoDB's limit).
-	maxKeys = 100
+	// MaxKeys is how many rows one call reads, at most (DynamoDB's limit).
+	MaxKeys = 100
 	// firstPause is the time before asking again for keys that DynamoDB has left out. It
 	// doubles up to maxPause.
 	firstPause = 50 * time.Millisecond
@@ -47,7 +47,7 @@ func NewReader(client ReaderClient, table string) *Reader {
 // "Read request units"). A row of 15 KB costs two units.
 func (r *Reader) States(ctx context.Context, ids []string) (map[string]State, error) {
 	states := make(map[string]State, len(ids))
-	for some := range slices.Chunk(ids, maxKeys) {
+	for some := range slices.Chunk(ids, MaxKeys) {
 		if err := r.states(ctx, some, states); err != nil {
 			return nil, fmt.Errorf("look up rows: %w", err)
 		}

@@ -49,7 +49,8 @@ type Row struct {
 	UpdatedAt   time.Time
 	ExpiresAt   time.Time // when DynamoDB may delete the row, zero for never
 	Attempts    int
-	NotFound    int // how often Veryfi has answered 404 since the retrieval began anew
+	Enrichments []time.Time // see [Table.NoteEnrichment]
+	NotFound    int         // how often Veryfi has answered 404 since the retrieval began anew
 	RequestID   string
 	Data        string             // of Unsupported: the JSON text as received
 	Document    *document.Document // of Processed
@@ -74,30 +75,31 @@ func (r Row) State() State {
 	}
 	return State{
 		Status: r.Status, Class: r.Class(), Event: r.Event, Events: r.Events, Created: r.Created,
+		ParentID: r.ParentID, RetrievedAt: r.RetrievedAt, Enrichments: r.Enrichments,
 		Attempts: r.Attempts, NotFound: r.NotFound, RequestID: r.RequestID, Version: r.UpdatedAt.UTC().Format(TimeFormat),
 	}
 }
 
 // State is the part of a row that decisions need.
 type State struct {
-	Status    Status // empty when there is no row
-	Class     failure.Class
-	Event     string
-	Events    []string
-	Created   string
-	Attempts  int
-	NotFound  int
-	RequestID string
+	Status      Status // empty when there is no row
+	Class       failure.Class
+	Event       string
+	Events      []string
+	Created     string
+	ParentID    int64
+	RetrievedAt time.Time
+	Enrichments []time.Time
+	Attempts    int
+	NotFound    int
+	RequestID   string
 	// Version is the time at which the row was written, in [TimeFormat], empty when there
 	// is no row. Each write has a later one than the write before.
 	Version string
 }
 
 // UpdatedAt returns when the row was written, zero when there is none.
-func (s State) UpdatedAt() time.Time {
-	t, _ := time.Parse(TimeFormat, s.Version) // written by Put only
-	return t
-}
+func (s State) UpdatedAt() time.Time { return timeOf(s.Version) }
 
 // Why a row is not written.
 var (
@@ -112,6 +114,7 @@ type Client interface {
 	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
+	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
 // A Table is the DynamoDB table. It is safe for concurrent use.
@@ -143,12 +146,12 @@ func (t *Table) getItemInput(id string) *dynamodb.GetItemInput {
 }
 
 // The attributes of a [State]. DynamoDB reserves some names.
-const stateAttributes = "#status, #error, event, events, created, attempts, not_found, request_id, updated_at"
+const stateAttributes = "#status, #error, event, events, created, parent_id, retrieved_at, enrichments, attempts, not_found, request_id, updated_at"
 
 var stateNames = map[string]string{"#status": "status", "#error": "error"}
 
 func keyOf(id string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}}
+	return map[string]types.AttributeValue{"id": stringValue(id)}
 }
 
 // statesRequest asks for the states of rows.
@@ -230,15 +233,46 @@ func (t *Table) put(ctx context.Context, row Row, seen State, native bool) error
 	// The client requires an item; the body replaces it.
 	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.name,
-		Item:      map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: row.ID}},
+		Item:      keyOf(row.ID),
 	}, readyMade(body))
+	if err != nil {
+		return writeError(err)
+	}
+	return nil
+}
+
+// NoteEnrichment notes in the row of a stored document when Veryfi was asked for it again,
+// and returns the row's new state. The rest of the row stays. The errors are those of
+// [Table.Put].
+func (t *Table) NoteEnrichment(ctx context.Context, id string, seen State, requests []time.Time, now time.Time) (State, error) {
+	version := now.UTC().Format(TimeFormat)
+	var times []types.AttributeValue
+	for _, request := range formatted(requests) {
+		times = append(times, stringValue(request))
+	}
+	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: keyOf(id),
+		UpdateExpression:    aws.String("SET enrichments = :enrichments, updated_at = :now"),
+		ConditionExpression: aws.String("updated_at = :version"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":enrichments": &types.AttributeValueMemberL{Value: times}, ":now": stringValue(version), ":version": stringValue(seen.Version),
+		},
+	})
+	if err != nil {
+		return State{}, writeError(err)
+	}
+	seen.Enrichments, seen.Version = requests, version
+	return seen, nil
+}
+
+func stringValue(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// writeError returns the error of a conditional write.
+func writeError(err error) error {
 	if _, failed := errors.AsType[*types.ConditionalCheckFailedException](err); failed {
 		return ErrSuperseded
 	}
-	if err != nil {
-		return failure.Table.Of(fmt.Errorf("write the row: %w", err))
-	}
-	return nil
+	return failure.Table.Of(fmt.Errorf("write the row: %w", err))
 }
 
 // readyMade makes the SDK send a body that is already in DynamoDB's JSON. Building a tree

@@ -538,7 +538,7 @@ func TestGetReadsTheStateAndNoDocument(t *testing.T) {
 			t.Errorf("%s: %v (-want +got):\n%s", body, err, diff)
 		}
 		wantCall := parsed(t, []byte(`{"TableName":"Document-Table","Key":{"id":{"S":"bank_statement#690001"}},"ConsistentRead":true,`+
-			`"ProjectionExpression":"#status, #error, event, events, created, attempts, not_found, request_id, updated_at","ExpressionAttributeNames":{"#status":"status","#error":"error"}}`))
+			`"ProjectionExpression":"#status, #error, event, events, created, parent_id, retrieved_at, enrichments, attempts, not_found, request_id, updated_at","ExpressionAttributeNames":{"#status":"status","#error":"error"}}`))
 		if len(service.calls) != 1 || service.calls[0].target != "DynamoDB_20120810.GetItem" {
 			t.Fatalf("calls: %+v", service.calls)
 		}
@@ -559,7 +559,7 @@ func TestGetAllTellsWhatIsThereWhatIsNotAndNothingOfTheRest(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	wantCall := parsed(t, []byte(`{"RequestItems":{"Document-Table":{"Keys":[{"id":{"S":"7"}},{"id":{"S":"8"}},{"id":{"S":"9"}}],"ConsistentRead":true,`+
-		`"ProjectionExpression":"id, #status, #error, event, events, created, attempts, not_found, request_id, updated_at","ExpressionAttributeNames":{"#status":"status","#error":"error"}}}}`))
+		`"ProjectionExpression":"id, #status, #error, event, events, created, parent_id, retrieved_at, enrichments, attempts, not_found, request_id, updated_at","ExpressionAttributeNames":{"#status":"status","#error":"error"}}}}`))
 	if len(service.calls) != 1 || service.calls[0].target != "DynamoDB_20120810.BatchGetItem" {
 		t.Fatalf("calls: %+v", service.calls)
 	}

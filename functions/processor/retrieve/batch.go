@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 
@@ -56,7 +57,7 @@ func (h *Handler) processBatch(ctx context.Context, records []events.SQSMessage,
 	for i, r := range records {
 		deliveries[i] = h.delivery(ctx, i, r)
 	}
-	groups := groupByRow(deliveries)
+	groups := h.groupByRow(deliveries)
 	states := h.lookTogether(ctx, groups)
 	postponed := make([]bool, len(groups))
 	var together sync.WaitGroup
@@ -66,44 +67,40 @@ func (h *Handler) processBatch(ctx context.Context, records []events.SQSMessage,
 	together.Wait()
 	for _, i := range h.shuffled(len(groups)) {
 		if postponed[i] && ctx.Err() == nil {
-			h.processGroup(ctx, groups[i], nil, true, ends) // it reads the row again
+			h.processGroup(ctx, groups[i], h.lookTogether(ctx, groups[i:i+1]), true, ends)
 		}
 	}
 }
 
 // A group has the deliveries of a batch that are about one row.
-type group []delivery
-
-// keys returns the keys of the rows that the group depends on, its own first.
-func (g group) keys() (keys []string) {
-	for _, key := range []string{g[0].key, g[0].message.SignedKey()} {
-		if key != "" && g[0].unreadable == nil {
-			keys = append(keys, key)
-		}
-	}
-	return keys
+type group struct {
+	deliveries []delivery
+	keys       []string // of the rows that it depends on, its own first
 }
 
 // groupByRow puts the deliveries about one row together, in order: messages that have their
 // document first, then those that ask for the latest, failures last. So no delivery asks
 // for more than the first one.
-func groupByRow(deliveries []delivery) (groups []group) {
-	places := map[[2]string]int{}
+func (h *Handler) groupByRow(deliveries []delivery) (groups []group) {
+	places := map[string]int{}
 	for _, d := range deliveries {
-		// Copies have both keys in common; a swapped name has a group of its own.
-		place := [2]string{d.key, d.message.SignedKey()}
-		i, known := places[place]
+		i, known := places[d.key]
 		if !known || d.key == "" || d.unreadable != nil {
 			i = len(groups)
-			groups = append(groups, nil)
+			groups = append(groups, group{})
 			if d.unreadable == nil {
-				places[place] = i
+				places[d.key] = i
+				groups[i].keys = []string{d.key}
 			}
 		}
-		groups[i] = append(groups[i], d)
+		g := &groups[i]
+		g.deliveries = append(g.deliveries, d)
+		if len(g.keys) == 1 && !d.hasDocument() {
+			g.keys = append(g.keys, h.Kinds.OtherKeys(d.message)...) // the same for all that have some
+		}
 	}
 	for _, g := range groups {
-		slices.SortStableFunc(g, func(a, b delivery) int {
+		slices.SortStableFunc(g.deliveries, func(a, b delivery) int {
 			return cmp.Or(b.urgency()-a.urgency(), later(b, a))
 		})
 	}
@@ -137,7 +134,7 @@ func later(a, b delivery) int {
 func (h *Handler) lookTogether(ctx context.Context, groups []group) map[string]store.State {
 	var ids []string
 	for _, g := range groups {
-		for _, id := range g.keys() {
+		for _, id := range g.keys {
 			if !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
@@ -152,11 +149,14 @@ func (h *Handler) lookTogether(ctx context.Context, groups []group) map[string]s
 	brief, cancel := h.brief(working)
 	defer cancel()
 	err := guarded(ctx, h.Log, func() error {
-		read, err := h.Table.GetAll(brief, ids)
-		if err == nil {
-			states = read
+		for some := range slices.Chunk(ids, store.MaxKeys) {
+			read, err := h.Table.GetAll(brief, some)
+			if err != nil {
+				return err
+			}
+			maps.Copy(states, read)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		h.Log.WarnContext(ctx, "cannot read the rows together, reading them one by one", slog.String("error", err.Error()))
@@ -168,12 +168,12 @@ func (h *Handler) lookTogether(ctx context.Context, groups []group) map[string]s
 // run alone.
 func (h *Handler) processGroup(ctx context.Context, g group, states map[string]store.State, alone bool, ends chan<- end) (postponed bool) {
 	seen, err := h.look(ctx, g, states)
-	if err == nil && !alone && h.mustRunAlone(g[0], seen.own) {
+	if err == nil && !alone && h.mustRunAlone(g.deliveries[0], seen.own) {
 		return true
 	}
 	var o outcome
-	for i, d := range g {
-		if i > 0 && d.endsLike(g[0], o) {
+	for i, d := range g.deliveries {
+		if i > 0 && d.endsLike(g.deliveries[0], o) {
 			h.endLike(ctx, d, o)
 		} else {
 			o = h.process(ctx, d, seen, err)
@@ -190,7 +190,7 @@ func (h *Handler) look(ctx context.Context, g group, states map[string]store.Sta
 	defer cancel()
 	brief, cancel := h.brief(working)
 	defer cancel()
-	for i, id := range g.keys() {
+	for i, id := range g.keys {
 		state, known := states[id]
 		if !known {
 			err = guarded(ctx, h.Log, func() (err error) {
@@ -204,7 +204,7 @@ func (h *Handler) look(ctx context.Context, g group, states map[string]store.Sta
 		if i == 0 {
 			seen.own = state
 		} else {
-			seen.signed = state
+			seen.others = append(seen.others, state)
 		}
 	}
 	return seen, nil

@@ -1,7 +1,9 @@
 package retrieve
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -32,8 +34,10 @@ type delivery struct {
 func (h *Handler) delivery(ctx context.Context, number int, r events.SQSMessage) delivery {
 	d := delivery{number: number, body: r.Body, receipt: r.ReceiptHandle, receives: receiveCount(r)}
 	d.unreadable = guarded(ctx, h.Log, func() (err error) {
-		d.message, err = event.DecodeMessage(r.Body)
-		d.key = keyOf(d.message)
+		if d.message, err = event.DecodeMessage(r.Body); err == nil {
+			err = h.Kinds.Check(d.message)
+		}
+		d.key = h.keyOf(d.message, err)
 		return err
 	})
 	d.queued, d.firstReceived = timeOf(r, "SentTimestamp"), timeOf(r, "ApproximateFirstReceiveTimestamp")
@@ -66,46 +70,51 @@ func timeOf(r events.SQSMessage, attribute string) time.Time {
 	return time.UnixMilli(milliseconds)
 }
 
-// keyOf returns the key of the row, or "" when the message does not have it.
-func keyOf(m event.Message) string {
-	if m.Task() == event.KeepData && m.Data == "" {
+// keyOf returns the key of the row, or "" when the message does not have it. A kind that is
+// not known here has a key like any other.
+func (h *Handler) keyOf(m event.Message, err error) string {
+	_, isKnown := h.Kinds.Of(m.Event)
+	switch {
+	case m.Task() == event.KeepData && m.Data == "":
 		return ""
+	case m.Task() != event.KeepData && !isKnown && !errors.Is(err, event.ErrUnknownKind):
+		return ""
+	default:
+		return m.Key()
 	}
-	return m.Key()
 }
 
 // hasDocument reports whether the message carries its document.
 func (d delivery) hasDocument() bool { return len(d.message.Document) > 0 }
 
-func (d delivery) retrieves() bool {
-	task := d.message.Task()
-	return task == event.RetrieveDocument || task == event.RetrieveBankStatement
-}
+func (d delivery) retrieves() bool { return d.message.Task() == event.Retrieve }
 
 // nothingToDo says why the rows leave nothing to do for a message; "" if they do not.
 //
-// Only the document of a later notification replaces a stored one. A document that Veryfi
+// Only the document of a later notification replaces a stored one, or one that was asked
+// for again. A document that Veryfi
 // does not give is asked for again by a redrive of the message that found that out, by a
 // later notification, and by the reconciler; by anybody if the reconciler found it out: it
 // may have come too early. A message that carries its document is done only when a document
 // is stored: nobody else may have it.
 func (d delivery) nothingToDo(seen view) string {
 	m, row := d.message, seen.own
-	isLater, isReconciled := m.IsLater(row.Created), m.Event == event.Reconciled
+	isLater, isReconciled, asksAgain := m.IsLater(row.Created), m.IsReconciled(), d.asksAgain(row)
 	isNews := isLater && d.retrieves()
 	switch {
 	case d.unreadable != nil:
 		return ""
-	case row.Status == store.Processed && !isNews:
+	case row.Status == store.Processed && !isNews && !asksAgain,
+		row.Status == store.Processed && asksAgain && d.hasDocument() && !isNewer(m.RetrievedAt, row):
 		return "the document is stored"
 	case d.hasDocument():
 		return ""
 	case row.Status == store.Unsupported && m.Task() == event.KeepData &&
 		(slices.Contains(row.Events, m.Event) || len(row.Events) >= store.MaxEvents):
 		return "the event is kept"
-	case row.Status == store.Retrying && row.Class == failure.Rescued && !isNews && !isReconciled:
+	case row.Status == store.Retrying && row.Class == failure.Rescued && !isNews && !isReconciled && !asksAgain:
 		return "the document is in the queue"
-	case isUnretrievable(row) && !isLater && !isReconciled && row.Event != event.Reconciled && row.RequestID != m.RequestID:
+	case isUnretrievable(row) && !isLater && !isReconciled && !event.IsReconciled(row.Event) && row.RequestID != m.RequestID:
 		return "Veryfi does not give the document"
 	case row.Status != store.Retrying && d.isSwapped(seen) && !d.hasGivenUp(row):
 		return "the document is stored under the key of another kind"
@@ -125,9 +134,11 @@ func isKept(row store.State) bool {
 }
 
 // isSwapped reports whether the message seems to be a caught call sent under another
-// event's name: the signed document is stored, with the same time of creation.
+// event's name: a document of another kind with the same number and the same time of
+// creation is stored.
 func (d delivery) isSwapped(seen view) bool {
-	return !d.hasDocument() && seen.signed.Status == store.Processed && d.message.IsOf(seen.signed.Created)
+	isOf := func(other store.State) bool { return other.Status == store.Processed && d.message.IsOf(other.Created) }
+	return !d.hasDocument() && !d.message.IsReconciled() && slices.ContainsFunc(seen.others, isOf)
 }
 
 // hasGivenUp reports whether the row says that this message was given up: since it is still
@@ -142,13 +153,14 @@ func (d delivery) row(over store.State) store.Row {
 	row := store.Row{
 		ID:         d.key,
 		Event:      m.Event,
-		Created:    m.Created,
-		ParentID:   m.ParentID,
+		Created:    m.CreatedOr(over.Created),
+		ParentID:   cmp.Or(m.ParentID, over.ParentID),
 		ReceivedAt: m.ReceivedAt,
 		// A redriven message's receive count begins anew, the row's does not. Without a
 		// row the message knows.
-		Attempts:  max(over.Attempts+1, m.Attempts+d.receives),
-		RequestID: m.RequestID,
+		Attempts:    max(over.Attempts+1, m.Attempts+d.receives),
+		RequestID:   m.RequestID,
+		Enrichments: over.Enrichments,
 	}
 	if over.Status != store.Error || d.hasGivenUp(over) { // otherwise the count begins anew
 		row.NotFound = over.NotFound

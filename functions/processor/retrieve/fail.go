@@ -115,7 +115,10 @@ func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err er
 		h.logNothing(ctx, d, "another message wrote the row", values)
 		return outcome{done: true, row: w.now}
 	}
-	isForAll := v.permanent || w.row.NotFound >= notFoundTries
+	if known && !d.message.Again && d.asksAgain(w.now) {
+		v.wait = max(v.wait, h.backoff(enrichmentWait, 1))
+	}
+	isForAll := v.permanent && v.class != failure.OtherKind || w.row.NotFound >= notFoundTries
 	o := outcome{row: w.now, forAll: !isFinal || isForAll}
 	if isFinal && (known || h.isOverdue(d)) {
 		o.done = h.giveUp(ctx, d)

@@ -94,6 +94,17 @@ func (m *memoryTable) Put(ctx context.Context, row store.Row, seen store.State) 
 	return err
 }
 
+func (m *memoryTable) NoteEnrichment(ctx context.Context, id string, seen store.State, requests []time.Time, now time.Time) (store.State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state, err := m.Table.NoteEnrichment(ctx, id, seen, requests, now)
+	if row := m.rows[id]; err == nil {
+		row.Enrichments, row.UpdatedAt = requests, state.UpdatedAt()
+		m.rows[id] = row
+	}
+	return state, err
+}
+
 // seed writes a row over what is there, as another environment does. Its clock is a second
 // ahead, unless the row says when it was written.
 func (m *memoryTable) seed(t *testing.T, row store.Row) {
@@ -225,7 +236,7 @@ func newFixture() *fixture {
 // message returns a message about a document, as the webhook writes it.
 func message(name string, id int64, created string) event.Message {
 	return event.Message{
-		Version: event.Version, Event: name, ID: id, Created: created, RequestID: "request",
+		Version: event.VersionOf(name), Event: name, ID: id, Created: created, RequestID: "request",
 		ReceivedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 }

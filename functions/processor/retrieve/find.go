@@ -19,7 +19,8 @@ type finding struct {
 	wait    time.Duration // until it is time to ask Veryfi; then the rest is empty
 
 	status      store.Status
-	text        string // why there is no document
+	text        string      // why there is no document
+	kinds       event.Kinds // that do not know an unsupported event
 	document    *document.Document
 	retrievedAt time.Time
 	values      []metrics.Value // counted on the way
@@ -37,32 +38,36 @@ func (f finding) row(d delivery, now store.State) store.Row {
 		row.Data = string(d.message.Data)
 		row.Events = append(append(make([]string, 0, store.MaxEvents), now.Events...), d.message.Event)
 		row.Event = row.Events[0]
+		row.Error = f.kinds.Unsupported(row.Events, d.message.Data)
 	}
 	return row
 }
 
 // find finds out what the row of a message should say, from the message or from Veryfi.
 // With an error come the values that count all the same.
-func (h *Handler) find(ctx context.Context, d delivery, seen view) (finding, error) {
+func (h *Handler) find(ctx context.Context, d delivery, seen *view) (finding, error) {
 	if d.unreadable != nil {
 		return finding{}, d.unreadable
 	}
-	if why := d.nothingToDo(seen); why != "" {
+	if why := d.nothingToDo(*seen); why != "" {
 		return finding{nothing: why}, nil
 	}
-	if d.isSwapped(seen) {
+	if d.isSwapped(*seen) {
 		return finding{}, errOtherKind
 	}
 	switch d.message.Task() {
 	case event.RecordFailure:
 		return finding{status: store.Failed, text: failedError(d.message)}, nil
-	case event.RetrieveDocument, event.RetrieveBankStatement:
+	case event.Retrieve:
 		if wait := h.waitBeforeRequest(d, seen.own); wait > 0 {
 			return finding{wait: wait}, nil
 		}
+		if nothing, err := h.noteEnrichment(ctx, d, &seen.own); nothing != "" || err != nil {
+			return finding{nothing: nothing}, err
+		}
 		return h.document(ctx, d, seen.own)
 	default:
-		return finding{status: store.Unsupported, text: unsupportedError(d.message)}, nil
+		return finding{status: store.Unsupported, kinds: h.Kinds}, nil
 	}
 }
 
@@ -94,11 +99,8 @@ func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f 
 	}
 	working, cancel := h.reserve(ctx, storeReserve)
 	defer cancel()
-	resource := veryfi.Documents
-	if m.Task() == event.RetrieveBankStatement {
-		resource = veryfi.BankStatements
-	}
-	json, answers, err := h.Veryfi.Get(working, resource, m.ID)
+	kind, _ := h.Kinds.Of(m.Event) // a message of an unknown one does not come here
+	json, answers, err := h.Veryfi.Get(working, veryfi.Resource(kind.Resource), m.ID)
 	for _, answer := range answers {
 		f.values = append(f.values, metrics.OfStatus(answer.Status).One(), metrics.VeryfiLatency.Took(answer.Took))
 	}
@@ -113,15 +115,6 @@ func (h *Handler) document(ctx context.Context, d delivery, row store.State) (f 
 		return finding{nothing: "Veryfi no longer has the document, and it is kept", values: f.values}, nil
 	}
 	return f, err
-}
-
-func unsupportedError(m event.Message) string {
-	switch m.Event {
-	case event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.BankStatementSetFailed:
-		return fmt.Sprintf("the data of this %s has no usable ids", m.Event)
-	default:
-		return "this version does not know the event; its data is kept here"
-	}
 }
 
 func failedError(m event.Message) string {

@@ -171,7 +171,7 @@ func TestRedrivenKillerIsNoticedAtItsFirstDeath(t *testing.T) {
 // TestUnreadableMessageAboutAStoredDocumentIsKept has a message of newer code and one
 // that is none.
 func TestUnreadableMessageAboutAStoredDocumentIsKept(t *testing.T) {
-	for version, done := range map[int]bool{0: true, 2: false} {
+	for version, done := range map[int]bool{0: true, 3: false} {
 		f := newFixture()
 		f.deliver(t, 1, ready(7))
 		m := ready(7)
@@ -210,9 +210,9 @@ func TestCopiesOfARescuedDocumentAskForNothing(t *testing.T) {
 func TestMarkErasesNoEvent(t *testing.T) {
 	f := newSwapped()
 	data := calls[event.DocumentCreated]
-	f.deliverAll(t, called(t, "check.created", data, "genuine"))
+	f.deliverAll(t, called(t, "parse.created", data, "genuine"))
 	f.deliver(t, 3, called(t, "junk", data, "caught")...)
-	if row := f.table.rows[called(t, "x", data, "")[0].Key()]; row.Event != "check.created" || len(row.Events) != 2 {
+	if row := f.table.rows[called(t, "x", data, "")[0].Key()]; row.Event != "parse.created" || len(row.Events) != 2 {
 		t.Errorf("row %+v", row)
 	}
 }

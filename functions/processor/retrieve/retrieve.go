@@ -3,7 +3,7 @@
 //
 // Read [Handler.process] first, the way of one message. Its steps have a file each:
 // interrupted.go (did the function die on an earlier try?), find.go (what should the row
-// say?), keep.go (store that) and fail.go (what does an error mean?). Before it comes
+// say?), enrich.go (may it be asked for again?), keep.go (store that) and fail.go (what does an error mean?). Before it comes
 // batch.go, which divides a batch and reads the rows. All use delivery.go (a message, and
 // what its row means for it), write.go (the only way into the table) and bounds.go (time
 // and panics).
@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"time"
 
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/metrics"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
@@ -34,6 +35,8 @@ type Table interface {
 	GetAll(ctx context.Context, ids []string) (map[string]store.State, error)
 	// Put writes a row over what was seen of it, or returns [store.ErrSuperseded].
 	Put(ctx context.Context, row store.Row, seen store.State) error
+	// NoteEnrichment notes requests for a stored document in its row, as Put does.
+	NoteEnrichment(ctx context.Context, id string, seen store.State, requests []time.Time, now time.Time) (store.State, error)
 }
 
 // Queue is where the messages come from.
@@ -51,6 +54,7 @@ type DeadLetters interface {
 
 // A Handler processes batches of messages.
 type Handler struct {
+	Kinds       event.Kinds
 	Veryfi      Veryfi
 	Table       Table
 	Queue       Queue
@@ -74,7 +78,7 @@ func (h *Handler) process(ctx context.Context, d delivery, seen view, err error)
 	if err == nil {
 		err = guarded(ctx, d.log, func() (err error) {
 			if seen.own, err = h.markInterrupted(ctx, d, seen); err == nil {
-				found, err = h.find(ctx, d, seen)
+				found, err = h.find(ctx, d, &seen)
 			}
 			return err
 		})
@@ -104,5 +108,8 @@ type outcome struct {
 }
 
 // A view is what the table had when it was read: the row that a message is about, and the
-// row that the signed data is about, if the event's name points to another one.
-type view struct{ own, signed store.State }
+// rows that it would be about under other names, which are not signed.
+type view struct {
+	own    store.State
+	others []store.State
+}

@@ -50,12 +50,12 @@ func TestRows(t *testing.T) {
 			store.Row{ID: "bank_statement_set#42000", Status: store.Failed, Error: "Veryfi could not process it and gave no reason", Event: "bank_statement_set.failed", Created: "c", ParentID: 42000},
 		},
 		{
-			event.Message{Version: 1, Event: "check.created", Data: `{"id": 5}`},
-			store.Row{ID: "unsupported#8d517b42b2c47503", Status: store.Unsupported, Error: "this version does not know the event; its data is kept here", Event: "check.created", Events: []string{"check.created"}, Data: `{"id": 5}`},
+			event.Message{Version: 1, Event: "parse.created", Data: `{"id": 5}`},
+			store.Row{ID: "unsupported#8d517b42b2c47503", Status: store.Unsupported, Error: "this version does not know the event; its data is kept here (version 2)", Event: "parse.created", Events: []string{"parse.created"}, Data: `{"id": 5}`},
 		},
 		{
 			event.Message{Version: 1, Event: "document.created", Data: `{"id": null}`},
-			store.Row{ID: "unsupported#e407d3f8a8531dde", Status: store.Unsupported, Error: "the data of this document.created has no usable ids", Event: "document.created", Events: []string{"document.created"}, Data: `{"id": null}`},
+			store.Row{ID: "unsupported#e407d3f8a8531dde", Status: store.Unsupported, Error: "the data of this document.created has no usable ids (version 2)", Event: "document.created", Events: []string{"document.created"}, Data: `{"id": null}`},
 		},
 	}
 	for _, test := range tests {
@@ -546,8 +546,11 @@ func TestMessagesThatAreNone(t *testing.T) {
 		{`[1]`, true, "", "", true},
 		{`{"version":1,"event":"document.created","id":"7"}`, true, "", "", true},
 		{`{"version":1,"event":"document.created","id":7,"created":8}`, true, "7", store.Error, true},
-		{`{"version":2,"event":"document.created","id":7}`, false, "7", store.Retrying, false},
-		{`{"version":2}`, false, "", "", false},
+		{`{"version":3,"event":"document.created","id":7}`, false, "7", store.Retrying, false},
+		{`{"version":2,"event":"parse.created","id":7}`, false, "parse#7", store.Retrying, false}, // a kind of MoreKinds that has not come here yet
+		{`{"version":1,"event":"parse.created","id":7}`, true, "", "", true},
+		{`{"version":2}`, true, "", "", true},
+		{`{"version":3}`, false, "", "", false},
 	}
 	for _, test := range tests {
 		t.Run(test.body, func(t *testing.T) {

@@ -117,7 +117,7 @@ func TestOnlyWhatIsWrittenIsCounted(t *testing.T) {
 
 func TestUnsupportedEventIsCounted(t *testing.T) {
 	f := newFixture()
-	f.deliver(t, 1, event.Message{Version: 1, Event: "check.created", Data: `{"id": 5}`})
+	f.deliver(t, 1, event.Message{Version: 1, Event: "parse.created", Data: `{"id": 5}`})
 	if diff := cmp.Diff(map[string]float64{"Recorded unsupported": 1}, cloudwatch.Counted(f.logs.String())); diff != "" {
 		t.Error(diff)
 	}

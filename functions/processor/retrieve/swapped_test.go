@@ -18,6 +18,14 @@ var calls = map[string]string{
 	event.DocumentFailed:          `{"id": 8, "created": "2026-01-02 03:04:05", "error": "no text"}`,
 	event.BankStatementSetCreated: `{"parent_id": 42, "id": [9], "created": "2026-01-02 03:04:05"}`,
 	event.BankStatementSetFailed:  `{"parent_id": 43, "id": [], "created": "2026-01-02 03:04:05"}`,
+	event.DocumentEnriched:        `{"id": 7, "created": "2026-01-02 03:04:05"}`,
+	"bank_statement.created":      `{"id": 9, "created": "2026-01-02 03:04:05"}`,
+	"w2_set.created":              `{"parent_id": 44, "id": [10], "created": "2026-01-02 03:04:05"}`,
+	"w2_set.failed":               `{"parent_id": 45, "id": [], "created": "2026-01-02 03:04:05"}`,
+	"w2.created":                  `{"id": 10, "created": "2026-01-02 03:04:05"}`,
+	"check.created":               `{"id": 11, "created": "2026-01-02 03:04:05"}`,
+	"check.failed":                `{"id": 12, "created": "2026-01-02 03:04:05"}`,
+	"anydocument.created":         `{"id": 13, "created": "2026-01-02 03:04:05"}`,
 }
 
 // called returns the messages of a call, as the webhook writes them.
@@ -27,7 +35,7 @@ func called(t *testing.T, name, data, requestID string) []event.Message {
 	if err := p.Parse(fmt.Appendf(nil, `{"event": %q, "data": %s}`, name, data)); err != nil {
 		t.Fatal(err)
 	}
-	return event.New(event.Name(&p), p.Unverified()).Messages(time.Now(), requestID)
+	return event.Kinds{}.Event(event.Name(&p), p.Unverified()).Messages(time.Now(), requestID)
 }
 
 // deliverAll delivers messages until each is done, and returns how many requests to
@@ -45,11 +53,12 @@ func (f *fixture) deliverAll(t *testing.T, messages []event.Message) (requests i
 	return len(f.veryfi.requests) - before
 }
 
-// newSwapped returns a Veryfi that has document 7 and bank statement 9.
+// newSwapped returns a Veryfi that has one document of each kind.
 func newSwapped() *fixture {
 	f := newFixture()
+	numbers := map[veryfi.Resource]int64{"documents": 7, "bank-statements": 9, "w2s": 10, "checks": 11, "any-documents": 13}
 	f.veryfi.get = func(resource veryfi.Resource, id int64) error {
-		if resource == "documents" && id == 7 || resource == "bank-statements" && id == 9 {
+		if numbers[resource] == id {
 			return nil
 		}
 		return &veryfi.Error{Class: failure.NotFound, Status: 404}
@@ -72,6 +81,10 @@ func TestCaughtCallUnderAnyNameChangesNothingThatIsStored(t *testing.T) {
 				isStored := before.Status == store.Processed
 				isKeptAsData := called(t, name, data, "")[0].Task() == event.KeepData
 				switch after := f.table.rows[genuine]; {
+				case name == event.DocumentEnriched && after.ID == "7": // costs requests, and changes nothing else
+					if after.Status != store.Processed || after.Created != before.Created || requests > 2 || len(f.table.rows) != rows {
+						t.Errorf("%d requests, rows %+v", requests, f.table.rows)
+					}
 				case isStored && after.UpdatedAt != before.UpdatedAt:
 					t.Errorf("the row is %+v", after)
 				case isStored && requests > 0, requests > notFoundTries:
@@ -105,14 +118,14 @@ func TestCaughtCallUnderAnyNameBeforeTheDocumentIsStored(t *testing.T) {
 					}
 					f.deliverAll(t, called(t, name, data, "caught again"))
 					genuine := called(t, caught, data, "")[0].Key()
-					isReady := caught == event.DocumentCreated || caught == event.BankStatementSetCreated
+					isReady := called(t, caught, data, "")[0].Task() == event.Retrieve
 					switch got := f.table.rows[genuine]; {
 					case isReady && got.Status != store.Processed:
 						t.Errorf("the row is %+v", got)
 					case !isReady && got.Status != store.Failed && swapped[0].Key() != genuine:
 						t.Errorf("the row of the failure is %+v", got)
 					}
-					if len(f.table.rows) > 2 || len(f.veryfi.requests) > notFoundTries+1 {
+					if len(f.table.rows) > 2 || len(f.veryfi.requests) > notFoundTries+maxEnrichments+1 {
 						t.Errorf("%d requests, rows %+v", len(f.veryfi.requests), f.table.rows)
 					}
 					for _, row := range f.table.rows {
@@ -131,14 +144,14 @@ func TestJunkNamesEraseNoGenuineOne(t *testing.T) {
 	f := newSwapped()
 	data := calls[event.DocumentCreated]
 	f.deliverAll(t, called(t, event.DocumentCreated, data, "genuine"))
-	f.deliverAll(t, called(t, "check.created", data, "the first"))
+	f.deliverAll(t, called(t, "parse.created", data, "the first"))
 	for n := range 1000 {
 		f.deliverAll(t, called(t, fmt.Sprint("junk ", n), data, "caught"))
 	}
 	f.deliverAll(t, called(t, event.BankStatementSetFailed, `{"parent_id": 42, "id": [9]}`, "other data"))
 	key := called(t, "x", data, "")[0].Key()
 	row := f.table.rows[key]
-	if len(f.table.rows) != 3 || row.Event != "check.created" || len(row.Events) != store.MaxEvents || row.Events[0] != "check.created" || row.Attempts != store.MaxEvents {
+	if len(f.table.rows) != 3 || row.Event != "parse.created" || len(row.Events) != store.MaxEvents || row.Events[0] != "parse.created" || row.Attempts != store.MaxEvents {
 		t.Errorf("%d rows, %+v", len(f.table.rows), row)
 	}
 }

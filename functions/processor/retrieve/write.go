@@ -66,11 +66,13 @@ func isOwnWrite(row store.Row, now store.State) bool {
 }
 
 // mustNotBeReplaced reports whether a row must not replace what the table has. Only a later
-// document replaces a document, and only a document replaces a row that leaves nothing to do.
+// document replaces a document, or one that was retrieved later if it was asked for again.
+// Only a document replaces a row that leaves nothing to do.
 func (d delivery) mustNotBeReplaced(now store.State, row store.Row) bool {
 	switch {
 	case row.Document != nil:
-		return now.Status == store.Processed && !d.message.IsLater(now.Created)
+		isNews := d.message.IsLater(now.Created) || d.asksAgain(now) && isNewer(row.RetrievedAt, now)
+		return now.Status == store.Processed && !isNews
 	case now.Status == store.Processed:
 		return true
 	case now.Status == store.Retrying && now.Class == failure.Rescued:

@@ -69,6 +69,7 @@ type Queue interface {
 
 // A Handler looks for what is missing.
 type Handler struct {
+	Kinds  event.Kinds
 	Veryfi Veryfi
 	Table  Table
 	Queue  Queue
@@ -383,7 +384,7 @@ func (r *run) sendRest(ctx context.Context) error {
 
 func (r *run) message(id int64, created string) event.Message {
 	return event.Message{
-		Version: event.Version, Event: event.Reconciled, ID: id, Created: created,
+		Version: 1, Event: event.Reconciled, ID: id, Created: created,
 		ReceivedAt: r.Now().UTC().Truncate(time.Millisecond), RequestID: r.requestID,
 	}
 }
@@ -414,7 +415,7 @@ func (r *run) stale(ctx context.Context) error {
 func messageOf(row store.Row) (m event.Message, ok bool) {
 	id, err := strconv.ParseInt(row.ID[strings.LastIndexByte(row.ID, '#')+1:], 10, 64)
 	m = event.Message{
-		Version: event.Version, Event: row.Event, ID: id, ParentID: row.ParentID, Created: row.Created,
+		Version: 1, Event: row.Event, ID: id, ParentID: row.ParentID, Created: row.Created,
 		ReceivedAt: row.ReceivedAt, RequestID: row.RequestID, Attempts: row.Attempts,
 	}
 	return m, err == nil && m.Task() != event.KeepData && m.Key() == row.ID

@@ -185,7 +185,7 @@ func TestDocumentsWithoutARowAreEnqueued(t *testing.T) {
 		}
 		m := f.messages(t)[0]
 		wantMessage := event.Message{Version: 1, Event: "reconciled", ID: m.ID, Created: m.Created, ReceivedAt: time.Now().UTC(), RequestID: "the run"}
-		if diff := cmp.Diff(wantMessage, m); diff != "" || m.Created == "" || m.Task() != event.RetrieveDocument {
+		if diff := cmp.Diff(wantMessage, m); diff != "" || m.Created == "" || m.Task() != event.Retrieve {
 			t.Error(diff)
 		}
 	})

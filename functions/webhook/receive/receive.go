@@ -43,6 +43,7 @@ type Queue interface {
 
 // A Handler answers requests to the webhook's URL.
 type Handler struct {
+	Kinds   event.Kinds
 	Secrets secret.Provider
 	Queue   Queue
 	Metrics metrics.Recorder
@@ -108,7 +109,7 @@ func (h *Handler) answer(ctx context.Context, r request) answer {
 	case err != nil:
 		return r.refuse(ctx, unauthorized, err)
 	}
-	return h.enqueue(ctx, r, event.New(name, data), data.Text)
+	return h.enqueue(ctx, r, h.Kinds.Event(name, data), data.Text)
 }
 
 // An answer is a status and a short JSON object.
