@@ -88,7 +88,7 @@ func (s *Stack) Accepts(ctx context.Context, c secret.Credentials) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = client.List(ctx, s.Now().Add(-time.Second), s.Now(), 1)
+	_, _, err = client.List(ctx, veryfi.Documents, s.Now().Add(-time.Second), s.Now(), 1)
 	if failure.ClassOf(err) == failure.CredentialsRefused {
 		return ErrRefused
 	}

@@ -66,7 +66,7 @@ func checkPayload(t *testing.T, file string) {
 // nobody is a Veryfi without documents, a table without rows and a queue that takes all.
 type nobody struct{}
 
-func (nobody) List(context.Context, time.Time, time.Time, int) (veryfi.Page, []veryfi.Answer, error) {
+func (nobody) List(context.Context, veryfi.Resource, time.Time, time.Time, int) (veryfi.Page, []veryfi.Answer, error) {
 	return veryfi.Page{IsLast: true}, nil, nil
 }
 

@@ -91,7 +91,7 @@ func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error)
 // external_id, newest first, at most [PageSize] of them, without those that Veryfi has
 // deleted.
 func (c *Client) FindByExternalID(ctx context.Context, externalID string) ([]int64, error) {
-	page, _, err := c.list(ctx, url.Values{"external_id": {externalID}, "order_by": {"-created"}}, 1)
+	page, _, err := c.list(ctx, Documents, url.Values{"external_id": {externalID}, "order_by": {"-created"}}, 1)
 	if err != nil {
 		return nil, err
 	}

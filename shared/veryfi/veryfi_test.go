@@ -789,7 +789,7 @@ func TestNoRequestWithoutCredentials(t *testing.T) {
 	} {
 		c := newClientOf(t, serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") }), secrets)
 		_, answers, err := c.Get(t.Context(), Documents, 1)
-		_, listed, listErr := c.List(t.Context(), time.Now(), time.Now(), 1)
+		_, listed, listErr := c.List(t.Context(), Documents, time.Now(), time.Now(), 1)
 		_, submitErr := c.Submit(t.Context(), Submission{})
 		for _, err := range []error{err, listErr, submitErr} {
 			if !errors.Is(err, want) || failure.ClassOf(err) != failure.NoCredentials {

@@ -50,7 +50,7 @@ const (
 type Veryfi interface {
 	// List returns a page of the documents created from since until before until,
 	// the oldest first. The answers are those to the requests that it took.
-	List(ctx context.Context, since, until time.Time, page int) (veryfi.Page, []veryfi.Answer, error)
+	List(ctx context.Context, resource veryfi.Resource, since, until time.Time, page int) (veryfi.Page, []veryfi.Answer, error)
 }
 
 // Table has the rows.
@@ -258,7 +258,7 @@ func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
 // is up, or Veryfi's answer when that asks for a longer wait than the run has time for.
 func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
 	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
-		list, answers, err := r.Veryfi.List(ctx, since, until, page)
+		list, answers, err := r.Veryfi.List(ctx, veryfi.Documents, since, until, page)
 		for _, answer := range answers {
 			r.answers[metrics.OfStatus(answer.Status)]++
 		}

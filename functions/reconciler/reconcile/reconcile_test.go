@@ -42,7 +42,7 @@ type memoryVeryfi struct {
 	windows []string // of each request, with its page
 }
 
-func (v *memoryVeryfi) List(ctx context.Context, since, until time.Time, page int) (veryfi.Page, []veryfi.Answer, error) {
+func (v *memoryVeryfi) List(ctx context.Context, _ veryfi.Resource, since, until time.Time, page int) (veryfi.Page, []veryfi.Answer, error) {
 	select {
 	case <-time.After(v.takes):
 	case <-ctx.Done():
@@ -260,7 +260,7 @@ func TestListThatIsInNoOrderIsReadPageByPage(t *testing.T) {
 
 type listing func(since time.Time, page int) veryfi.Page
 
-func (l listing) List(_ context.Context, since, _ time.Time, page int) (veryfi.Page, []veryfi.Answer, error) {
+func (l listing) List(_ context.Context, _ veryfi.Resource, since, _ time.Time, page int) (veryfi.Page, []veryfi.Answer, error) {
 	return l(since, page), nil, nil
 }
 
