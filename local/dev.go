@@ -21,6 +21,9 @@ type devCommand struct {
 	WebhookPort int `default:"8080" placeholder:"N" help:"The port that takes webhooks (${default})."`
 	AWSPort     int `default:"8081" placeholder:"N" help:"The port of all AWS services (${default})."`
 	VeryfiPort  int `default:"8082" placeholder:"N" help:"The port of the stand-in for Veryfi (${default})."`
+
+	MoreKinds      string `env:"MORE_KINDS" placeholder:"PREFIX=RESOURCE,..." help:"The parameter MoreKinds."`
+	ReconcileKinds string `env:"RECONCILE_KINDS" default:"document" placeholder:"KIND,..." help:"The parameter ReconcileKinds (${default})."`
 }
 
 // Run runs the stack until its context ends and shows what the functions log. With
@@ -31,6 +34,7 @@ func (c devCommand) Run(run *command.Run) error {
 		return err
 	}
 	options := stack.Options{WebhookPort: c.WebhookPort, AWSPort: c.AWSPort, VeryfiPort: c.VeryfiPort, Log: run.Out.Log}
+	options.Parameters = map[string]string{"MoreKinds": c.MoreKinds, "ReconcileKinds": c.ReconcileKinds}
 	shownSecret := mask(credentials.ClientSecret)
 	if isReal {
 		options.VeryfiBaseURL = cmp.Or(os.Getenv("VERYFI_BASE_URL"), veryfi.DefaultBaseURL)

@@ -22,8 +22,21 @@ func TestPortsAreTheDocumentedOnesUnlessChosen(t *testing.T) {
 	if _, err := parser.Parse([]string{"dev", "--aws-port", "9000"}); err != nil {
 		t.Fatal(err)
 	}
-	if want := (devCommand{8080, 9000, 8082}); c.Dev != want {
+	if want := (devCommand{8080, 9000, 8082, "", "document"}); c.Dev != want {
 		t.Errorf("got %+v", c.Dev)
+	}
+}
+
+func TestKindsComeFromTheEnvironment(t *testing.T) {
+	t.Setenv("MORE_KINDS", "parse=parse")
+	t.Setenv("RECONCILE_KINDS", "document,check")
+	var c commands
+	parser, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"dev"}); err != nil || c.Dev.MoreKinds != "parse=parse" || c.Dev.ReconcileKinds != "document,check" {
+		t.Errorf("got %+v, %v", c.Dev, err)
 	}
 }
 

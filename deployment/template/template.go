@@ -8,6 +8,7 @@ package template
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -76,8 +77,9 @@ func (p Parameter) Takes(value string) bool {
 // Check returns an error when CloudFormation refuses the value of a parameter.
 func (t *Template) Check() error {
 	for _, name := range slices.Sorted(maps.Keys(t.file.Parameters)) {
-		if value := fmt.Sprint(t.parameters[name]); !t.file.Parameters[name].Takes(value) {
-			return fmt.Errorf("the parameter %s does not take %q", name, value)
+		p := t.file.Parameters[name]
+		if value := fmt.Sprint(t.parameters[name]); !p.Takes(value) {
+			return fmt.Errorf("the parameter %s does not take %q: it %s", name, value, cmp.Or(p.ConstraintDescription, "has other values"))
 		}
 	}
 	return nil

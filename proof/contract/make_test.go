@@ -120,12 +120,15 @@ func TestMakeDeployPassesOnWhatIsMeant(t *testing.T) {
 	var wants []map[string]string
 	for variables, want := range map[string]map[string]string{
 		"ENV=default": {"Architecture": "arm64"},
-		"ENV=prod\nARCH=x86_64\nPARAMETERS=LogRetentionDays=90":                {"Architecture": "x86_64", "LogRetentionDays": "90"},
-		"PARAMETERS=ReconcileSchedule=rate(2 hours)":                           {"Architecture": "arm64", "ReconcileSchedule": "rate(2 hours)"},
-		`PARAMETERS=ReconcileSchedule="cron(0 8 ? * 2-6 *)" AlarmEmail=`:       {"Architecture": "arm64", "ReconcileSchedule": "cron(0 8 ? * 2-6 *)", "AlarmEmail": ""},
-		"PARAMETERS=AlarmEmail=a'b'@example.com SilenceAlarmHours=6":           {"Architecture": "arm64", "AlarmEmail": "ab@example.com", "SilenceAlarmHours": "6"},
-		`PARAMETERS=AlarmEmail='$x$(y)` + "`z`" + `"\b;&|#*' VeryfiBaseUrl=`:   {"Architecture": "arm64", "AlarmEmail": "$x$(y)`z`\"\\b;&|#*", "VeryfiBaseUrl": ""},
-		`PARAMETERS=AlarmEmail="it's \b" VeryfiBaseUrl=https://x.example/?a=b`: {"Architecture": "arm64", "AlarmEmail": `it's \b`, "VeryfiBaseUrl": "https://x.example/?a=b"},
+		"ENV=prod\nARCH=x86_64\nPARAMETERS=LogRetentionDays=90":                             {"Architecture": "x86_64", "LogRetentionDays": "90"},
+		"PARAMETERS=MoreKinds=parse=parse":                                                  {"Architecture": "arm64", "MoreKinds": "parse=parse"},
+		"PARAMETERS=MoreKinds=parse=parse,contract=contracts ReconcileKinds=document,check": {"Architecture": "arm64", "MoreKinds": "parse=parse,contract=contracts", "ReconcileKinds": "document,check"},
+		"PARAMETERS=MoreKinds=":                                                             {"Architecture": "arm64", "MoreKinds": ""},
+		"PARAMETERS=ReconcileSchedule=rate(2 hours)":                                        {"Architecture": "arm64", "ReconcileSchedule": "rate(2 hours)"},
+		`PARAMETERS=ReconcileSchedule="cron(0 8 ? * 2-6 *)" AlarmEmail=`:                    {"Architecture": "arm64", "ReconcileSchedule": "cron(0 8 ? * 2-6 *)", "AlarmEmail": ""},
+		"PARAMETERS=AlarmEmail=a'b'@example.com SilenceAlarmHours=6":                        {"Architecture": "arm64", "AlarmEmail": "ab@example.com", "SilenceAlarmHours": "6"},
+		`PARAMETERS=AlarmEmail='$x$(y)` + "`z`" + `"\b;&|#*' VeryfiBaseUrl=`:                {"Architecture": "arm64", "AlarmEmail": "$x$(y)`z`\"\\b;&|#*", "VeryfiBaseUrl": ""},
+		`PARAMETERS=AlarmEmail="it's \b" VeryfiBaseUrl=https://x.example/?a=b`:              {"Architecture": "arm64", "AlarmEmail": `it's \b`, "VeryfiBaseUrl": "https://x.example/?a=b"},
 	} {
 		folder := t.TempDir()
 		arguments := filepath.Join(folder, "arguments")
@@ -154,6 +157,8 @@ func TestMakeDeployRefusesWhatCannotBeMeant(t *testing.T) {
 		"PARAMETERS=Architecture=x86_64":              "set with ARCH=x86_64",
 		"PARAMETERS=AlarmEmail= Architecture=\"arm64": "not closed",
 		"PARAMETERS=LogRetention=90":                  "there is no parameter LogRetention",
+		"PARAMETERS=MoreKinds=a=b c=d":                "there is no parameter c",
+		"PARAMETERS=MoreKinds=a=b, c=d":               "there is no parameter c",
 		"ARCH=amd64":                                  "it can be arm64 or x86_64",
 	} {
 		folder := t.TempDir()

@@ -342,6 +342,16 @@ var parameters = map[string]parameter{
 	"ReconcileSchedule":     {takes: []string{"rate(1 hour)", "rate(15 minutes)", "cron(0 8-18 ? * MON-FRI *)"}, refuses: []string{"", "hourly", "rate()", "1 hour"}, samples: []string{"cron(0 * * * ? *)"}},
 	"ReconcileWindowHours":  {from: 1, to: 720, samples: []string{"17"}},
 	"ReconcileGraceMinutes": {from: 0, to: 1440, samples: []string{"19"}},
+	"ReconcileKinds": {
+		takes:   []string{"document", "check", "document,check,bank_statement,w2,anydocument", "w_8ben_e,x"},
+		refuses: []string{"", ",", "document,", ",document", "document, check", "document check", "Check", "bank-statement", "documents/x", "2w"},
+		samples: []string{"document,check"},
+	},
+	"MoreKinds": {
+		takes:   []string{"", "parse=parse", "w9=w-8ben-e,w_9=w9s", "a=1,b=2,c=3,d=4,e=5"},
+		refuses: []string{"parse", "parse=", "=parse", "parse=parse,", ",parse=parse", "parse=parse, contract=contracts", "parse=parse contract=contracts", "Parse=parse", "9w=w9s", "parse=Parse", "parse=-parse", "parse=../x", "parse=a/b", "parse=a_b", "parse=a?b", "par-se=parse", "parse#=parse", "parse=parse=parse", "a=1,b=2,c=3,d=4,e=5,f=6"},
+		samples: []string{"parse=parse,contract=contracts"},
+	},
 	"LogRetentionDays":      {takes: []string{"1", "30", "3653"}, refuses: []string{"0", "2", "31", "30.0", "", "-1"}, samples: []string{"14"}},
 	"DocumentRetentionDays": {from: 0, to: 36_500, samples: []string{"23"}},
 	"AlarmEmail":            {takes: []string{""}, refuses: []string{"you", "you@", "a b@example.com"}, samples: []string{"you@example.com"}},
@@ -373,7 +383,7 @@ func (c *contract) parametersAreHarmless() {
 		}
 	}
 	for name, want := range map[string]string{ // with others, documents are deleted, credentials go elsewhere, and what nobody asked for is there
-		"DocumentRetentionDays": "0", "VeryfiBaseUrl": veryfi.DefaultBaseURL, "SilenceAlarmHours": "0", "DocumentEvents": "off", "ReconcileSchedule": "rate(1 hour)",
+		"DocumentRetentionDays": "0", "VeryfiBaseUrl": veryfi.DefaultBaseURL, "SilenceAlarmHours": "0", "DocumentEvents": "off", "ReconcileSchedule": "rate(1 hour)", "ReconcileKinds": "document", "MoreKinds": "",
 	} {
 		if p := c.file.Parameters[name]; p.Default != nil && *p.Default != want {
 			c.errorf("%s is %q by default, not %q", name, *p.Default, want)
