@@ -349,7 +349,7 @@ var parameters = map[string]parameter{
 	},
 	"MoreKinds": {
 		takes:   []string{"", "parse=parse", "w9=w-8ben-e,w_9=w9s", "a=1,b=2,c=3,d=4,e=5"},
-		refuses: []string{"parse", "parse=", "=parse", "parse=parse,", ",parse=parse", "parse=parse, contract=contracts", "parse=parse contract=contracts", "Parse=parse", "9w=w9s", "parse=Parse", "parse=-parse", "parse=../x", "parse=a/b", "parse=a_b", "parse=a?b", "par-se=parse", "parse#=parse", "parse=parse=parse", "a=1,b=2,c=3,d=4,e=5,f=6"},
+		refuses: []string{"parse", "parse=", "=parse", "parse=parse,", ",parse=parse", "parse=parse, contract=contracts", "parse=parse contract=contracts", "Parse=parse", "9w=w9s", "parse=Parse", "parse=-parse", "parse=../x", "parse=a/b", "parse=a_b", "parse=a?b", "par-se=parse", "parse#=parse", "parse=parse=parse", "a=1,b=2,c=3,d=4,e=5,f=6", strings.Repeat("a", 65) + "=a", "a=" + strings.Repeat("a", 65)},
 		samples: []string{"parse=parse,contract=contracts"},
 	},
 	"LogRetentionDays":      {takes: []string{"1", "30", "3653"}, refuses: []string{"0", "2", "31", "30.0", "", "-1"}, samples: []string{"14"}},
