@@ -9,6 +9,7 @@ import (
 var awkward = []string{
 	"", "-1", "+5", " 5", "5\n", "007", "0.05", "0.1", "0.5", "5.0", "5.25", "5.125", "1e1", "1e9", "0x10", "0x1p3", "5f", "5d", "Inf", "NaN", "1_0", "٥",
 	"http://x", "https://x", "https://x/", "https://x/api", "https://x:443", "https://x:x", "https://%", "https://x y", "https://x?a=b", "https://[::1]", "https://[",
+	"parse=", "parse=parse", "parse=parse,contract=contracts", "parse_set=parse", "document", "check", "document,check,bank_statement", "document,",
 }
 
 // numbers are at and next to the bounds of all parameters.

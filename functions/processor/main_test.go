@@ -62,7 +62,7 @@ func TestSettingsReachTheHandler(t *testing.T) {
 // TestWhatTheTemplateTakesStartsTheFunction tries values of each parameter that the
 // function reads: what a deployment lets through must not stop it.
 func TestWhatTheTemplateTakesStartsTheFunction(t *testing.T) {
-	for _, parameter := range []string{"DocumentRetentionDays", "VeryfiRequestsPerSecond", "VeryfiBaseUrl"} {
+	for _, parameter := range []string{"DocumentRetentionDays", "VeryfiRequestsPerSecond", "VeryfiBaseUrl", "MoreKinds"} {
 		taken, err := template.Taken("../../template.yaml", parameter, "ProcessorFunction")
 		if err != nil || len(taken) < 3 {
 			t.Fatalf("%s takes %d values only: %v", parameter, len(taken), err)

@@ -56,7 +56,7 @@ func TestSettingsReachTheHandler(t *testing.T) {
 // TestWhatTheTemplateTakesStartsTheFunction tries values of each parameter that the
 // function reads: what a deployment lets through must not stop it.
 func TestWhatTheTemplateTakesStartsTheFunction(t *testing.T) {
-	for _, parameter := range []string{"ReconcileWindowHours", "ReconcileGraceMinutes", "VeryfiBaseUrl"} {
+	for _, parameter := range []string{"ReconcileWindowHours", "ReconcileGraceMinutes", "VeryfiBaseUrl", "MoreKinds", "ReconcileKinds"} {
 		taken, err := template.Taken("../../template.yaml", parameter, "ReconcilerFunction")
 		if err != nil || len(taken) < 3 {
 			t.Fatalf("%s takes %d values only: %v", parameter, len(taken), err)
