@@ -100,7 +100,7 @@ func webhooks() []step {
 		{"a set that failed", "bank_statement_set.failed", data(`"parent_id": %d, "id": []`, failedSetID), http.StatusOK,
 			[]expectation{{id: fmt.Sprintf("bank_statement_set#%d", failedSetID), status: "failed"}}, ""},
 		{"a URL to confirm", "subscription", data(`"secret": "awdca8efdemo"`), http.StatusOK, nil, ""},
-		{"an event not known", "check.created", data(`"id": 7, "note": "naïve"`), http.StatusOK,
+		{"an event not known", "passport.created", data(`"id": 7, "note": "naïve"`), http.StatusOK,
 			[]expectation{{id: "unsupported#", status: "unsupported"}}, ""},
 		{"over 400 KB", "document.created", data(`"id": %d`, largeID), http.StatusOK, []expectation{large}, ""},
 		{"Veryfi busy twice", "document.created", data(`"id": %d`, busyID), http.StatusOK, []expectation{busy}, ""},

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path"
 	"strconv"
 )
 
@@ -73,8 +74,7 @@ func OtherID() Behaviour {
 // InProgress answers 200 for a document that Veryfi still works on.
 func InProgress() Behaviour {
 	return func(w http.ResponseWriter, r *http.Request, _ []byte) {
-		_, id, _ := parsePath(r.URL.Path)
-		writeDocument(w, fmt.Appendf(nil, `{"id":%d,"status":"in_progress"}`, id))
+		writeDocument(w, fmt.Appendf(nil, `{"id":%s,"status":"in_progress"}`, path.Base(r.URL.Path)))
 	}
 }
 

@@ -104,3 +104,47 @@ func TestDeletedDocumentsLeaveTheList(t *testing.T) {
 		t.Errorf("listed %v", ids)
 	}
 }
+
+func TestListOfAnotherKind(t *testing.T) {
+	s := New(sampleCredentials)
+	start := time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)
+	for id := range int64(3) {
+		s.Add(Checks, id+1, Document{Created: start.Add(time.Duration(id) * time.Second), Body: fmt.Appendf(nil, `{"id": %d, "meta": {"external_id": "e%[1]d"}}`, id+1)})
+	}
+	s.Put(W2s, 4, W2(4))
+	for query, want := range map[string]string{
+		"":                                      "3 [3 2 1]",
+		"created_date__gte=2026-01-01+10:00:01": "2 [3 2]",
+		"created_date__lt=2026-01-01+10:00:01":  "1 [1]",
+		"meta.external_id=e2":                   "1 [2]",
+		"page_size=2&page=1":                    "3 [3 2]",
+		"page_size=2&page=2":                    "3 [1]",
+		"page_size=2&page=3":                    "3 []",
+	} {
+		_, text := ask(t, s, http.MethodGet, "checks/?"+query, "")
+		var answer struct {
+			Count          int
+			Next, Previous string
+			Results        []struct {
+				ID      int
+				Created string `json:"created_date"`
+			}
+		}
+		if err := json.Unmarshal([]byte(text), &answer); err != nil {
+			t.Fatal(err)
+		}
+		ids := []int{}
+		for _, result := range answer.Results {
+			if result.Created != start.Add(time.Duration(result.ID-1)*time.Second).Format(time.DateTime) {
+				t.Errorf("%d was created %s", result.ID, result.Created)
+			}
+			ids = append(ids, result.ID)
+		}
+		if got := fmt.Sprint(answer.Count, ids); got != want || answer.Next != "" || answer.Previous != "" {
+			t.Errorf("%s: %s, not %s", query, got, want)
+		}
+	}
+	if status, _ := ask(t, s, http.MethodGet, "checks?created_date__gte=yesterday", ""); status != http.StatusBadRequest {
+		t.Errorf("status %d", status)
+	}
+}

@@ -2,6 +2,7 @@ package standin
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -25,8 +26,19 @@ func Receipt(id int64) []byte { return load("receipt", id) }
 // integer of 19 digits and decimals of 38.
 func Invoice(id int64) []byte { return load("invoice", id) }
 
-// BankStatement returns a bank statement.
+// BankStatement returns a bank statement. Its external_id is in its meta, as that of a
+// check.
 func BankStatement(id int64) []byte { return load("bank_statement", id) }
+
+// Check returns a check. As all that follow, it has no status.
+func Check(id int64) []byte { return load("check", id) }
+
+// W2 returns a W-2.
+func W2(id int64) []byte { return load("w2", id) }
+
+// AnyDocument returns a delivery note in the form that a blueprint gives it, with
+// {value, score} in place of most scalars.
+func AnyDocument(id int64) []byte { return load("any_document", id) }
 
 // Large returns a receipt of at least size bytes, most of it line items.
 func Large(id int64, size int) []byte {
@@ -39,16 +51,15 @@ func Large(id int64, size int) []byte {
 	return bytes.Replace(base, []byte(`"line_items":[`), []byte(`"line_items":[`+items.String()), 1)
 }
 
+// sampleOf names the samples of kinds that have one of their own.
+var sampleOf = map[Kind]string{Documents: "receipt", BankStatements: "bank_statement", Checks: "check", W2s: "w2"}
+
 // sample returns a document for an id that nobody put there.
 func sample(kind Kind, id int64) []byte {
-	switch {
-	case kind == BankStatements:
-		return BankStatement(id)
-	case id%2 == 0:
+	if kind == Documents && id%2 == 0 {
 		return Invoice(id)
-	default:
-		return Receipt(id)
 	}
+	return load(cmp.Or(sampleOf[kind], "any_document"), id)
 }
 
 // load returns a sample under an id, compact as Veryfi sends it. Compacting

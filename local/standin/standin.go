@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,14 +19,24 @@ import (
 	"veryfi-intake/shared/secret"
 )
 
-// Kind says which of Veryfi's collections a document is in.
+// Kind says which of Veryfi's collections a document is in. All are served, whatever
+// their names; equal numbers in two of them are two documents.
 type Kind string
 
-// The collections that are served.
+// The collections with samples of their own.
 const (
 	Documents      Kind = "documents"
 	BankStatements Kind = "bank-statements"
+	Checks         Kind = "checks"
+	W2s            Kind = "w2s"
+	AnyDocuments   Kind = "any-documents"
 )
+
+// event returns what the names of events about the kind begin with: bank_statement,
+// anydocument.
+func (k Kind) event() string {
+	return strings.NewReplacer("any-", "any", "-", "_").Replace(strings.TrimSuffix(string(k), "s"))
+}
 
 // A Request is one GET that was received, whatever it was answered.
 type Request struct {
@@ -34,10 +45,9 @@ type Request struct {
 	Time time.Time
 }
 
-// A Server answers GET /api/v8/partner/documents/{id}/,
-// /api/v8/partner/bank-statements/{id}/ and the list /api/v8/partner/documents, where
-// documents can also be submitted. Its methods may be called by any number of
-// goroutines.
+// A Server answers GET and DELETE of /api/v8/partner/documents/{id}/ and the list
+// /api/v8/partner/documents, where documents can also be submitted, and the same for
+// every other [Kind]. Its methods may be called by any number of goroutines.
 type Server struct {
 	mu          sync.Mutex
 	credentials secret.Credentials
@@ -110,7 +120,7 @@ func (s *Server) Synthesize() {
 }
 
 // Then makes the next requests for a document misbehave, one each; after that
-// they are answered well.
+// they are answered well. Documents of all kinds with that number count.
 func (s *Server) Then(id int64, behaviours ...Behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,26 +160,38 @@ func (s *Server) RequestsFor(kind Kind, id int64) (requests []Request) {
 }
 
 // ServeHTTP answers 401 to wrong credentials and 404 to what it does not have,
-// as Veryfi does.
+// as Veryfi does. It has no sets.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.TrimSuffix(r.URL.Path, "/") == listPath {
-		switch r.Method {
-		case http.MethodGet:
-			s.serveList(w, r)
-			return
-		case http.MethodPost:
-			s.serveSubmission(w, r)
+	parts := append(resourcePath.FindStringSubmatch(r.URL.Path), "", "", "")
+	kind, id := Kind(parts[1]), parts[2]
+	number, err := strconv.ParseInt(id, 10, 64)
+	switch {
+	case kind == "" || strings.HasSuffix(parts[1], "-set"):
+		fail(w, http.StatusNotFound, "Not found.")
+	case id == "" && r.Method == http.MethodGet:
+		s.serveList(w, r, kind)
+	case id == "" && r.Method == http.MethodPost:
+		s.serveSubmission(w, r, kind, false)
+	case id == "async" && kind != Documents && r.Method == http.MethodPost:
+		s.serveSubmission(w, r, kind, true)
+	case id != "" && err != nil:
+		fail(w, http.StatusNotFound, "Not found.")
+	case id != "" && (r.Method == http.MethodGet || r.Method == http.MethodDelete):
+		s.serveDocument(w, r, kind, number)
+	default:
+		fail(w, http.StatusMethodNotAllowed, "Unexpected HTTP Method")
+	}
+}
+
+// resourcePath is a kind, and an id or "async" below it.
+var resourcePath = regexp.MustCompile(`^/api/v8/partner/([a-z0-9-]+)(?:/(\w*))?/?$`)
+
+func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, kind Kind, id int64) {
+	if r.Method == http.MethodGet {
+		if problem := s.take(kind, id); problem != nil {
+			problem(w, r, s.find(kind, id, false))
 			return
 		}
-	}
-	kind, id, ok := parsePath(r.URL.Path)
-	if !ok || r.Method != http.MethodGet {
-		fail(w, http.StatusNotFound, "Not found.")
-		return
-	}
-	if problem := s.take(kind, id); problem != nil {
-		problem(w, r, s.find(kind, id, false))
-		return
 	}
 	if !s.authorized(r.Header) {
 		fail(w, http.StatusUnauthorized, "Not Authorized")
@@ -180,16 +202,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "Document Not Found")
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(body)
-}
-
-func parsePath(path string) (kind Kind, id int64, ok bool) {
-	rest, ok := strings.CutPrefix(path, "/api/v8/partner/")
-	name, number, cut := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
-	id, err := strconv.ParseInt(number, 10, 64)
-	kind = Kind(name)
-	return kind, id, ok && cut && err == nil && (kind == Documents || kind == BankStatements)
+	if r.Method == http.MethodDelete {
+		s.Add(kind, id, Document{})
+		body = []byte(`{"status": "ok", "message": "Document has been deleted"}`)
+	}
+	writeDocument(w, body)
 }
 
 // take records the request and returns the behaviour it is under, or nil.

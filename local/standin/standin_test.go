@@ -50,9 +50,11 @@ func TestDocumentIsServedByteForByte(t *testing.T) {
 	s, url := serve(t)
 	s.Put(Documents, 7, []byte(`{"id": 7, "total": 12.10}`))
 	s.Put(BankStatements, 7, []byte(`{"id":7}`))
+	s.Put(Kind("contracts"), 7, []byte(`{"id":  7}`))
 	for path, want := range map[string]string{
 		"/api/v8/partner/documents/7/":       `{"id": 7, "total": 12.10}`,
 		"/api/v8/partner/bank-statements/7/": `{"id":7}`,
+		"/api/v8/partner/contracts/7/":       `{"id":  7}`,
 	} {
 		if status, _, body, err := get(t, url+path, nil); status != 200 || body != want {
 			t.Errorf("%s: %d %s %v", path, status, body, err)
@@ -165,7 +167,7 @@ func TestEachBehaviourIsWhatItSays(t *testing.T) {
 func TestSamplesAreJSONOfTheirID(t *testing.T) {
 	t.Parallel()
 	for name, document := range map[string][]byte{
-		"receipt": Receipt(42), "invoice": Invoice(42), "bank statement": BankStatement(42), "large": Large(42, 500<<10),
+		"receipt": Receipt(42), "invoice": Invoice(42), "bank statement": BankStatement(42), "check": Check(42), "W-2": W2(42), "any-document": AnyDocument(42), "large": Large(42, 500<<10),
 	} {
 		var fields struct{ ID int64 }
 		if err := json.Unmarshal(document, &fields); err != nil || fields.ID != 42 {
@@ -175,9 +177,12 @@ func TestSamplesAreJSONOfTheirID(t *testing.T) {
 	if n := len(Large(42, 500<<10)); n < 500<<10 || n > 600<<10 {
 		t.Errorf("the large one has %d bytes", n)
 	}
-	for _, digits := range []string{"12.10", "9223372036854775807", "12345678901234567890123456789012345678"} {
-		if !strings.Contains(string(Invoice(42)), digits) {
-			t.Errorf("the invoice has lost %s", digits)
+	for kept, document := range map[string][]byte{
+		"12.10": Invoice(42), "9223372036854775807": Invoice(42), "12345678901234567890123456789012345678": Invoice(42),
+		"0.98765432109876543": Check(42), "⑈0000042⑈ ⑆": Check(42), `\f`: AnyDocument(42), "見本": AnyDocument(42), "2475.0000000000005": W2(42),
+	} {
+		if !strings.Contains(string(document), kept) {
+			t.Errorf("a sample has lost %s", kept)
 		}
 	}
 }
