@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"veryfi-intake/shared/signature"
 )
 
 // TestKindsOfThisVersion has known answers for each kind. Whoever adds one gives Version
@@ -27,6 +29,51 @@ func TestKindsOfThisVersion(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || Version != 2 {
 		t.Errorf("version %d: %s", Version, diff)
+	}
+}
+
+// TestSignedTextOfEachEvent has known answers, computed with CPython 3.12: what is signed, the
+// header for it, and the keys of the rows that follow.
+func TestSignedTextOfEachEvent(t *testing.T) {
+	key := signature.NewKey("the client secret")
+	names := map[string]bool{}
+	for _, test := range []struct{ name, data, text, header, keys string }{
+		{"document.created", `{"id": 123456789, "created": "2021-10-20 15:27:26"}`, `{'id': 123456789, 'created': '2021-10-20 15:27:26'}`, "LCiuqMTbcfO5ffHaZkvZ19Jo/OAwYNrog6RwkyR4wF0=", "123456789"},
+		{"document.created", `{"id": [1031, 1032, 1033], "created": "2022-06-01 20:00:00"}`, `{'id': [1031, 1032, 1033], 'created': '2022-06-01 20:00:00'}`, "cy3Nm7qKxMO6tepMLNFMY9dJH8DpX+89mMOKfwBEHBU=", "1031 1032 1033"},
+		{"document.failed", `{"id": 123456790, "created": "2023-08-10 19:11:32", "error": "Couldn't download file from provided url."}`, `{'id': 123456790, 'created': '2023-08-10 19:11:32', 'error': "Couldn't download file from provided url."}`, "0UeeDI6oPpGLQD+Fwwn0Upc7rMCuQGSCn4whEFLBs8A=", "123456790"},
+		{"document.enriched", `{"id": 123456789, "created": "2021-10-20 15:27:26"}`, `{'id': 123456789, 'created': '2021-10-20 15:27:26'}`, "LCiuqMTbcfO5ffHaZkvZ19Jo/OAwYNrog6RwkyR4wF0=", "123456789"},
+		{"bank_statement_set.created", `{"parent_id": 42000, "id": [690001, 690003], "created": "2025-08-02 06:06:04"}`, `{'parent_id': 42000, 'id': [690001, 690003], 'created': '2025-08-02 06:06:04'}`, "og/SYcP2CjhPp6ZwXbpeJAdqllEaUriRGG4THbGAy9U=", "bank_statement#690001 bank_statement#690003"},
+		{"bank_statement_set.failed", `{"parent_id": 42001, "id": [], "created": "2025-08-02 06:06:04"}`, `{'parent_id': 42001, 'id': [], 'created': '2025-08-02 06:06:04'}`, "Vvqg4oiZMfwwVKNwWgRfR+aqxs6iSi4+Hyp1RjXlqcM=", "bank_statement_set#42001"},
+		{"bank_statement.created", `{"id": 690004, "created": "2025-08-02 06:06:04"}`, `{'id': 690004, 'created': '2025-08-02 06:06:04'}`, "mfPcWunEGe2jBd6/HYmitxAa28eWPMfH8lGOZS4VaPo=", "bank_statement#690004"},
+		{"w2_set.created", `{"parent_id": 42000, "id": [690001, 690002], "created": "2026-02-18 19:45:35"}`, `{'parent_id': 42000, 'id': [690001, 690002], 'created': '2026-02-18 19:45:35'}`, "f37PVzqwilVD3ucT0sEBcE7bpKg75QCsN1CuETbRb40=", "w2#690001 w2#690002"},
+		{"w2_set.failed", `{"parent_id": 42002, "id": [], "created": "2026-02-18 19:45:35"}`, `{'parent_id': 42002, 'id': [], 'created': '2026-02-18 19:45:35'}`, "TEhy6cXj9bs/DyxdXdYMPuMbWLnpQqsTZWCl/k5oAh4=", "w2_set#42002"},
+		{"w2.created", `{"id": 690005, "created": "2026-02-18 19:45:35"}`, `{'id': 690005, 'created': '2026-02-18 19:45:35'}`, "jmYsTqwQXBXXaoQfa96WqnqGHdYLrAQytKKQq5lJhwY=", "w2#690005"},
+		{"check.created", `{"id": 5, "created": "2026-02-18 19:45:35"}`, `{'id': 5, 'created': '2026-02-18 19:45:35'}`, "sIiksjb/5aQXz5ECJx+FY+RXU7/gJKUJuZiawV0Izfc=", "check#5"},
+		{"check.failed", `{"id": 6, "created": "2026-02-18 19:45:35", "error": "No check was found: \u2446 \"MICR\""}`, `{'id': 6, 'created': '2026-02-18 19:45:35', 'error': 'No check was found: ⑆ "MICR"'}`, "tZLSj7YTRSSjciLdnq/2BE5rQfoZkXBJA5DZZrr5/xo=", "check#6"},
+		{"anydocument.created", `{"id": 7, "created": "2026-02-18 19:45:35"}`, `{'id': 7, 'created': '2026-02-18 19:45:35'}`, "HeQ4QwdcyN8V/QIUQOJZOmvaUvVm892izy3HJEc3GWA=", "anydocument#7"},
+	} {
+		var p signature.Payload
+		if err := p.Parse([]byte(`{"event": "` + test.name + `", "data": ` + test.data + `}`)); err != nil {
+			t.Fatal(err)
+		}
+		data, err := p.Verify(test.header, key)
+		if err != nil || string(data.Text) != test.text {
+			t.Errorf("%s: signed is %s, %v", test.name, data.Text, err)
+		}
+		var keys []string
+		for _, m := range (Kinds{}).Event(Name(&p), data).Messages(time.Time{}, "") {
+			keys = append(keys, m.Key())
+		}
+		if got := strings.Join(keys, " "); got != test.keys {
+			t.Errorf("%s: keys %s", test.name, got)
+		}
+		kind, _ := Kinds{}.Of(test.name)
+		names[kind.Name] = true
+	}
+	for _, kind := range (Kinds{}).All() {
+		if !names[kind.Name] {
+			t.Errorf("no answer of kind %s is known", kind.Name)
+		}
 	}
 }
 

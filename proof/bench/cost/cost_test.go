@@ -41,6 +41,8 @@ func TestABillByHand(t *testing.T) {
 	tens.Batch = 10
 	reconciled := plain
 	reconciled.ReconcileReads = 12
+	enriched := plain
+	enriched.Enriched = true
 	watched := plain
 	watched.Alarms = 5
 	for name, test := range map[string]struct {
@@ -50,8 +52,11 @@ func TestABillByHand(t *testing.T) {
 		"batches are invoked once":        {units(t, tens, Prices{LambdaRequest: 1}, "requests (API Gateway, Lambda)"), 1.1 * million},
 		"send, receive, delete, polls":    {units(t, plain, Prices{SQSRequest: 1}, "SQS"), 3*million + 648_000},
 		"a unit for each KB begun":        {units(t, plain, Prices{WriteUnit: 1}, "DynamoDB, writing"), million * float64((item+1023)/1024)},
-		"one read":                        {units(t, plain, Prices{ReadUnit: 1}, "DynamoDB, reading"), million},
-		"and halves of the reconciler":    {units(t, reconciled, Prices{ReadUnit: 1}, "DynamoDB, reading"), million * (1 + 6*float64((item+4095)/4096))},
+		"a read for each of five kinds":   {units(t, plain, Prices{ReadUnit: 1}, "DynamoDB, reading"), 5 * million},
+		"three writes with an enrichment": {units(t, enriched, Prices{WriteUnit: 1}, "DynamoDB, writing"), 3 * million * float64((item+1023)/1024)},
+		"and its row is read":             {units(t, enriched, Prices{ReadUnit: 1}, "DynamoDB, reading"), million * (5 + 4 + float64((item+4095)/4096))},
+		"and all calls are made twice":    {units(t, enriched, Prices{HTTPAPIRequest: 1, LambdaRequest: 1}, "requests (API Gateway, Lambda)"), 6 * million},
+		"and halves of the reconciler":    {units(t, reconciled, Prices{ReadUnit: 1}, "DynamoDB, reading"), million * (5 + 6*float64((item+4095)/4096))},
 		"a webhook of 11 ms at 1 GB, a document of 316 ms at 2 GB": {
 			units(t, plain, Prices{LambdaGBSecond: 1}, "compute (Lambda)"), million * (0.011 + 0.316*2),
 		},
@@ -65,7 +70,7 @@ func TestABillByHand(t *testing.T) {
 			units(t, watched, Prices{MetricMonth: 1, AlarmMonth: 10, DashboardMonth: 100}, "metrics, alarms, dashboard"), 158,
 		},
 		"the sum": {
-			units(t, plain, Prices{SQSRequest: 1, ReadUnit: 1}, "all"), 3*million + 648_000 + million,
+			units(t, plain, Prices{SQSRequest: 1, ReadUnit: 1}, "all"), 3*million + 648_000 + 5*million,
 		},
 	} {
 		if !near(test.got, test.want) {

@@ -35,6 +35,7 @@ var levers = []struct {
 	{"x86_64", func(_ *Setup, p *Prices) { p.LambdaGBSecond = x86GBSecond }},
 	{"no reconciler (ReconcileEnabled=false)", func(s *Setup, _ *Prices) { s.ReconcileReads = 0 }},
 	{"ReconcileWindowHours=4", func(s *Setup, _ *Prices) { s.ReconcileReads = 4 }},
+	{"document.enriched after each document", func(s *Setup, _ *Prices) { s.Enriched = true }},
 	{"Lambda's own log lines (SystemLogLevel)", func(s *Setup, _ *Prices) { s.SystemLogs = true }},
 	{"no point-in-time recovery", func(s *Setup, _ *Prices) { s.Backup = false }},
 	{"table class Standard-IA", func(_ *Setup, p *Prices) { p.infrequentAccess() }},

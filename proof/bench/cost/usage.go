@@ -9,6 +9,7 @@ import (
 	"veryfi-intake/deployment/template"
 	"veryfi-intake/local/standin"
 	"veryfi-intake/shared/document"
+	"veryfi-intake/shared/event"
 )
 
 // What nobody can measure on one machine is assumed here.
@@ -74,6 +75,9 @@ type Setup struct {
 	// SystemLogs are Lambda's own lines about each invocation of the webhook and the
 	// processor.
 	SystemLogs bool
+	// Enriched has an enrichment follow each document: it is announced, noted in the row,
+	// retrieved and stored again.
+	Enriched bool
 	// Gzipped has all documents stored in document_gzip.
 	Gzipped bool
 }
@@ -139,21 +143,28 @@ func PerMillion(size int, s Setup, p Prices) (Bill, error) {
 	if s.SystemLogs {
 		logs += systemLog * (1 + 1/s.Batch)
 	}
+	times, noted := 1.0, 0.0
+	if s.Enriched {
+		times, noted = 2, 1
+	}
+	writes, reads := math.Ceil(float64(item)/1024), math.Ceil(float64(item)/4096)
 	keeping := p.TableGBMonth
 	if s.Backup {
 		keeping += p.BackupGBMonth
 	}
 	return Bill{
-		{"requests (API Gateway, Lambda)", million * (p.HTTPAPIRequest + p.LambdaRequest + p.LambdaRequest/s.Batch)},
-		{"compute (Lambda)", million * p.LambdaGBSecond * (gigabyteSeconds(webhook, s.WebhookMemory) +
-			gigabyteSeconds(batch, s.ProcessorMemory)/s.Batch +
+		{"requests (API Gateway, Lambda)", million * times * (p.HTTPAPIRequest + p.LambdaRequest + p.LambdaRequest/s.Batch)},
+		{"compute (Lambda)", million * p.LambdaGBSecond * (times*gigabyteSeconds(webhook, s.WebhookMemory) +
+			times*gigabyteSeconds(batch, s.ProcessorMemory)/s.Batch +
 			gigabyteSeconds(s.ReconcileReads*1000/s.ListsPerSecond, s.ReconcilerMemory)/page)},
 		// Send, receive, delete; and polls of the idle queue.
-		{"SQS", p.SQSRequest * (million*(1+2/s.Batch) + pollers*month/pollTime)},
-		{"DynamoDB, writing", million * p.WriteUnit * math.Ceil(float64(item)/1024)},
-		{"DynamoDB, reading", million * p.ReadUnit * (1 + s.ReconcileReads*math.Ceil(float64(item)/4096)/2)},
+		{"SQS", p.SQSRequest * (million*times*(1+2/s.Batch) + pollers*month/pollTime)},
+		{"DynamoDB, writing", million * p.WriteUnit * writes * (times + noted)},
+		// The document's key and those of the other kinds, without rows; the row of an
+		// enrichment; and what the reconciler reads.
+		{"DynamoDB, reading", million * p.ReadUnit * (times*float64(len(event.Kinds{}.All())) + noted*(reads-1) + s.ReconcileReads*reads/2)},
 		{"DynamoDB, a month of keeping", million * float64(item) / gigabyte * keeping},
-		{"logs", million * logs / gigabyte * (p.LogsGB + p.LogsGBMonth*compressed*s.RetentionDays/30)},
+		{"logs", million * times * logs / gigabyte * (p.LogsGB + p.LogsGBMonth*compressed*s.RetentionDays/30)},
 		{"secret", p.SecretMonth + secretCalls*2*p.SecretCall},
 		{"metrics, alarms, dashboard", p.MetricMonth*(DocumentMetrics+1) + p.AlarmMonth*float64(s.Alarms) + p.DashboardMonth},
 	}, nil
