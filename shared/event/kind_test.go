@@ -32,7 +32,7 @@ func TestKindsOfThisVersion(t *testing.T) {
 	}
 }
 
-// TestSignedTextOfEachEvent has known answers, computed with CPython 3.12: what is signed, the
+// TestSignedTextOfEachEvent has known answers, computed with CPython 3.11: what is signed, the
 // header for it, and the keys of the rows that follow.
 func TestSignedTextOfEachEvent(t *testing.T) {
 	key := signature.NewKey("the client secret")
