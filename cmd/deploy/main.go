@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"veryfi-intake/deployment/template"
+	"veryfi-intake/shared/event"
 )
 
 func main() {
@@ -78,6 +79,9 @@ func overrides(templateFile, text string) (arguments []string, err error) {
 		}
 		values[name] = value
 		arguments = append(arguments, name+`="`+strings.ReplaceAll(value, `"`, `\"`)+`"`)
+	}
+	if _, err := event.ParseKinds(values["MoreKinds"]); err != nil {
+		return nil, err // the functions would not start
 	}
 	_, err = template.Read(templateFile, values)
 	return arguments, err

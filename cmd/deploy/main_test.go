@@ -18,6 +18,7 @@ Parameters:
   Schedule: {Type: String, Default: rate(1 hour)}
   Days: {Type: Number, Default: 30}
   Email: {Type: String, Default: ""}
+  MoreKinds: {Type: String, Default: ""}
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -66,6 +67,8 @@ func TestWhatWouldNotArriveIsRefused(t *testing.T) {
 		`Email='a\ b'`:                       "SAM CLI cannot pass a backslash",
 		"--no-confirm-changeset Days=90":     "is not NAME=VALUE",
 		"=90":                                "is not NAME=VALUE",
+		"MoreKinds=document=receipts":        "it is retrieved from documents",
+		"MoreKinds=a=b, c=d":                 "MORE_KINDS must be pairs",
 	} {
 		_, err := overrides(path, text)
 		if err == nil || !strings.Contains(err.Error(), want) {
