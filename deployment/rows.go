@@ -9,13 +9,18 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"veryfi-intake/shared/event"
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/store"
+	"veryfi-intake/shared/veryfi"
 )
 
 // A Row is a row of the table, whole, as DynamoDB has it. It is nil where there is none.
@@ -32,27 +37,56 @@ func (s *Stack) Row(ctx context.Context, key string) (Row, error) {
 	return out.Item, nil
 }
 
-// Rows returns the row with a key, or that of a bank statement or a failed set of that
-// number, or those of the documents that have it as external_id, which Veryfi is asked
-// for. Without a row the error says what is known of the id.
+// Rows returns the row with a key; without one, the rows of that number under the keys of
+// all other kinds and of failed sets; without these, those of the documents that have it as
+// external_id, which Veryfi is asked for. Without a row the error says what is known of the
+// id.
 func (s *Stack) Rows(ctx context.Context, id string) ([]Row, error) {
-	for _, key := range []string{id, "bank_statement#" + id, "bank_statement_set#" + id} {
-		row, err := s.Row(ctx, key)
-		if row != nil || err != nil {
-			return []Row{row}, err
+	kinds, err := s.Kinds()
+	if err != nil {
+		return nil, err
+	}
+	if row, err := s.Row(ctx, id); row != nil || err != nil {
+		return []Row{row}, err
+	}
+	number, notNumber := strconv.ParseInt(id, 10, 64)
+	if notNumber == nil {
+		var keys []string
+		for _, kind := range kinds.All() {
+			if kind.Resource != string(veryfi.Documents) {
+				keys = append(keys, kind.Key(number))
+			}
+			if kind.HasSets {
+				keys = append(keys, kind.FailedSetKey(number))
+			}
+		}
+		if rows, err := s.rows(ctx, keys); rows != nil || err != nil {
+			return rows, err
 		}
 	}
-	client, err := s.VeryfiClient(ctx)
+	keys, err := s.keysByExternalID(ctx, kinds, id)
 	if err != nil {
-		return nil, fmt.Errorf("there is no row %s; to look for an external_id, %w", id, err)
+		return nil, err
 	}
-	ids, err := client.FindByExternalID(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("there is no row %s, and cannot ask Veryfi for an external_id: %w", id, err)
+	rows, err := s.rows(ctx, keys)
+	switch {
+	case rows != nil || err != nil:
+		return rows, err
+	case keys != nil && strings.Contains(keys[0], "#"):
+		return nil, fmt.Errorf("Veryfi has %s as %v, and there is no row of it yet: `intake tail` shows whether its webhook has come", id, keys)
+	case keys != nil:
+		return nil, fmt.Errorf("Veryfi has %s as %v, and there is no row of it yet: `intake reconcile %s` fetches it", id, keys, keys[0])
+	case notNumber == nil:
+		return nil, fmt.Errorf("there is no row %s: if that is a document's id, `intake reconcile %s` fetches it. Veryfi knows no document with that external_id", id, id)
+	default:
+		return nil, fmt.Errorf("there is no row %s, and Veryfi knows no document with that external_id (it does not list those that it has deleted)", id)
 	}
-	var rows []Row
-	for _, id := range ids {
-		row, err := s.Row(ctx, strconv.FormatInt(id, 10))
+}
+
+// rows returns those rows with these keys that there are.
+func (s *Stack) rows(ctx context.Context, keys []string) (rows []Row, err error) {
+	for _, key := range keys {
+		row, err := s.Row(ctx, key)
 		if err != nil {
 			return nil, err
 		}
@@ -60,16 +94,34 @@ func (s *Stack) Rows(ctx context.Context, id string) ([]Row, error) {
 			rows = append(rows, row)
 		}
 	}
-	switch _, err := strconv.ParseInt(id, 10, 64); {
-	case rows != nil:
-		return rows, nil
-	case ids != nil:
-		return nil, fmt.Errorf("Veryfi has %s as %d, and there is no row of it yet: `intake reconcile %d` fetches it", id, ids, ids[0])
-	case err == nil:
-		return nil, fmt.Errorf("there is no row %s: if that is a document's id, `intake reconcile %s` fetches it. Veryfi knows no document with that external_id", id, id)
-	default:
-		return nil, fmt.Errorf("there is no row %s, and Veryfi knows no document with that external_id (it does not list those that it has deleted)", id)
+	return rows, nil
+}
+
+// notListed are the classes of the answers for a kind that an account does not have.
+var notListed = []failure.Class{failure.CredentialsRefused, failure.NotFound, failure.Refused}
+
+// keysByExternalID asks Veryfi for the documents of each kind that have an external_id, and
+// returns the keys of their rows. A kind that Veryfi does not list for this account has none.
+func (s *Stack) keysByExternalID(ctx context.Context, kinds event.Kinds, id string) (keys []string, err error) {
+	client, err := s.VeryfiClient(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("there is no row %s; to look for an external_id, %w", id, err)
 	}
+	for _, kind := range kinds.All() {
+		resource := veryfi.Resource(kind.Resource)
+		found, err := client.FindByExternalID(ctx, resource, id)
+		answer, _ := errors.AsType[*veryfi.Error](err)
+		switch {
+		case resource != veryfi.Documents && answer != nil && slices.Contains(notListed, answer.Class):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("there is no row %s, and cannot ask Veryfi for an external_id: %w", id, err)
+		}
+		for _, number := range found {
+			keys = append(keys, kind.Key(number))
+		}
+	}
+	return keys, nil
 }
 
 // ProblemStatuses are those of rows that need attention, the worst first.

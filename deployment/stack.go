@@ -24,6 +24,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"veryfi-intake/deployment/webhook"
+	"veryfi-intake/shared/event"
 )
 
 // Options say which stack, and how to work with it.
@@ -116,6 +117,9 @@ func (s *Stack) lacks(output string) error {
 		return fmt.Errorf("%s was deployed by another version, and has no output %s: deploy this one with `make deploy`, or use the command of that one", s.Name, output)
 	}
 }
+
+// Kinds returns the kinds of documents that the stack knows.
+func (s *Stack) Kinds() (event.Kinds, error) { return event.ParseKinds(s.Parameters["MoreKinds"]) }
 
 // answerTime is how long AWS may take to begin an answer; a call is tried three times.
 const answerTime = 20 * time.Second

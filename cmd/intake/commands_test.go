@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -267,6 +268,28 @@ func (tr trial) run(t *testing.T, c *cloud) {
 	}
 }
 
+// otherKinds has the stack, Veryfi and the table know more than documents. Veryfi takes no
+// contracts, and has trouble with its list of checks when it looks for trouble.
+func otherKinds(c *cloud) {
+	veryfi := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/contracts"):
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"error":"Not found."}`)
+		case strings.Contains(r.URL.Path, "/checks") && r.URL.Query().Get("meta.external_id") == "trouble":
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			c.veryfi.ServeHTTP(w, r)
+		}
+	}))
+	c.t.Cleanup(veryfi.Close)
+	c.stack.Parameters["VeryfiBaseUrl"], c.stack.Parameters["MoreKinds"] = veryfi.URL, "parse=parse,contract=contracts"
+	c.veryfi.Put(standin.Checks, 5, []byte(`{"id":5,"meta":{"external_id":"of-a-check"}}`))
+	for _, id := range []string{"w2#5", "w2_set#5", "check#5", "parse#5", "check#700000001"} {
+		c.rows = append(c.rows, row{"id": text(id), "status": text("processed")})
+	}
+}
+
 func TestExitStatusAndWhatIsSaid(t *testing.T) {
 	webhook, noWebhook := `{"event":"document.created","data":{"id":1}}`, `{"data":{}}`
 	file := strings.Repeat("x", 300)
@@ -290,6 +313,17 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		{name: "get a failed set", arguments: []string{"get", "42000"}, change: func(c *cloud) {
 			c.rows = []row{{"id": text("bank_statement_set#42000"), "status": text("failed")}}
 		}, out: `id +bank_statement_set#42000`},
+		{name: "get what several kinds have", arguments: []string{"get", "5"}, change: otherKinds, out: `(?s)id +w2#5\n.*id +w2_set#5\n.*id +check#5\n.*id +parse#5\n`},
+		{name: "get one of them", arguments: []string{"get", "check#5", "--json"}, change: otherKinds, out: `(?s)^\{.*"id": "check#5"`},
+		{name: "get a document before other kinds", arguments: []string{"get", "7", "--json"}, change: func(c *cloud) {
+			c.rows = append(c.rows, row{"id": text("check#7"), "status": text("failed")})
+		}, out: `(?s)^\{.*"id": "7"`},
+		{name: "get another kind by external id", arguments: []string{"get", "of-a-check"}, change: otherKinds, out: `id +check#5\n`},
+		{name: "get another kind that has no row yet", arguments: []string{"get", "of-a-check"}, change: func(c *cloud) {
+			otherKinds(c)
+			c.rows = nil
+		}, status: 1, notes: "has of-a-check as .check#5., and there is no row of it yet: `intake tail`"},
+		{name: "get while Veryfi's list of a kind is down", arguments: []string{"get", "trouble"}, change: otherKinds, status: 1, notes: "cannot ask Veryfi .* answered 500"},
 		{name: "get what is not there", arguments: []string{"get", "8"}, status: 1, notes: "there is no row 8: if that is"},
 		{name: "get the document of none", arguments: []string{"get", "70", "--document"}, status: 1, notes: "its status is error"},
 		{name: "get nothing", arguments: []string{"get", ""}, status: 2, notes: "1 to 2000"},

@@ -16,19 +16,19 @@ type getCommand struct {
 }
 
 func (getCommand) Help() string {
-	return `Looks for a row with that key; then for a bank statement and a failed set of that number; then asks Veryfi which documents have that external_id. Numbers are printed to the digit; NaN and Infinity, which JSON does not have, as strings. With --json it is an object, or an array of them where several documents have the external_id; with --document one line for each.`
+	return `Looks for a row with that key; then for the rows of other kinds and of failed sets with that number, such as check#5 for 5; then asks Veryfi which documents, of each kind, have that external_id. Numbers are printed to the digit; NaN and Infinity, which JSON does not have, as strings. With --json it is an object, or an array of them where several documents have the number or the external_id; with --document one line for each.`
 }
 
 // Validate knows the limit of DynamoDB.
 func (c getCommand) Validate() error {
-	const most = 2000 // bytes of a key, with what is tried in front of the id
+	const most = 2000 // DynamoDB takes keys of 2048 bytes
 	if c.ID == "" || len(c.ID) > most {
 		return errors.New("an id has 1 to 2000 characters")
 	}
 	return nil
 }
 
-// Run prints a row, or those of all documents with the external id.
+// Run prints a row, or several where more documents have the number or the external_id.
 func (c getCommand) Run(a *app, s *deployment.Stack) error {
 	rows, err := s.Rows(a, c.ID)
 	if err != nil {

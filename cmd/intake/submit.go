@@ -62,7 +62,7 @@ func (c submitCommand) Run(a *app) error {
 			}
 		}
 		var id int64
-		if id, err = client.Submit(a, s); err != nil {
+		if id, err = client.Submit(a, veryfi.Documents, s); err != nil {
 			err = unsubmitted(c.Files[i], err)
 			break
 		}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"veryfi-intake/shared/failure"
 	"veryfi-intake/shared/jsonscan"
 )
 
@@ -23,21 +24,42 @@ const (
 // A Submission is a document for asynchronous processing. It has either a file or
 // the address of one.
 type Submission struct {
-	FileURL    string   `json:"file_url,omitempty"`
-	FileName   string   `json:"file_name,omitempty"`
-	FileData   []byte   `json:"file_data,omitempty"`
-	ExternalID string   `json:"external_id,omitempty"`
-	Tags       []string `json:"tags,omitempty"`
+	FileURL    string `json:"file_url,omitempty"`
+	FileName   string `json:"file_name,omitempty"`
+	FileData   []byte `json:"file_data,omitempty"`
+	ExternalID string `json:"external_id,omitempty"`
+	// Blueprint names what to extract, for [AnyDocuments], which need one.
+	Blueprint string   `json:"blueprint_name,omitempty"`
+	Tags      []string `json:"-"`
 	// AutoDelete has Veryfi delete the document after its first retrieval.
 	AutoDelete bool `json:"auto_delete,omitempty"`
-	Async      bool `json:"async"`
+}
+
+// encode returns the body of the request that submits a document, and where it goes. Other
+// kinds than [Documents] have a route for asynchronous processing, and tags in "meta.tags".
+func (s Submission) encode(resource Resource) (body []byte, path string, err error) {
+	request := struct {
+		Submission
+
+		Async    bool     `json:"async,omitempty"`
+		Tags     []string `json:"tags,omitempty"`
+		MetaTags []string `json:"meta.tags,omitempty"`
+	}{Submission: s}
+	path = string(resource)
+	if resource == Documents {
+		request.Async, request.Tags = true, s.Tags
+	} else {
+		path += "/async"
+		request.MetaTags = s.Tags
+	}
+	body, err = json.Marshal(request)
+	return body, path, err
 }
 
 // Submit sends a document to Veryfi, once, and returns its id. The error holds what Veryfi
 // says is wrong, unlike those of other requests: it is for the person who submits.
-func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error) {
-	s.Async = true
-	body, err := json.Marshal(s)
+func (c *Client) Submit(ctx context.Context, resource Resource, s Submission) (id int64, err error) {
+	body, path, err := s.encode(resource)
 	if err != nil {
 		return 0, err
 	}
@@ -50,7 +72,7 @@ func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error)
 	}
 	within, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(within, http.MethodPost, c.base.JoinPath(root, string(Documents)).String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(within, http.MethodPost, c.base.JoinPath(root, path).String(), bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
@@ -68,6 +90,9 @@ func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error)
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		refused := c.refused(resp)
+		if refused.Class == failure.NotFound { // there is no such route
+			refused.Class = failure.Refused
+		}
 		var told struct {
 			Error string `json:"error"`
 		}
@@ -87,11 +112,15 @@ func (c *Client) Submit(ctx context.Context, s Submission) (id int64, err error)
 	return id, nil
 }
 
-// FindByExternalID returns the ids of the documents that were submitted with an
-// external_id, newest first, at most [PageSize] of them, without those that Veryfi has
+// FindByExternalID returns the ids of the documents of a kind that were submitted with an
+// external_id, at most [PageSize] of them, newest first where the order is known, without those that Veryfi has
 // deleted.
-func (c *Client) FindByExternalID(ctx context.Context, externalID string) ([]int64, error) {
-	page, _, err := c.list(ctx, Documents, url.Values{"external_id": {externalID}, "order_by": {"-created"}}, 1)
+func (c *Client) FindByExternalID(ctx context.Context, resource Resource, externalID string) ([]int64, error) {
+	query := url.Values{"meta.external_id": {externalID}}
+	if resource == Documents {
+		query = url.Values{"external_id": {externalID}, "order_by": {"-created"}}
+	}
+	page, _, err := c.list(ctx, resource, query, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,25 +16,40 @@ import (
 
 func TestSubmissionIsSentOnce(t *testing.T) {
 	t.Parallel()
-	var got []map[string]any
+	type request struct {
+		path string
+		body map[string]any
+	}
+	var got []request
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/api/v8/partner/documents" || r.Header.Get("Authorization") != "Bearer vrfk_the0api0key" {
+		if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer vrfk_the0api0key" {
 			t.Errorf("%s %s as %s", r.Method, r.URL, r.Header.Get("Authorization"))
 		}
 		var body map[string]any
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 			t.Error(err)
 		}
-		got = append(got, body)
+		got = append(got, request{r.URL.Path, body})
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"id": 9007199254740993}`)
 	})
-	id, err := newClientOf(t, base, secret.Fixed(newer)).Submit(t.Context(), Submission{FileName: "a.jpg", FileData: []byte("abc"), ExternalID: "x", Tags: []string{"t"}})
-	if err != nil || id != 9007199254740993 {
-		t.Errorf("%d, %v", id, err)
+	c := newClientOf(t, base, secret.Fixed(newer))
+	for resource, submission := range map[Resource]Submission{
+		Documents:    {FileName: "a.jpg", FileData: []byte("abc"), ExternalID: "x", Tags: []string{"t"}},
+		"checks":     {FileName: "a.jpg", FileData: []byte("abc"), ExternalID: "x", Tags: []string{"t"}, AutoDelete: true},
+		AnyDocuments: {FileURL: "https://example.com/a.pdf", Blueprint: "b"},
+	} {
+		if id, err := c.Submit(t.Context(), resource, submission); err != nil || id != 9007199254740993 {
+			t.Errorf("%s: %d, %v", resource, id, err)
+		}
 	}
-	want := []map[string]any{{"file_name": "a.jpg", "file_data": "YWJj", "external_id": "x", "tags": []any{"t"}, "async": true}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	slices.SortFunc(got, func(a, b request) int { return strings.Compare(a.path, b.path) })
+	want := []request{
+		{"/api/v8/partner/any-documents/async", map[string]any{"file_url": "https://example.com/a.pdf", "blueprint_name": "b"}},
+		{"/api/v8/partner/checks/async", map[string]any{"file_name": "a.jpg", "file_data": "YWJj", "external_id": "x", "meta.tags": []any{"t"}, "auto_delete": true}},
+		{"/api/v8/partner/documents", map[string]any{"file_name": "a.jpg", "file_data": "YWJj", "external_id": "x", "tags": []any{"t"}, "async": true}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(request{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -47,6 +63,7 @@ func TestSubmissionThatIsRefusedSaysWhy(t *testing.T) {
 		says   string
 	}{
 		"wrong":       {400, `{"status": "fail", "error": "File is too small."}`, failure.Refused, "File is too small."},
+		"no route":    {404, `{"status": "fail", "error": "Not found."}`, failure.Refused, "404, it will not serve this request (Not found.)"},
 		"credentials": {401, `{"status": "fail", "error": "Not Authorized"}`, failure.CredentialsRefused, "check the values in the secret"},
 		"too many":    {429, "slow down", failure.Throttled, "a limit was reached"},
 		"no JSON":     {502, "<html>", failure.Unavailable, "502"},
@@ -61,7 +78,7 @@ func TestSubmissionThatIsRefusedSaysWhy(t *testing.T) {
 				w.WriteHeader(test.status)
 				fmt.Fprint(w, test.body)
 			})
-			_, err := newClient(t, base).Submit(t.Context(), Submission{FileURL: "https://example.com/a.jpg"})
+			_, err := newClient(t, base).Submit(t.Context(), Documents, Submission{FileURL: "https://example.com/a.jpg"})
 			if err == nil || failure.ClassOf(err) != test.class || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v", err)
 			}
@@ -75,16 +92,22 @@ func TestSubmissionThatIsRefusedSaysWhy(t *testing.T) {
 func TestDocumentsAreFoundByExternalID(t *testing.T) {
 	t.Parallel()
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if q := r.URL.Query(); q.Get("external_id") != "a&b" || q.Get("order_by") != "-created" {
-			t.Errorf("asked for %v", q)
+		switch r.URL.Path + "?" + r.URL.RawQuery {
+		case "/api/v8/partner/documents?external_id=a%26b&order_by=-created&page=1&page_size=50":
+			fmt.Fprint(w, `{"documents": [{"id": 8}, {"id": 7}], "meta": {"total_pages": 1}}`)
+		case "/api/v8/partner/checks?meta.external_id=a%26b&page=1&page_size=50":
+			fmt.Fprint(w, `{"count": 1, "next": null, "previous": null, "results": [{"id": 5}]}`)
+		default:
+			t.Errorf("asked for %s", r.URL)
 		}
-		fmt.Fprint(w, `{"documents": [{"id": 8}, {"id": 7}], "meta": {"total_pages": 1}}`)
 	})
-	ids, err := newClient(t, base).FindByExternalID(t.Context(), "a&b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]int64{8, 7}, ids); diff != "" {
-		t.Error(diff)
+	for resource, want := range map[Resource][]int64{Documents: {8, 7}, "checks": {5}} {
+		ids, err := newClient(t, base).FindByExternalID(t.Context(), resource, "a&b")
+		if err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(want, ids); diff != "" {
+			t.Error(diff)
+		}
 	}
 }

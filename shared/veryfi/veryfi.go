@@ -37,10 +37,10 @@ const (
 // A Resource is a kind of document, as it stands in the API's paths.
 type Resource string
 
-// Resources.
+// The resources that requests differ for.
 const (
-	Documents      Resource = "documents"
-	BankStatements Resource = "bank-statements"
+	Documents    Resource = "documents" // receipts and invoices
+	AnyDocuments Resource = "any-documents"
 )
 
 // An Error is an unsuccessful request. Its text holds nothing that Veryfi sent: that may

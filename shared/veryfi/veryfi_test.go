@@ -101,7 +101,7 @@ func TestRequestIsWhatVeryfiExpects(t *testing.T) {
 		{"", older, Documents, "/api/v8/partner/documents/123456789/", "apikey the.user:the0api0key"},
 		{"/", older, Documents, "/api/v8/partner/documents/123456789/", "apikey the.user:the0api0key"},
 		{"/a/path", older, Documents, "/a/path/api/v8/partner/documents/123456789/", "apikey the.user:the0api0key"},
-		{"/a/path/", older, BankStatements, "/a/path/api/v8/partner/bank-statements/123456789/", "apikey the.user:the0api0key"},
+		{"/a/path/", older, "bank-statements", "/a/path/api/v8/partner/bank-statements/123456789/", "apikey the.user:the0api0key"},
 		{"", newer, Documents, "/api/v8/partner/documents/123456789/", "Bearer vrfk_the0api0key"},
 	} {
 		var got *http.Request
@@ -790,7 +790,7 @@ func TestNoRequestWithoutCredentials(t *testing.T) {
 		c := newClientOf(t, serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") }), secrets)
 		_, answers, err := c.Get(t.Context(), Documents, 1)
 		_, listed, listErr := c.List(t.Context(), Documents, time.Now(), time.Now(), 1)
-		_, submitErr := c.Submit(t.Context(), Submission{})
+		_, submitErr := c.Submit(t.Context(), Documents, Submission{})
 		for _, err := range []error{err, listErr, submitErr} {
 			if !errors.Is(err, want) || failure.ClassOf(err) != failure.NoCredentials {
 				t.Errorf("%v: got %v", want, err)
