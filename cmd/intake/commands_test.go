@@ -290,6 +290,18 @@ func otherKinds(c *cloud) {
 	}
 }
 
+// pdf returns a PDF with so many empty pages. Its last object, which is not used, says that
+// no password is the right one.
+func pdf(pages int) string {
+	objects := []string{"<</Type/Catalog/Pages 2 0 R>>", fmt.Sprintf("<</Type/Pages/Count %d/Kids[%s]>>", pages, strings.Repeat("3 0 R ", pages)), "<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>", fmt.Sprintf("<</Filter/Standard/V 1/R 2/P -4/O<%064d>/U<%064d>>>", 1, 2)}
+	text, table := "%PDF-1.4\n", "0000000000 65535 f \n"
+	for i, object := range objects {
+		table += fmt.Sprintf("%010d 00000 n \n", len(text))
+		text += fmt.Sprintf("%d 0 obj %s endobj\n", i+1, object)
+	}
+	return fmt.Sprintf("%sxref\n0 5\n%strailer <</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n", text, table, len(text))
+}
+
 func TestExitStatusAndWhatIsSaid(t *testing.T) {
 	webhook, noWebhook := `{"event":"document.created","data":{"id":1}}`, `{"data":{}}`
 	file := strings.Repeat("x", 300)
@@ -411,6 +423,23 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		{name: "submit what is too short", arguments: []string{"submit", "FILE:" + file[:249]}, status: 1, notes: "has 249 bytes"},
 		{name: "submit what is just long enough", arguments: []string{"submit", "FILE:" + file[:250]}, out: "700000001"},
 		{name: "submit what is too long", arguments: []string{"submit", "FILE:" + strings.Repeat("x", 20<<20+1)}, status: 1, notes: "has 20971521 bytes"},
+		{name: "submit too many pages", arguments: []string{"submit", "FILE:" + pdf(15), "FILE:" + pdf(16)}, status: 1, notes: "file has 16 pages: Veryfi takes 15 in a file of this kind. Split it"},
+		{name: "submit just as many pages", arguments: []string{"submit", "FILE:" + pdf(15)}, out: "700000001"},
+		{name: "submit more, by agreement", arguments: []string{"submit", "FILE:" + pdf(16), "--max-pages=16"}, out: "700000001"},
+		{name: "submit too many pages of a W-2", arguments: []string{"submit", "--kind=w2", "FILE:" + pdf(3)}, status: 1, notes: "has 3 pages: Veryfi takes 2"},
+		{name: "submit too many pages of a statement", arguments: []string{"submit", "--kind=bank-statement", "FILE:" + pdf(51)}, status: 1, notes: "has 51 pages: Veryfi takes 50"},
+		{name: "submit a PDF that begins late", arguments: []string{"submit", "FILE:\n\n" + pdf(16)}, status: 1, notes: "has 16 pages"},
+		{name: "submit half a PDF", arguments: []string{"submit", "FILE:" + pdf(16)[:350]}, status: 1, notes: "has 16 pages"},
+		{name: "submit a PDF that pdfcpu cannot read", arguments: []string{"submit", "FILE:%PDF-1.4" + file}, out: "700000001"},
+		{name: "submit one that it fails on", arguments: []string{"submit", "FILE:" + strings.Replace(pdf(16), "/Pages 2 0 R", "/Pears 2 0 R", 1)}, out: "700000001"},
+		{name: "submit what asks for a password", arguments: []string{"submit", "FILE:" + strings.Replace(pdf(1), "trailer <<", "trailer <</ID[<00><00>]/Encrypt 4 0 R", 1)}, status: 1, notes: "asks for a password"},
+		{name: "submit a check", arguments: []string{"submit", "FILE:" + pdf(100), "--kind=check", "--wait", "--json"}, change: otherKinds, out: `(?s)"id": 700000001,\s+"key": "check#700000001",\s+"status": "processed"`},
+		{name: "submit an any-document", arguments: []string{"submit", "FILE:" + file, "--kind=any-document", "--blueprint=us_passport"}, change: otherKinds, out: `^anydocument#700000001  .*file\n$`},
+		{name: "submit one without a blueprint", arguments: []string{"submit", "FILE:" + file, "--kind=any-document"}, change: otherKinds, status: 1, notes: "any-document needs --blueprint NAME"},
+		{name: "submit a check with one", arguments: []string{"submit", "FILE:" + file, "--kind=check", "--blueprint=x"}, change: otherKinds, status: 1, notes: "check has no blueprints"},
+		{name: "submit a kind of the stack", arguments: []string{"submit", "FILE:" + file, "--kind=parse"}, change: otherKinds, out: `^parse#700000001  `},
+		{name: "submit a kind of none", arguments: []string{"submit", "FILE:" + file, "--kind=checks"}, change: otherKinds, status: 1, notes: "checks is not a kind of document: this stack knows document, bank-statement, w2, check, any-document, parse, contract\n$"},
+		{name: "submit what has no route", arguments: []string{"submit", "FILE:" + file, "--kind=contract"}, change: otherKinds, status: 1, notes: "was refused, .* 404, it will not serve this request .Not found"},
 		{name: "submit a folder", arguments: []string{"submit", "."}, status: 1, notes: "is not a file"},
 		{name: "submit no address", arguments: []string{"submit", "https://"}, status: 1, notes: "is not an address"},
 

@@ -80,7 +80,7 @@ func sources(t *testing.T) (paths []string) {
 func parses(t *testing.T, arguments []string) error {
 	t.Helper()
 	var c commands
-	parser, err := kong.New(&c, kong.Name("intake"), kong.Exit(func(int) {}))
+	parser, err := kong.New(&c, kong.Name("intake"), kong.Vars{"kinds": ""}, kong.Exit(func(int) {}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"veryfi-intake/deployment"
 	"veryfi-intake/deployment/console"
+	"veryfi-intake/shared/event"
 )
 
 // commands are what the command line can say.
@@ -78,6 +79,7 @@ func (a *app) run(arguments []string) int {
 		kong.Name("intake"),
 		kong.Description("Operates a stack of veryfi-intake. Start with 'intake doctor'."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"kinds": namesOf(event.Kinds{})},
 		kong.Bind(a), kong.BindToProvider(a.stack),
 	)
 	if err != nil {

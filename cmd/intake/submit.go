@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"veryfi-intake/deployment"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/store"
 	"veryfi-intake/shared/veryfi"
 )
 
 type submitCommand struct {
 	Files      []string      `arg:"" name:"file" help:"Files of 250 bytes to 20 MB, or addresses that begin with https://."`
+	Kind       string        `default:"document" help:"What they are (${default}, for receipts and invoices): ${kinds}, or a kind of the stack's MoreKinds."`
+	Blueprint  string        `placeholder:"NAME" help:"What Veryfi extracts from an any-document: the name of a blueprint."`
+	MaxPages   int           `placeholder:"N" help:"How many pages of a file Veryfi takes from your account, if it has raised the limit."`
 	ExternalID string        `placeholder:"ID" help:"The external_id of the document, to find it by; of several, with -1, -2, … behind it."`
 	Tag        []string      `placeholder:"TAG" help:"Tags of the documents."`
 	AutoDelete bool          `help:"Have Veryfi delete the documents after they were retrieved."`
@@ -26,11 +30,22 @@ type submitCommand struct {
 	Timeout    time.Duration `default:"10m" help:"How long to wait (${default})."`
 }
 
+func (submitCommand) Help() string {
+	var limits []string
+	for _, kind := range (event.Kinds{}).All() {
+		if most := veryfi.Resource(kind.Resource).MaxPages(); most > 0 {
+			limits = append(limits, fmt.Sprintf("%s %d", nameOf(kind), most))
+		}
+	}
+	return fmt.Sprintf(`Checks all files before it sends the first: their sizes, and the pages of a PDF (%s; of other kinds no limit is known). A PDF whose pages cannot be counted is sent: Veryfi says whether it can read it.`, strings.Join(limits, ", "))
+}
+
 // A submitted is what has become of a file.
 type submitted struct {
 	File       string       `json:"file"`
 	ID         int64        `json:"id"`
 	ExternalID string       `json:"external_id,omitempty"`
+	Key        string       `json:"key"` // of its row
 	Status     store.Status `json:"status,omitempty"`
 	Error      string       `json:"error,omitempty"`
 }
@@ -49,6 +64,10 @@ func (c submitCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	kind, err := c.kind(stack)
+	if err != nil {
+		return err
+	}
 	client, err := stack.VeryfiClient(a)
 	if err != nil {
 		return err
@@ -62,11 +81,11 @@ func (c submitCommand) Run(a *app) error {
 			}
 		}
 		var id int64
-		if id, err = client.Submit(a, veryfi.Documents, s); err != nil {
+		if id, err = client.Submit(a, veryfi.Resource(kind.Resource), s); err != nil {
 			err = unsubmitted(c.Files[i], err)
 			break
 		}
-		done = append(done, &submitted{File: c.Files[i], ID: id, ExternalID: s.ExternalID})
+		done = append(done, &submitted{File: c.Files[i], ID: id, Key: kind.Key(id), ExternalID: s.ExternalID})
 		show(len(done), len(c.Files))
 	}
 	end()
@@ -95,9 +114,41 @@ func unsubmitted(file string, err error) error {
 	return fmt.Errorf("%s may have been submitted, and what follows it was not sent: %v. Look for it by its external_id (`intake get EXTERNAL_ID`) or in Veryfi's portal before you send it again", file, err) //nolint:errorlint // also when the command was stopped
 }
 
+// nameOf returns the name of a kind for people: its resource, without the s.
+func nameOf(kind event.Kind) string { return strings.TrimSuffix(kind.Resource, "s") }
+
+func namesOf(kinds event.Kinds) string {
+	var names []string
+	for _, kind := range kinds.All() {
+		names = append(names, nameOf(kind))
+	}
+	return strings.Join(names, ", ")
+}
+
+// kind returns the kind that the files are.
+func (c submitCommand) kind(stack *deployment.Stack) (event.Kind, error) {
+	kinds, err := stack.Kinds()
+	if err != nil {
+		return event.Kind{}, err
+	}
+	all := kinds.All()
+	i := slices.IndexFunc(all, func(kind event.Kind) bool { return nameOf(kind) == c.Kind })
+	if i < 0 {
+		return event.Kind{}, fmt.Errorf("%s is not a kind of document: this stack knows %s", c.Kind, namesOf(kinds))
+	}
+	needsBlueprint := all[i].Resource == string(veryfi.AnyDocuments)
+	switch {
+	case needsBlueprint && c.Blueprint == "":
+		err = fmt.Errorf("%s needs --blueprint NAME: Veryfi's portal lists them in Any Docs > Blueprints", c.Kind)
+	case !needsBlueprint && c.Blueprint != "":
+		err = fmt.Errorf("%s has no blueprints: leave out --blueprint", c.Kind)
+	}
+	return all[i], err
+}
+
 // submission checks a file before it is sent.
 func (c submitCommand) submission(i int, file string) (veryfi.Submission, error) {
-	s := veryfi.Submission{Tags: c.Tag, AutoDelete: c.AutoDelete, ExternalID: c.ExternalID}
+	s := veryfi.Submission{Tags: c.Tag, AutoDelete: c.AutoDelete, ExternalID: c.ExternalID, Blueprint: c.Blueprint}
 	if c.ExternalID != "" && len(c.Files) > 1 {
 		s.ExternalID += "-" + strconv.Itoa(i+1)
 	}
@@ -118,7 +169,8 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 		return s, fmt.Errorf("%s has %d bytes: Veryfi takes files of %d bytes to 20 MB", file, info.Size(), veryfi.MinFile)
 	}
 	s.FileName = filepath.Base(file)
-	return s, nil
+	most := cmp.Or(c.MaxPages, veryfi.Resource(c.Kind+"s").MaxPages())
+	return s, checkPages(file, most)
 }
 
 // wait looks at the rows until all are final.
@@ -131,7 +183,7 @@ func (c submitCommand) wait(a *app, stack *deployment.Stack, all []*submitted) e
 			if isFinal(s.Status) {
 				continue
 			}
-			row, err := stack.Row(a, strconv.FormatInt(s.ID, 10))
+			row, err := stack.Row(a, s.Key)
 			if err != nil {
 				return err
 			}
@@ -163,7 +215,7 @@ func (submitCommand) print(a *app, documents []*submitted) error {
 		return a.printJSON(documents)
 	}
 	for _, s := range documents {
-		line := fmt.Sprintf("%d  %s", s.ID, s.File)
+		line := fmt.Sprintf("%s  %s", s.Key, s.File)
 		if s.ExternalID != "" {
 			line += "  external_id " + s.ExternalID
 		}

@@ -21,6 +21,21 @@ const (
 	MaxFile = 20 << 20
 )
 
+// MaxPages returns how many pages of a file Veryfi processes (its FAQ, API docs and Node.js
+// SDK), or 0 where no limit is known. Its support raises the limit for an account.
+func (r Resource) MaxPages() int {
+	switch r {
+	case Documents:
+		return 15
+	case AnyDocuments, "bank-statements":
+		return 50
+	case "w2s":
+		return 2
+	default:
+		return 0
+	}
+}
+
 // A Submission is a document for asynchronous processing. It has either a file or
 // the address of one.
 type Submission struct {
