@@ -84,7 +84,7 @@ func quoted(text string) string {
 func TestNothingForeignReachesTheTerminal(t *testing.T) {
 	c := newCloud(t)
 	everything := row{}
-	for _, name := range []string{"id", "status", "problem", "error", "external_id", "document_type", "event", "created", "received_at", "retrieved_at", "updated_at", "request_id", "data", "parent_id", "other"} {
+	for _, name := range []string{"id", "status", "problem", "error", "external_id", "document_type", "vendor", "date", "total", "currency_code", "is_duplicate", "event", "created", "received_at", "retrieved_at", "updated_at", "request_id", "data", "parent_id", "other"} {
 		everything[name] = text(hostile)
 	}
 	everything["document"] = &types.AttributeValueMemberM{Value: row{hostile: text(hostile)}}

@@ -69,8 +69,8 @@ func (c getCommand) Run(a *app, s *deployment.Stack) error {
 
 func printRow(a *app, row map[string]any, document json.RawMessage) {
 	for _, name := range []string{
-		"id", "status", "error", "external_id", "document_type", "parent_id", "event", "created", "received_at", "retrieved_at", "updated_at", "expires_at",
-		"attempts", "request_id", "data",
+		"id", "status", "error", "external_id", "document_type", "vendor", "date", "total", "currency_code", "is_duplicate",
+		"parent_id", "event", "created", "received_at", "retrieved_at", "updated_at", "expires_at", "attempts", "request_id", "data",
 	} {
 		switch value, has := row[name]; {
 		case has && name == "expires_at":

@@ -35,6 +35,45 @@ func gzipped(t *testing.T, document string) *binary {
 	return &binary{Value: b.Bytes()}
 }
 
+func TestLiftedAttributesAreThoseOfTheDocument(t *testing.T) {
+	all := func() members {
+		return members{
+			"external_id": &text{Value: "x"}, "document_type": &text{Value: "receipt"}, "vendor": &text{Value: "A"}, "date": &text{Value: "d"},
+			"currency_code": &text{Value: "7"}, "total": &number{Value: "12.1"}, "is_duplicate": &truth{Value: true},
+		}
+	}
+	const plain = `"external_id": "x", "document_type": "receipt", "vendor": {"name": "A"}, "date": "d", "currency_code": 7, "total": 12.10, "is_duplicate": true}`
+	const detailed = `"external_id": "", "meta": {"external_id": {"value": "x"}}, "document_type": {"value": "receipt"}, "vendor": {"name": {"value": "A"}}, ` +
+		`"date": {"value": "d"}, "currency_code": {"value": 7}, "total": {"value": 12.10}, "is_duplicate": {"value": true}}`
+	none := `"external_id": "` + strings.Repeat("a", 257) + `", "document_type": "", "vendor": ["A"], "date": 1.5, "currency_code": null, "total": "12.1", "is_duplicate": 1}`
+	check := func(document string, row members, isAlike bool) {
+		t.Helper()
+		row["document_gzip"] = gzipped(t, document)
+		if got := Difference(row, []byte(document)); (got == "") != isAlike {
+			t.Errorf("%s: %q", document, got)
+		}
+	}
+	for _, start := range []string{`{"id": 1, `, `{"vendor": "B", "total": 1e300, `} {
+		check(start+plain, all(), true)
+		check(start+detailed, all(), true)
+		check(start+none, members{}, true)
+		for name := range all() {
+			missing, other, more := all(), all(), members{name: all()[name]}
+			delete(missing, name)
+			other[name] = &text{Value: "other"}
+			for _, form := range []string{plain, detailed} {
+				check(start+form, missing, false)
+				check(start+form, other, false)
+			}
+			check(start+none, more, false)
+		}
+	}
+	check(`{"total": 1e300}`, members{}, true)
+	check(`{"total": 1e30}`, members{"total": &number{Value: "2e30"}}, false)
+	check(`{"vendor": "a\ud800"}`, members{}, true)
+	check(`{"total": NaN, "vendor": "A"}`, members{}, true) // encoding/json cannot say
+}
+
 func TestEachDifferenceIsTold(t *testing.T) {
 	one := func(value types.AttributeValue) members {
 		return members{"document": &object{Value: members{"a": value}}}

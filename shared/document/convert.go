@@ -44,10 +44,11 @@ type converter struct {
 
 	keys [][]byte // of the objects that are being read, innermost last
 
-	// JSON of some of the document's own members. In Veryfi's detailed answers, a scalar
-	// is the value of an object, {"value": …, "score": …}. detail holds it until the end
-	// of the object.
-	id, status, externalID, documentType, detail []byte
+	// JSON of the document's id and status, of what each line of lifted names, and of the
+	// parts of the member that is being read.
+	id, status []byte
+	members    [len(lifted)][]byte
+	parts      [partCount][]byte
 }
 
 // count counts n bytes of the item. It reports whether to write what they stand for.
@@ -123,7 +124,7 @@ func (c *converter) array(depth int) (ok bool) {
 func (c *converter) object(depth int) (ok bool) {
 	c.write(3, `{"M":{`)
 	if depth == 2 {
-		c.detail = nil
+		clear(c.parts[:])
 	}
 	first := len(c.keys)
 	ascending := true
@@ -136,13 +137,11 @@ func (c *converter) object(depth int) (ok bool) {
 			ascending = false
 		}
 		c.keys = append(c.keys, name)
-		switch {
-		case depth == 1 && value[0] == '{':
-			c.lift(name, c.detail)
-		case depth == 1:
-			c.lift(name, value)
-		case depth == 2 && string(name) == "value":
-			c.detail = value
+		switch depth {
+		case 1:
+			c.keep(name, value)
+		case 2:
+			c.keepPart(name, value)
 		}
 		if more, ok = c.scan.More('}'); !ok {
 			return false
@@ -200,21 +199,6 @@ func hasRepeated(keys [][]byte) bool {
 		}
 	}
 	return false
-}
-
-// lift notes what is read from the document itself. A repeated key counts as
-// JSON readers count it: the last one.
-func (c *converter) lift(name, value []byte) {
-	switch string(name) {
-	case "id":
-		c.id = value
-	case "status":
-		c.status = value
-	case "external_id":
-		c.externalID = value
-	case "document_type":
-		c.documentType = value
-	}
 }
 
 func (c *converter) string(token []byte, plain bool) {

@@ -34,9 +34,8 @@ type Document struct {
 	// NativeSize is how much of DynamoDB's item limit Native takes, in bytes. It is
 	// never less than what DynamoDB counts.
 	NativeSize int
-	// ExternalID and Type are the document's external_id and document_type, empty
-	// when it has none.
-	ExternalID, Type string
+	// Lifted are the attributes that make its row useful without opening the document.
+	Lifted []Attribute
 }
 
 // mostNative is the usual length of the longest native form that fits an item.
@@ -60,7 +59,7 @@ func Read(json []byte, id int64) (*Document, error) {
 	case scalar(c.id) != strconv.FormatInt(id, 10):
 		return nil, ErrOtherDocument
 	}
-	d := &Document{JSON: json, ExternalID: scalar(c.externalID), Type: scalar(c.documentType)}
+	d := &Document{JSON: json, Lifted: c.lift()}
 	if c.native {
 		d.Native, d.NativeSize = c.out, c.size
 	}
@@ -85,19 +84,6 @@ func ReadGzip(gzipped []byte, id int64) (*Document, error) {
 		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrNotDocument, MaxJSON)
 	}
 	return Read(json, id)
-}
-
-// scalar returns the string or the integer that a JSON value is, and nothing for
-// another value.
-func scalar(value []byte) string {
-	if text, ok := jsonscan.Text(value); ok {
-		return string(text)
-	}
-	scan := jsonscan.New(value)
-	if number, isInt, _ := scan.Number(); isInt {
-		return string(number)
-	}
-	return ""
 }
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}

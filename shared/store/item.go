@@ -17,10 +17,6 @@ import (
 // so that their order as text is their order in time.
 const TimeFormat = "2006-01-02T15:04:05.000Z"
 
-// maxLifted is the longest text that is copied out of a document, in bytes. A longer one
-// is left out, not cut: a part of an id is another id.
-const maxLifted = 256
-
 // putItemBody returns the body of a PutItem call.
 func putItemBody(table string, row Row, seen State, native bool) ([]byte, error) {
 	name, value, size, err := documentAttribute(row.Document, native)
@@ -53,8 +49,10 @@ func putItemBody(table string, row Row, seen State, native bool) ([]byte, error)
 	b.string("request_id", row.RequestID)
 	b.string("data", row.Data)
 	if d := row.Document; d != nil {
-		b.lifted("external_id", d.ExternalID)
-		b.lifted("document_type", d.Type)
+		for _, lifted := range d.Lifted {
+			b.attribute(lifted.Name, lifted.Size)
+			b.json = append(b.json, lifted.Value...)
+		}
 		b.attribute(name, size)
 		b.json = append(b.json, value...)
 	}
@@ -148,12 +146,6 @@ func (b *body) number(name string, value int64) {
 func (b *body) time(name string, value time.Time) {
 	if !value.IsZero() {
 		b.string(name, value.UTC().Format(TimeFormat))
-	}
-}
-
-func (b *body) lifted(name, value string) {
-	if len(value) <= maxLifted {
-		b.string(name, value)
 	}
 }
 

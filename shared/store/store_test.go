@@ -192,7 +192,7 @@ func TestRequestsAreWhatDynamoDBExpects(t *testing.T) {
 	const processedItem = `{"id":{"S":"123456789"},"status":{"S":"processed"},"event":{"S":"document.created"},"created":{"S":"2021-10-20 15:27:26"},` +
 		`"received_at":{"S":"2026-01-02T02:04:05.678Z"},"retrieved_at":{"S":"2026-01-02T02:04:06.678Z"},"updated_at":{"S":"2026-01-02T02:04:07.678Z"},` +
 		`"attempts":{"N":"2"},"request_id":{"S":"a-request"},"external_id":{"S":"order 7"},"document_type":{"S":"invoice"},` +
-		`"document":{"M":{"id":{"N":"123456789"},"external_id":{"S":"order 7"},"document_type":{"S":"invoice"},"total":{"N":"12.1"},` +
+		`"vendor":{"S":"Café <&>"},"total":{"N":"12.1"},"document":{"M":{"id":{"N":"123456789"},"external_id":{"S":"order 7"},"document_type":{"S":"invoice"},"total":{"N":"12.1"},` +
 		`"n":{"N":"12345678901234567890123456789012345678"},"vendor":{"M":{"name":{"S":"Café <&>"}}}}}}`
 	for name, test := range map[string]struct {
 		row  Row
@@ -257,7 +257,7 @@ func TestEveryNumberOfTheDocumentIsSentAsItWas(t *testing.T) {
 	if err := table.Put(t.Context(), processed(t, small), State{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{`"document":{"M":{"id":{"N":"123456789"}`, `"total":{"N":"12.1"}`, `"n":{"N":"12345678901234567890123456789012345678"}`, `{"S":"Caf\u00e9 <&>"}`} {
+	for _, part := range []string{`"total":{"N":"12.1"},"document":`, `"document":{"M":{"id":{"N":"123456789"}`, `"total":{"N":"12.1"}`, `"n":{"N":"12345678901234567890123456789012345678"}`, `{"S":"Caf\u00e9 <&>"}`} {
 		if !bytes.Contains(service.calls[0].body, []byte(part)) {
 			t.Errorf("%s is not in %s", part, service.calls[0].body)
 		}
@@ -304,10 +304,17 @@ func TestWhatIsNotNativeIsStoredAsReceived(t *testing.T) {
 		"invalid UTF-8":  "\"\xff\"",
 		"large":          `"` + strings.Repeat("a", 500_000) + `"`,
 	} {
-		body := `{"id":123456789,"external_id":"order 7","document_type":"invoice","n":` + value + `}`
+		body := `{"id":123456789,"external_id":"order 7","document_type":"invoice","vendor":{"name":"A"},"total":12.10,"is_duplicate":true,"n":` + value + `}`
 		sent := mustPut(t, processed(t, body))
-		if unzipped(t, sent) != body || sent["document"] != nil || sent["external_id"]["S"] != "order 7" || sent["document_type"]["S"] != "invoice" {
+		if unzipped(t, sent) != body || sent["document"] != nil {
 			t.Errorf("%s: not what was received", name)
+		}
+		for attribute, want := range map[string]map[string]any{
+			"external_id": {"S": "order 7"}, "document_type": {"S": "invoice"}, "vendor": {"S": "A"}, "total": {"N": "12.1"}, "is_duplicate": {"BOOL": true},
+		} {
+			if diff := cmp.Diff(want, sent[attribute]); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", name, attribute, diff)
+			}
 		}
 	}
 }
@@ -438,6 +445,42 @@ func TestLargeDocumentLeavesRoomForTheRow(t *testing.T) {
 	}
 }
 
+// TestLiftedAttributesLeaveRoomForTheDocument has documents around the size that fits
+// natively next to the longest lifted attributes.
+func TestLiftedAttributesLeaveRoomForTheDocument(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 128)
+	before := fmt.Sprintf(`{"id":123456789,"meta":{"external_id":%q},"document_type":%q,"vendor":{"name":%q},"date":%q,"currency_code":%q,"total":-1.%037d,"is_duplicate":true,"n":"`,
+		long, long, long, long, long, 1)
+	native, zipped := 0, 0
+	for length := 405_000; length < document.MaxItemSize-len(before); length += 50 {
+		row := processed(t, before+strings.Repeat("a", length)+`"}`)
+		if row.Document.Native == nil || len(row.Document.Lifted) != 7 {
+			t.Fatal("the test is wrong")
+		}
+		item := mustPut(t, row)
+		for _, name := range []string{"external_id", "document_type", "vendor", "date", "currency_code"} {
+			if item[name]["S"] != long {
+				t.Fatalf("%s is %v", name, item[name])
+			}
+		}
+		switch size := itemSize(t, item); {
+		case size > document.MaxItemSize:
+			t.Errorf("%d bytes were sent", size)
+		case item["document"] != nil:
+			native++
+		default:
+			zipped++
+			if unzipped(t, item) != string(row.Document.JSON) {
+				t.Error("not what was received")
+			}
+		}
+	}
+	if native == 0 || zipped == 0 {
+		t.Errorf("the test is wrong: %d native, %d gzipped", native, zipped)
+	}
+}
+
 // TestSizeOfAnItemIsNeverUnderrated looks at what is sent just below the limit.
 func TestSizeOfAnItemIsNeverUnderrated(t *testing.T) {
 	t.Parallel()
@@ -481,6 +524,8 @@ func valueSize(t *testing.T, attribute map[string]any) int {
 	t.Helper()
 	for kind, value := range attribute {
 		switch value := value.(type) {
+		case bool:
+			return 1
 		case string:
 			switch kind {
 			case "S":
@@ -506,7 +551,7 @@ func valueSize(t *testing.T, attribute map[string]any) int {
 // TestLongTextIsNotLifted has one, too, that does not fit next to its document.
 func TestLongTextIsNotLifted(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"external_id", "document_type"} {
+	for _, name := range []string{"external_id", "document_type", "vendor", "date", "currency_code"} {
 		for length, want := range map[int]bool{1: true, 256: true, 257: false, 300_000: false, 450_000: false} {
 			sent := mustPut(t, processed(t, fmt.Sprintf(`{"id":123456789,%q:%q}`, name, strings.Repeat("a", length))))
 			if (sent[name] != nil) != want || sent["document"] == nil && sent["document_gzip"] == nil {

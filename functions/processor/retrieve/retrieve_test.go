@@ -84,7 +84,7 @@ func TestRows(t *testing.T) {
 func TestDocumentIsStoredAsReceived(t *testing.T) {
 	f := newFixture()
 	f.deliver(t, 1, ready(7))
-	if got := f.table.rows["7"].Document; string(got.JSON) != string(documentJSON(7)) || got.ExternalID != "x-7" {
+	if got := f.table.rows["7"].Document; string(got.JSON) != string(documentJSON(7)) || string(got.Lifted[0].Value) != `{"S":"x-7"}` {
 		t.Errorf("stored %s", got.JSON)
 	}
 	f.deliver(t, 1, event.Message{Version: 1, Event: event.BankStatementSetCreated, ID: 8})
