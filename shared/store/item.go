@@ -168,20 +168,23 @@ func stateOf(item map[string]types.AttributeValue) State {
 	}
 }
 
-// ofIndex reads a row as the index problems holds it.
-func ofIndex(item map[string]types.AttributeValue) Row {
+// rowOf reads a row that has no document, or the part of a row that the index problems
+// holds.
+func rowOf(item map[string]types.AttributeValue) Row {
 	state := stateOf(item)
 	return Row{
 		ID:         text(item, "id"),
 		Status:     state.Status,
 		Error:      text(item, "error"),
 		Event:      state.Event,
+		Events:     state.Events,
 		Created:    state.Created,
 		ParentID:   state.ParentID,
 		ReceivedAt: timeOf(text(item, "received_at")),
 		UpdatedAt:  state.UpdatedAt(),
 		Attempts:   state.Attempts,
 		RequestID:  state.RequestID,
+		Data:       text(item, "data"),
 	}
 }
 

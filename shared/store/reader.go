@@ -48,32 +48,33 @@ func NewReader(client ReaderClient, table string) *Reader {
 func (r *Reader) States(ctx context.Context, ids []string) (map[string]State, error) {
 	states := make(map[string]State, len(ids))
 	for some := range slices.Chunk(ids, MaxKeys) {
-		if err := r.states(ctx, some, states); err != nil {
+		items, err := r.items(ctx, statesRequest(r.table, some, false))
+		if err != nil {
 			return nil, fmt.Errorf("look up rows: %w", err)
+		}
+		for _, item := range items {
+			states[text(item, "id")] = stateOf(item)
 		}
 	}
 	return states, nil
 }
 
-// states asks until DynamoDB has answered for every key. DynamoDB leaves out keys when it
+// items asks until DynamoDB has answered for every key. DynamoDB leaves out keys when it
 // throttles, or when their rows are too large for one answer.
-func (r *Reader) states(ctx context.Context, ids []string, states map[string]State) error {
-	request := statesRequest(r.table, ids, false)
+func (r *Reader) items(ctx context.Context, request map[string]types.KeysAndAttributes) (items []map[string]types.AttributeValue, err error) {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		out, err := r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, item := range out.Responses[r.table] {
-			states[text(item, "id")] = stateOf(item)
-		}
+		items = append(items, out.Responses[r.table]...)
 		if request = out.UnprocessedKeys; len(request) == 0 {
-			return nil
+			return items, nil
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
@@ -94,11 +95,18 @@ func (r *Reader) Stale(ctx context.Context, before time.Time, limit int) ([]Row,
 // Problems returns rows that need attention because of that status, the latest first, at
 // most limit of them. They have what the index problems holds: no document.
 func (r *Reader) Problems(ctx context.Context, status Status, limit int) ([]Row, error) {
-	return r.indexed(ctx, &dynamodb.QueryInput{
+	query := r.problems(status)
+	query.ScanIndexForward = aws.Bool(false)
+	return r.indexed(ctx, query, limit)
+}
+
+// problems is the query for all rows with that status, the oldest first.
+func (r *Reader) problems(status Status) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
+		TableName: &r.table, IndexName: aws.String(problemsIndex),
 		KeyConditionExpression:    aws.String("problem = :status"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":status": &types.AttributeValueMemberS{Value: string(status)}},
-		ScanIndexForward:          aws.Bool(false),
-	}, limit)
+		ExpressionAttributeValues: map[string]types.AttributeValue{":status": stringValue(string(status))},
+	}
 }
 
 // indexed returns rows of the index problems.
@@ -112,7 +120,7 @@ func (r *Reader) indexed(ctx context.Context, query *dynamodb.QueryInput, limit 
 			return nil, fmt.Errorf("look for rows that need attention: %w", err)
 		}
 		for _, item := range out.Items {
-			rows = append(rows, ofIndex(item))
+			rows = append(rows, rowOf(item))
 		}
 		if query.ExclusiveStartKey = out.LastEvaluatedKey; len(out.LastEvaluatedKey) == 0 || len(rows) >= limit {
 			return rows, nil

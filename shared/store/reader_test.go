@@ -62,7 +62,10 @@ func (m *manyRows) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func
 		return nil, m.err
 	}
 	few := *in
-	few.Limit = aws.Int32(min(2, *in.Limit))
+	few.Limit = aws.Int32(2)
+	if in.Limit != nil {
+		few.Limit = aws.Int32(min(2, *in.Limit))
+	}
 	return m.Table.Query(ctx, &few)
 }
 

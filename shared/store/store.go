@@ -235,10 +235,7 @@ func (t *Table) put(ctx context.Context, row Row, seen State, native bool) error
 		TableName: &t.name,
 		Item:      keyOf(row.ID),
 	}, readyMade(body))
-	if err != nil {
-		return writeError(err)
-	}
-	return nil
+	return writeError(err)
 }
 
 // NoteEnrichment notes in the row of a stored document when Veryfi was asked for it again,
@@ -267,8 +264,11 @@ func (t *Table) NoteEnrichment(ctx context.Context, id string, seen State, reque
 
 func stringValue(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// writeError returns the error of a conditional write.
+// writeError returns the error of a conditional write, nil if it has none.
 func writeError(err error) error {
+	if err == nil {
+		return nil
+	}
 	if _, failed := errors.AsType[*types.ConditionalCheckFailedException](err); failed {
 		return ErrSuperseded
 	}
