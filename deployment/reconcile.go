@@ -31,6 +31,7 @@ func (s *Stack) Reconcile(ctx context.Context, request reconciliation.Request, s
 			return all, err
 		}
 		all.Listed, all.Enqueued, all.Stale = all.Listed+run.Listed, all.Enqueued+run.Enqueued, all.Stale+run.Stale
+		all.TakenUp, all.Removed = all.TakenUp+run.TakenUp, all.Removed+run.Removed
 		show(all.Listed, -1)
 		next = run.Next
 	}

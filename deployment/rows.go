@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -72,8 +71,6 @@ func (s *Stack) Rows(ctx context.Context, id string) ([]Row, error) {
 	switch {
 	case rows != nil || err != nil:
 		return rows, err
-	case keys != nil && strings.Contains(keys[0], "#"):
-		return nil, fmt.Errorf("Veryfi has %s as %v, and there is no row of it yet: `intake tail` shows whether its webhook has come", id, keys)
 	case keys != nil:
 		return nil, fmt.Errorf("Veryfi has %s as %v, and there is no row of it yet: `intake reconcile %s` fetches it", id, keys, keys[0])
 	case notNumber == nil:

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"iter"
 	"log/slog"
 	"net/http"
 	"os"
@@ -53,7 +54,7 @@ func TestEveryEventIsGenuine(t *testing.T) {
 // checkPayload has the reconciler itself read a payload.
 func checkPayload(t *testing.T, file string) {
 	h := &reconciler.Handler{
-		Veryfi: nobody{}, Table: nobody{}, Queue: nobody{},
+		Veryfi: nobody{}, Table: nobody{}, Kept: nobody{}, Lists: (event.Kinds{}).All(), Queue: nobody{},
 		Window: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	var payload json.RawMessage
@@ -153,3 +154,13 @@ func read(t *testing.T, file string, into any) {
 		t.Fatalf("%s: %v", file, err)
 	}
 }
+
+func (nobody) Pages(context.Context) iter.Seq2[[]store.Row, error] {
+	return func(func([]store.Row, error) bool) {}
+}
+
+func (nobody) Read(context.Context, []string) ([]store.Row, error) { return nil, nil }
+
+func (nobody) Mark(context.Context, store.Row, string) error { return nil }
+
+func (nobody) Remove(context.Context, store.Row) error { return nil }

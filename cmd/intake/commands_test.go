@@ -334,7 +334,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		{name: "get another kind that has no row yet", arguments: []string{"get", "of-a-check"}, change: func(c *cloud) {
 			otherKinds(c)
 			c.rows = nil
-		}, status: 1, notes: "has of-a-check as .check#5., and there is no row of it yet: `intake tail`"},
+		}, status: 1, notes: "has of-a-check as .check#5., and there is no row of it yet: `intake reconcile check#5`"},
 		{name: "get while Veryfi's list of a kind is down", arguments: []string{"get", "trouble"}, change: otherKinds, status: 1, notes: "cannot ask Veryfi .* answered 500"},
 		{name: "get what is not there", arguments: []string{"get", "8"}, status: 1, notes: "there is no row 8: if that is"},
 		{name: "get the document of none", arguments: []string{"get", "70", "--document"}, status: 1, notes: "its status is error"},
@@ -384,7 +384,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		}, out: `"listed": 57,\s+"enqueued": 5,\s+"stale": 5`},
 		{name: "reconcile ids", arguments: []string{"reconcile", "7", "8"}, out: "^1 of 2 documents enqueued; the others are stored"},
 		{name: "the reconciler fails", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{"errorMessage":"why"}`, true}} }, status: 1, notes: "^intake: the reconciler has failed: why"},
-		{name: "the reconciler dies", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{}`, true}} }, status: 1, notes: "failed: `intake tail` shows why"},
+		{name: "the reconciler dies", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{}`, true}} }, status: 1, notes: "failed: `intake reconcile check#5` shows why"},
 		{name: "its second run fails", arguments: []string{"reconcile", "--json"}, change: func(c *cloud) {
 			c.runs = []invocation{{payload: `{"listed":50,"next":{"page":2}}`}, {`{"listed":1}`, true}}
 		}, status: 1, notes: "has failed"},

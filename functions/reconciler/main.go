@@ -3,7 +3,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -39,10 +42,13 @@ func newHandler(f *startup.Function) *reconcile.Handler {
 	f.Check(err)
 	kinds, err := event.ParseKinds(f.TextOr("", "MORE_KINDS"))
 	f.Check(err)
+	table := dynamodb.NewFromConfig(f.AWS)
 	return &reconcile.Handler{
 		Kinds:   kinds,
 		Veryfi:  client,
-		Table:   store.NewReader(dynamodb.NewFromConfig(f.AWS), f.Text("TABLE_NAME")),
+		Kept:    store.NewKept(table, f.Text("TABLE_NAME")),
+		Lists:   lists(f, kinds),
+		Table:   store.NewReader(table, f.Text("TABLE_NAME")),
 		Queue:   queue.New(sqs.NewFromConfig(f.AWS), f.Text("QUEUE_URL")),
 		Window:  time.Duration(f.Whole("RECONCILE_WINDOW_HOURS", 1, 720)) * time.Hour,
 		Grace:   time.Duration(f.Whole("RECONCILE_GRACE_MINUTES", 0, 1440)) * time.Minute,
@@ -50,4 +56,21 @@ func newHandler(f *startup.Function) *reconcile.Handler {
 		Now:     f.Now,
 		Log:     f.Log,
 	}
+}
+
+// lists reads the kinds whose lists are read.
+func lists(f *startup.Function, kinds event.Kinds) (lists []event.Kind) {
+	for name := range strings.SplitSeq(f.Text("RECONCILE_KINDS"), ",") {
+		kind, ok := kinds.Named(name)
+		if !ok || slices.Contains(lists, kind) {
+			var known []string
+			for _, kind := range kinds.All() {
+				known = append(known, kind.Name)
+			}
+			f.Check(fmt.Errorf("RECONCILE_KINDS must name kinds, each once, with commas between them, of %s", strings.Join(known, ", ")))
+			return nil
+		}
+		lists = append(lists, kind)
+	}
+	return lists
 }

@@ -14,7 +14,7 @@ import (
 // complete is an environment in which the function starts.
 var complete = map[string]string{
 	"QUEUE_URL": "http://127.0.0.1:1/q", "TABLE_NAME": "t", "VERYFI_REQUESTS_PER_SECOND": "1.5",
-	"RECONCILE_WINDOW_HOURS": "7", "RECONCILE_GRACE_MINUTES": "11",
+	"RECONCILE_WINDOW_HOURS": "7", "RECONCILE_KINDS": "document,check", "RECONCILE_GRACE_MINUTES": "11",
 	"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_USERNAME": "u", "VERYFI_API_KEY": "k",
 	"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
 }
@@ -38,6 +38,7 @@ func TestWrongSettingIsNamed(t *testing.T) {
 		"VERYFI_BASE_URL":            {"api.veryfi.com"},
 		"RECONCILE_WINDOW_HOURS":     {"", "0", "-1", "1.5", "many"},
 		"RECONCILE_GRACE_MINUTES":    {"", "-1", "many"},
+		"RECONCILE_KINDS":            {"", "documents", "check,check", "check,", "document, check"},
 	} {
 		for _, value := range values {
 			if _, err := begin(map[string]string{variable: value}); err == nil || !strings.Contains(err.Error(), variable) {

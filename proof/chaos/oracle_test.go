@@ -273,7 +273,7 @@ func TestTrafficHasAll(t *testing.T) {
 		}
 	}
 	for _, what := range []string{
-		"document.created", "document.failed", "bank_statement_set.created", "bank_statement_set.failed", "check.created",
+		"document.created", "document.failed", "bank_statement_set.created", "bank_statement_set.failed", "contract.created",
 		"processed", "failed", "error", "unsupported", "forged", "unsigned", "deleted on retrieval",
 	} {
 		if !drawn[what] {

@@ -147,7 +147,7 @@ func (t *traffic) draw() (webhook.Webhook, []*subject) {
 	case 2:
 		return t.sign("document.failed", created, 0, t.subject("failed"))
 	case 3:
-		return t.sign("check.created", created, 0, t.subject("unsupported"))
+		return t.sign("contract.created", created, 0, t.subject("unsupported"))
 	case 4:
 		x := t.document("documents")
 		x.autoDelete = true

@@ -94,7 +94,7 @@ func TestReplaysOfAStoredDocumentChangeNothing(t *testing.T) {
 	for _, webhook := range caught {
 		for _, name := range []string{
 			"document.created", "document.failed", "bank_statement_set.created", "bank_statement_set.failed",
-			"reconciled", "check.created", "", "DOCUMENT.CREATED",
+			"reconciled", "contract.created", "", "DOCUMENT.CREATED",
 		} {
 			webhook.Event = name
 			if status := post(t, webhook); status != 200 {

@@ -242,10 +242,10 @@ func TestEveryKindOfWebhookBecomesItsRow(t *testing.T) {
 		},
 		{
 			// printf "{'id': 5, 'created': '2026-01-02 03:04:05', 'x': 'é'}" | sha256sum
-			"check.created", `{"id": 5, "created": "2026-01-02 03:04:05", "x": "\u00e9"}`, "unsupported#534242fcea9d8a3a",
+			"contract.created", `{"id": 5, "created": "2026-01-02 03:04:05", "x": "\u00e9"}`, "unsupported#534242fcea9d8a3a",
 			map[string]string{
 				"status": "unsupported", "problem": "unsupported", "error": "this version does not know the event; its data is kept here",
-				"data": `{"id": 5, "created": "2026-01-02 03:04:05", "x": "\u00e9"}`, "events": "check.created",
+				"data": `{"id": 5, "created": "2026-01-02 03:04:05", "x": "\u00e9"}`, "events": "contract.created",
 			},
 		},
 	}

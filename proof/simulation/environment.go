@@ -12,6 +12,7 @@ import (
 	reconciler "veryfi-intake/functions/reconciler/reconcile"
 	webhook "veryfi-intake/functions/webhook/receive"
 	sqs "veryfi-intake/local/aws/queue"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/queue"
 	"veryfi-intake/shared/secret"
 	"veryfi-intake/shared/store"
@@ -181,7 +182,7 @@ func (e *environment) processor() *processor.Handler {
 
 func (e *environment) reconciler() *reconciler.Handler {
 	return &reconciler.Handler{
-		Veryfi: e.client(2), Table: store.NewReader(tableClient{e}, tableName), Queue: e.queue(documentQueue),
+		Veryfi: e.client(2), Table: store.NewReader(tableClient{e}, tableName), Kept: store.NewKept(tableClient{e}, tableName), Lists: (event.Kinds{}).All()[:1], Queue: e.queue(documentQueue),
 		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: e.log(),
 	}
 }

@@ -437,7 +437,7 @@ func TestSchedulesHaveAll(t *testing.T) {
 		}
 	}
 	want := []string{
-		event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.BankStatementSetFailed, event.Reconciled, "check.created", "",
+		event.DocumentCreated, event.DocumentFailed, event.BankStatementSetCreated, event.BankStatementSetFailed, event.Reconciled, "contract.created", "",
 		"forged", "unsigned", "update", "processed", "failed", "error", "unsupported",
 		"deleted on retrieval", "refused", "missing", "poison", "in progress", "statement",
 		"rotation", "reconciler", "deaths", "duplicates", "few in flight", "few tries", "hangs", "writes are refused", "429",

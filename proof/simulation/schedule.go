@@ -200,7 +200,7 @@ func (s *schedule) update(at time.Duration, x *subject) {
 }
 
 func (s *schedule) unsupported(at time.Duration) {
-	name := pick(s.random, "check.created", "document.created", "reconciled", "")
+	name := pick(s.random, "contract.created", "document.created", "reconciled", "")
 	x := &subject{want: store.Unsupported}
 	data := fmt.Sprintf(`{"id": "x%d", "note": "it's \u00e9"}`, s.id())
 	s.subjects = append(s.subjects, x)

@@ -104,6 +104,12 @@ func (c tableClient) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInpu
 	})
 }
 
+func (c tableClient) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput, options ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
+	return do(ctx, c.environment, atDynamoDB, "delete row "+table.Text(in.Key, "id"), func() (*dynamodb.DeleteItemOutput, error) {
+		return c.w.table.DeleteItem(ctx, in, options...)
+	})
+}
+
 // wrote sees that a stored document is replaced by that of a later notification only.
 func (w *World) wrote(before, after table.Item) {
 	was, is := rowOf(before), rowOf(after)

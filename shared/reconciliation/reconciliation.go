@@ -3,7 +3,6 @@
 package reconciliation
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,8 +19,14 @@ type Request struct {
 	Until *Time `json:"until,omitempty"`
 	// Page is where to begin in the list of that time, from 1 on; 0 is 1.
 	Page int `json:"page,omitempty"`
-	// IDs are documents to retrieve unless they are stored, whatever their rows say.
-	IDs []ID `json:"ids,omitempty"`
+	// Kind is the kind whose list is read, by name; without it those of the function.
+	Kind string `json:"kind,omitempty"`
+	// IDs are documents to retrieve unless they are stored, whatever their rows say; with
+	// Again also if they are.
+	IDs   []ID `json:"ids,omitempty"`
+	Again bool `json:"again,omitempty"`
+	// Unsupported asks for the rows of unsupported events that are known by now.
+	Unsupported bool `json:"unsupported,omitempty"`
 }
 
 // A Result says what a run has done.
@@ -29,6 +34,8 @@ type Result struct {
 	Listed   int `json:"listed"`   // documents that Veryfi has named
 	Enqueued int `json:"enqueued"` // of these or of the ids: had to be retrieved
 	Stale    int `json:"stale"`    // rows that were enqueued because they have been retrying for too long
+	TakenUp  int `json:"taken_up"` // rows of unsupported events whose ids were enqueued
+	Removed  int `json:"removed"`  // such rows that are gone, since each id has a row of its own
 	// Next is the payload that goes on where time was up.
 	Next *Request `json:"next,omitempty"`
 }
@@ -61,15 +68,26 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time", text)
 }
 
-// An ID is a document's, which may be given as a string of digits.
-type ID int64
+// An ID is the key of a document's row: 123456789, or check#5. A number need not be a
+// string.
+type ID string
+
+// MarshalJSON writes a bare number as one.
+func (id ID) MarshalJSON() ([]byte, error) {
+	if _, err := strconv.ParseInt(string(id), 10, 64); err == nil {
+		return []byte(id), nil
+	}
+	return json.Marshal(string(id))
+}
 
 // UnmarshalJSON reads an id.
 func (id *ID) UnmarshalJSON(text []byte) error {
-	n, err := strconv.ParseInt(string(bytes.Trim(text, `"`)), 10, 64)
-	if err != nil || n < 1 {
-		return errors.New("an id is a whole number from 1 on")
+	if _, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+		*id = ID(text)
+		return nil
 	}
-	*id = ID(n)
+	if json.Unmarshal(text, (*string)(id)) != nil {
+		return errors.New("an id is a whole number, or a text such as check#5")
+	}
 	return nil
 }

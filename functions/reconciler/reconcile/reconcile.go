@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,7 +73,10 @@ type Handler struct {
 	Kinds  event.Kinds
 	Veryfi Veryfi
 	Table  Table
+	Kept   Kept
 	Queue  Queue
+	// Lists are the kinds whose lists a run reads.
+	Lists []event.Kind
 	// Window is how far a scheduled run looks back, from Grace ago: a webhook and the way to
 	// the row may take that long.
 	Window, Grace time.Duration
@@ -88,7 +92,7 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (reconcil
 	if err != nil {
 		return reconciliation.Result{}, err
 	}
-	r := &run{Handler: h, scheduled: isScheduled(payload), reserve: reserve, seen: map[int64]bool{}, answers: map[metrics.Metric]int{}}
+	r := &run{Handler: h, scheduled: isScheduled(payload), reserve: reserve, seen: map[string]bool{}, answers: map[metrics.Metric]int{}}
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		r.requestID = lc.AwsRequestID
 	}
@@ -101,9 +105,11 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (reconcil
 	}
 	switch end := h.Now().Add(-h.Grace).Truncate(time.Second); {
 	case request == nil:
-		err = errors.Join(r.stale(ctx), r.window(ctx, end))
+		err = errors.Join(r.stale(ctx), r.takeUp(ctx), r.window(ctx, end))
 	case request.IDs != nil:
-		err = r.named(ctx, request.IDs)
+		err = r.named(ctx, request.IDs, request.Again)
+	case request.Unsupported:
+		err = r.takeUp(ctx)
 	default:
 		if request.Until == nil {
 			request.Until = reconciliation.At(end)
@@ -125,7 +131,7 @@ type run struct {
 	isByHand  bool // a person named the time
 	reserve   time.Duration
 	log       *slog.Logger
-	seen      map[int64]bool  // documents of the list
+	seen      map[string]bool // keys of the lists' documents
 	missing   []event.Message // to be enqueued
 	answers   map[metrics.Metric]int
 	result    reconciliation.Result
@@ -148,7 +154,7 @@ func (r *run) report(ctx context.Context, err error) {
 		values = append(values, metrics.CredentialsRefused.One())
 	}
 	attrs := []any{
-		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Any("next", r.result.Next),
+		slog.Int("listed", r.result.Listed), slog.Int("enqueued", r.result.Enqueued), slog.Int("stale", r.result.Stale), slog.Int("taken_up", r.result.TakenUp), slog.Int("removed", r.result.Removed), slog.Any("next", r.result.Next),
 		r.Metrics.Of(values...),
 	}
 	switch {
@@ -161,9 +167,27 @@ func (r *run) report(ctx context.Context, err error) {
 	}
 }
 
-// window walks over the window that ends at end, the newest slice first.
-func (r *run) window(ctx context.Context, end time.Time) error {
+// window walks over the window that ends at end, kind by kind. One list that Veryfi refuses
+// keeps no other from being read.
+func (r *run) window(ctx context.Context, end time.Time) (err error) {
 	start := end.Add(-r.Window)
+	for _, kind := range r.Lists {
+		if r.result.Next != nil && err == nil {
+			return nil // time is up
+		}
+		if kind.Resource == string(veryfi.Documents) {
+			err = errors.Join(err, r.slices(ctx, start, end))
+			continue
+		}
+		if rest, failed := r.walkPages(ctx, kind, start, end, 1); rest != nil {
+			err = errors.Join(err, r.stop(*rest, failed))
+		}
+	}
+	return err
+}
+
+// slices walks over the documents of a window, the newest slice first.
+func (r *run) slices(ctx context.Context, start, end time.Time) error {
 	for until := end; until.After(start); until = until.Add(-slice) {
 		since := until.Add(-slice)
 		if since.Before(start) {
@@ -177,13 +201,60 @@ func (r *run) window(ctx context.Context, end time.Time) error {
 	return nil
 }
 
-func (r *run) byHand(ctx context.Context, request reconciliation.Request) error {
+func (r *run) byHand(ctx context.Context, request reconciliation.Request) (err error) {
 	r.isByHand = true
-	rest, err := r.walk(ctx, request.Since.Time, request.Until.Time, max(1, request.Page))
-	if rest != nil {
-		return r.stop(*rest, err)
+	page := max(1, request.Page)
+	for i, kind := range r.Lists {
+		if request.Kind != "" && kind.Name != request.Kind {
+			continue
+		}
+		walk := r.walk
+		if kind.Resource != string(veryfi.Documents) {
+			walk = func(ctx context.Context, since, until time.Time, page int) (*reconciliation.Request, error) {
+				return r.walkPages(ctx, kind, since, until, page)
+			}
+		}
+		rest, failed := walk(ctx, request.Since.Time, request.Until.Time, page)
+		if rest != nil {
+			rest.Kind = kind.Name
+			return r.stop(*rest, failed)
+		}
+		if request.Kind != "" && i+1 < len(r.Lists) {
+			next := request
+			next.Kind, next.Page = r.Lists[i+1].Name, 0
+			r.result.Next = &next
+		}
+		page = 1
 	}
 	return nil
+}
+
+// walkPages lists documents of another kind. Their order is not documented, and what is
+// deleted when it is retrieved moves the pages to come: what is missing goes into the queue
+// after the last page, or when time is up.
+func (r *run) walkPages(ctx context.Context, kind event.Kind, since, until time.Time, page int) (rest *reconciliation.Request, err error) {
+	for ; ; page++ {
+		list, err := r.list(ctx, veryfi.Resource(kind.Resource), since, until, page)
+		if err == nil {
+			list.Documents = slices.DeleteFunc(list.Documents, func(d veryfi.Listed) bool {
+				created, ok := event.CreatedTime(d.Created)
+				return ok && !created.Before(until)
+			})
+			err = r.lookUp(ctx, kind, list)
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				err = veryfi.ErrNoTime
+			}
+			if unsent := r.sendRest(ctx); unsent != nil {
+				page, err = 1, errors.Join(err, unsent)
+			}
+			return &reconciliation.Request{Since: reconciliation.At(since), Until: reconciliation.At(until), Page: page, Kind: kind.Name}, err
+		}
+		if list.IsLast {
+			return nil, r.send(ctx, always)
+		}
+	}
 }
 
 // stop ends the run early, and says where to go on. That time is up is no error.
@@ -205,9 +276,9 @@ func (r *run) stop(next reconciliation.Request, err error) error {
 // deletes nothing from the pages to come.
 func (r *run) walk(ctx context.Context, since, until time.Time, page int) (rest *reconciliation.Request, err error) {
 	for {
-		list, err := r.list(ctx, since, until, page)
+		list, err := r.list(ctx, veryfi.Documents, since, until, page)
 		if err == nil {
-			err = r.lookUp(ctx, list)
+			err = r.lookUp(ctx, documents, list)
 		}
 		last, inOrder := lastCreated(list.Documents)
 		advances := inOrder && last.After(since) && last.Before(until)
@@ -256,9 +327,9 @@ func lastCreated(documents []veryfi.Listed) (last time.Time, ok bool) {
 
 // list requests a page until it has it. The error is [veryfi.ErrNoTime] when the run's time
 // is up, or Veryfi's answer when that asks for a longer wait than the run has time for.
-func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryfi.Page, error) {
+func (r *run) list(ctx context.Context, resource veryfi.Resource, since, until time.Time, page int) (veryfi.Page, error) {
 	for try, wait := 1, firstWait; ; try, wait = try+1, 2*wait {
-		list, answers, err := r.Veryfi.List(ctx, veryfi.Documents, since, until, page)
+		list, answers, err := r.Veryfi.List(ctx, resource, since, until, page)
 		for _, answer := range answers {
 			r.answers[metrics.OfStatus(answer.Status)]++
 		}
@@ -284,20 +355,20 @@ func (r *run) list(ctx context.Context, since, until time.Time, page int) (veryf
 }
 
 // lookUp finds documents without a row. A later run sees those that Veryfi still processes.
-func (r *run) lookUp(ctx context.Context, list veryfi.Page) error {
+func (r *run) lookUp(ctx context.Context, kind event.Kind, list veryfi.Page) error {
 	r.result.Listed += list.Unusable
 	if list.Unusable > 0 {
 		r.log.WarnContext(ctx, "Veryfi's list has documents without a usable id", slog.Int("documents", list.Unusable))
 	}
 	var found []event.Message
 	for _, d := range list.Documents {
-		if r.seen[d.ID] {
+		if r.seen[kind.Key(d.ID)] {
 			continue // at the end of the page before
 		}
-		r.seen[d.ID] = true
+		r.seen[kind.Key(d.ID)] = true
 		r.result.Listed++
 		if d.Status != "in_progress" {
-			found = append(found, r.message(d.ID, d.Created))
+			found = append(found, r.message(kind, d.ID, d.Created))
 		}
 	}
 	return r.find(ctx, found, r.isMissing)
@@ -313,17 +384,25 @@ func (r *run) isMissing(row store.State) bool {
 	case row.Status != store.Error || row.Class != failure.NotFound && row.Class != failure.OtherKind:
 		return false
 	default:
-		return r.isByHand || row.Event != event.Reconciled || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
+		return r.isByHand || !event.IsReconciled(row.Event) || r.Now().Sub(row.UpdatedAt()) >= askAgainAfter
 	}
 }
 
-// named enqueues the documents with these ids that are not stored.
-func (r *run) named(ctx context.Context, ids []reconciliation.ID) error {
+// named enqueues the documents with these ids that are not stored, or all.
+func (r *run) named(ctx context.Context, ids []reconciliation.ID, again bool) error {
 	var named []event.Message
 	for _, id := range ids {
-		named = append(named, r.message(int64(id), ""))
+		kind, number, ok := r.Kinds.OfKey(string(id))
+		if !ok {
+			return fmt.Errorf("%q is not the key of a document: a number, or a kind and a number such as check#5; %s", string(id), help)
+		}
+		m := r.message(kind, number, "")
+		if again {
+			m.Version, m.Again = max(m.Version, 2), true
+		}
+		named = append(named, m)
 	}
-	if err := r.find(ctx, named, func(row store.State) bool { return row.Status != store.Processed }); err != nil {
+	if err := r.find(ctx, named, func(row store.State) bool { return again || row.Status != store.Processed }); err != nil {
 		return err
 	}
 	return r.send(ctx, always)
@@ -382,9 +461,13 @@ func (r *run) sendRest(ctx context.Context) error {
 	return r.send(ctx, always)
 }
 
-func (r *run) message(id int64, created string) event.Message {
+// documents are the kind whose list is in order.
+var documents, _ = event.Kinds{}.Of(event.DocumentCreated)
+
+func (r *run) message(kind event.Kind, id int64, created string) event.Message {
+	name := kind.Reconciled()
 	return event.Message{
-		Version: 1, Event: event.Reconciled, ID: id, Created: created,
+		Version: event.VersionOf(name), Event: name, ID: id, Created: created,
 		ReceivedAt: r.Now().UTC().Truncate(time.Millisecond), RequestID: r.requestID,
 	}
 }
@@ -415,13 +498,13 @@ func (r *run) stale(ctx context.Context) error {
 func messageOf(row store.Row) (m event.Message, ok bool) {
 	id, err := strconv.ParseInt(row.ID[strings.LastIndexByte(row.ID, '#')+1:], 10, 64)
 	m = event.Message{
-		Version: 1, Event: row.Event, ID: id, ParentID: row.ParentID, Created: row.Created,
+		Version: event.VersionOf(row.Event), Event: row.Event, ID: id, ParentID: row.ParentID, Created: row.Created,
 		ReceivedAt: row.ReceivedAt, RequestID: row.RequestID, Attempts: row.Attempts,
 	}
 	return m, err == nil && m.Task() != event.KeepData && m.Key() == row.ID
 }
 
-const help = `send {} for what a scheduled run does, {"since": "2026-11-01", "until": "2026-11-02T12:00:00Z"} for documents created then (until may be left out), or {"ids": [123456789]}`
+const help = `send {} for what a scheduled run does, {"since": "2026-11-01", "until": "2026-11-02T12:00:00Z"} for documents created then (until may be left out), {"ids": [123456789, "check#5"]}, with "again": true also if they are stored, or {"unsupported": true}`
 
 // isScheduled reports whether a payload is EventBridge's event.
 func isScheduled(payload []byte) bool {
@@ -445,10 +528,16 @@ func readRequest(payload []byte) (*reconciliation.Request, error) {
 		return nil, fmt.Errorf("cannot read the payload: %w; %s", err, help)
 	}
 	switch {
-	case r.IDs == nil && r.Since == nil && r.Until == nil && r.Page == 0:
+	case r.IDs == nil && r.Since == nil && r.Until == nil && r.Page == 0 && !r.Unsupported:
 		return nil, nil //nolint:nilnil // as above
 	case r.IDs != nil && (r.Since != nil || r.Until != nil || r.Page != 0):
 		return nil, fmt.Errorf("the payload has ids and a time; %s", help)
+	case r.Unsupported && (r.IDs != nil || r.Since != nil || r.Until != nil || r.Again):
+		return nil, fmt.Errorf("the payload has unsupported and more; %s", help)
+	case r.Unsupported:
+		return &r, nil
+	case r.Again && r.IDs == nil:
+		return nil, fmt.Errorf("the payload has again and no ids; %s", help)
 	case r.IDs == nil && r.Since == nil:
 		return nil, fmt.Errorf("the payload has no since; %s", help)
 	case r.Since != nil && r.Until != nil && !r.Since.Before(r.Until.Time):

@@ -100,7 +100,7 @@ func newFixture() *fixture {
 		logs:   &bytes.Buffer{},
 	}
 	f.Handler = &Handler{
-		Veryfi: f.veryfi, Table: store.NewReader(rows, "table"), Queue: queue.New(f.queue, "queue"),
+		Veryfi: f.veryfi, Table: store.NewReader(rows, "table"), Kept: store.NewKept(rows, "table"), Lists: (event.Kinds{}).All()[:1], Queue: queue.New(f.queue, "queue"),
 		Window: 12 * time.Hour, Grace: time.Hour, Metrics: metrics.New("test", time.Now), Now: time.Now, Log: slog.New(slog.NewJSONHandler(f.logs, nil)),
 	}
 	return f
@@ -301,7 +301,7 @@ func TestPayloadThatAsksForNothingClearIsRefused(t *testing.T) {
 	} {
 		f := newFixture()
 		_, err := f.Handle(t.Context(), json.RawMessage(payload))
-		if err == nil || !strings.Contains(err.Error(), `{"ids": [123456789]}`) || len(f.veryfi.windows) != 0 || f.queue.Left() != 0 {
+		if err == nil || !strings.Contains(err.Error(), `{"ids": [123456789, "check#5"]}`) || len(f.veryfi.windows) != 0 || f.queue.Left() != 0 {
 			t.Errorf("%s: %v", payload, err)
 		}
 	}
