@@ -72,7 +72,7 @@ func TestListsOfOtherKindsAreRead(t *testing.T) {
 		check, _ := f.Kinds.Named("check")
 		f.Lists = []event.Kind{check}
 		ago := func(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.DateTime) }
-		f.Handler.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+		f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
 			if len(f.queue.Bodies()) > 0 {
 				t.Error("enqueued before the last page")
 			}
