@@ -234,7 +234,7 @@ func TestEveryKindOfWebhookBecomesItsRow(t *testing.T) {
 		},
 		{
 			"bank_statement_set.created", fmt.Sprintf(`{"parent_id": %d, "id": [%d], "created": %q}`, set, child, created), fmt.Sprint("bank_statement#", child),
-			map[string]string{"status": "processed", "retrieved_at": "a time", "document": "", "parent_id": fmt.Sprint(set)},
+			map[string]string{"currency_code": "CHF", "external_id": "account-0/2026-01", "status": "processed", "retrieved_at": "a time", "document": "", "parent_id": fmt.Sprint(set)},
 		},
 		{
 			"bank_statement_set.failed", fmt.Sprintf(`{"parent_id": %d, "id": [], "created": %q}`, failedSet, created), fmt.Sprint("bank_statement_set#", failedSet),
@@ -244,7 +244,7 @@ func TestEveryKindOfWebhookBecomesItsRow(t *testing.T) {
 			// printf "{'id': 5, 'created': '2026-01-02 03:04:05', 'x': 'é'}" | sha256sum
 			"contract.created", `{"id": 5, "created": "2026-01-02 03:04:05", "x": "\u00e9"}`, "unsupported#534242fcea9d8a3a",
 			map[string]string{
-				"status": "unsupported", "problem": "unsupported", "error": "this version does not know the event; its data is kept here",
+				"status": "unsupported", "problem": "unsupported", "error": "this version does not know the event; its data is kept here (version 2)",
 				"data": `{"id": 5, "created": "2026-01-02 03:04:05", "x": "\u00e9"}`, "events": "contract.created",
 			},
 		},

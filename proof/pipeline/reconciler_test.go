@@ -160,7 +160,7 @@ func TestReconcilerOutlastsAWhileWithoutVeryfi(t *testing.T) {
 func TestPayloadsOfTheReconcilerAreExplained(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{`{"since": "yesterday"}`, `{"sinse": "2026-01-01"}`, `[]`} {
-		if _, err := pipeline.Reconciler.Invoke(t.Context(), []byte(payload)); err == nil || !strings.Contains(err.Error(), `{"ids": [123456789]}`) {
+		if _, err := pipeline.Reconciler.Invoke(t.Context(), []byte(payload)); err == nil || !strings.Contains(err.Error(), `{"ids": [123456789, "check#5"]}`) {
 			t.Errorf("%s: %v", payload, err)
 		}
 	}
