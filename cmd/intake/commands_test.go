@@ -384,7 +384,7 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 		}, out: `"listed": 57,\s+"enqueued": 5,\s+"stale": 5`},
 		{name: "reconcile ids", arguments: []string{"reconcile", "7", "8"}, out: "^1 of 2 documents enqueued; the others are stored"},
 		{name: "the reconciler fails", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{"errorMessage":"why"}`, true}} }, status: 1, notes: "^intake: the reconciler has failed: why"},
-		{name: "the reconciler dies", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{}`, true}} }, status: 1, notes: "failed: `intake reconcile check#5` shows why"},
+		{name: "the reconciler dies", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{}`, true}} }, status: 1, notes: "failed: `intake tail` shows why"},
 		{name: "its second run fails", arguments: []string{"reconcile", "--json"}, change: func(c *cloud) {
 			c.runs = []invocation{{payload: `{"listed":50,"next":{"page":2}}`}, {`{"listed":1}`, true}}
 		}, status: 1, notes: "has failed"},
