@@ -80,10 +80,10 @@ func overrides(templateFile, text string) (arguments []string, err error) {
 		values[name] = value
 		arguments = append(arguments, name+`="`+strings.ReplaceAll(value, `"`, `\"`)+`"`)
 	}
-	if _, err := event.ParseKinds(values["MoreKinds"]); err != nil {
-		return nil, err // the functions would not start
+	if _, err := template.Read(templateFile, values); err != nil {
+		return nil, err
 	}
-	_, err = template.Read(templateFile, values)
+	_, err = event.ParseKinds(values["MoreKinds"]) // with wrong ones the functions would not start
 	return arguments, err
 }
 

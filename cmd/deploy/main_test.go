@@ -68,7 +68,8 @@ func TestWhatWouldNotArriveIsRefused(t *testing.T) {
 		"--no-confirm-changeset Days=90":     "is not NAME=VALUE",
 		"=90":                                "is not NAME=VALUE",
 		"MoreKinds=document=receipts":        "it is retrieved from documents",
-		"MoreKinds=a=b, c=d":                 "MORE_KINDS must be pairs",
+		"MoreKinds=a=b, c=d":                 "there is no parameter c",
+		"MoreKinds=a=b,c":                    "MORE_KINDS must be pairs",
 	} {
 		_, err := overrides(path, text)
 		if err == nil || !strings.Contains(err.Error(), want) {
