@@ -54,7 +54,7 @@ func TestEveryEventIsGenuine(t *testing.T) {
 // checkPayload has the reconciler itself read a payload.
 func checkPayload(t *testing.T, file string) {
 	h := &reconciler.Handler{
-		Veryfi: nobody{}, Table: nobody{}, Kept: nobody{}, Lists: (event.Kinds{}).All(), Queue: nobody{},
+		Lists: event.Kinds{}.All(), Veryfi: nobody{}, Table: nobody{}, Kept: nobody{}, Queue: nobody{},
 		Window: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	var payload json.RawMessage
@@ -74,6 +74,16 @@ func (nobody) List(context.Context, veryfi.Resource, time.Time, time.Time, int) 
 func (nobody) States(context.Context, []string) (map[string]store.State, error) { return nil, nil }
 
 func (nobody) Stale(context.Context, time.Time, int) ([]store.Row, error) { return nil, nil }
+
+func (nobody) Pages(context.Context) iter.Seq2[[]store.Row, error] {
+	return func(func([]store.Row, error) bool) {}
+}
+
+func (nobody) Read(context.Context, []string) ([]store.Row, error) { return nil, nil }
+
+func (nobody) Mark(context.Context, store.Row, string) error { return nil }
+
+func (nobody) Remove(context.Context, store.Row) error { return nil }
 
 func (nobody) Send(context.Context, ...string) error { return nil }
 
@@ -154,13 +164,3 @@ func read(t *testing.T, file string, into any) {
 		t.Fatalf("%s: %v", file, err)
 	}
 }
-
-func (nobody) Pages(context.Context) iter.Seq2[[]store.Row, error] {
-	return func(func([]store.Row, error) bool) {}
-}
-
-func (nobody) Read(context.Context, []string) ([]store.Row, error) { return nil, nil }
-
-func (nobody) Mark(context.Context, store.Row, string) error { return nil }
-
-func (nobody) Remove(context.Context, store.Row) error { return nil }

@@ -383,13 +383,19 @@ func TestExitStatusAndWhatIsSaid(t *testing.T) {
 			}
 		}, out: `"listed": 57,\s+"enqueued": 5,\s+"stale": 5`},
 		{name: "reconcile ids", arguments: []string{"reconcile", "7", "8"}, out: "^1 of 2 documents enqueued; the others are stored"},
+		{name: "reconcile ids again", arguments: []string{"reconcile", "7", "check#8", "--again"}, change: func(c *cloud) { c.runs = []invocation{{payload: `{"enqueued":2}`}} }, out: "^2 documents enqueued, to be fetched again"},
+		{name: "reconcile unsupported events", arguments: []string{"reconcile", "--unsupported"}, change: func(c *cloud) {
+			c.runs = []invocation{{payload: `{"taken_up":2,"removed":1,"next":{"unsupported":true}}`}, {payload: `{"taken_up":1}`}}
+		}, out: "^3 unsupported events are known by now, and their documents enqueued; 1 row.* removed. A later run"},
+		{name: "no unsupported events", arguments: []string{"reconcile", "--unsupported"}, change: func(c *cloud) { c.runs = []invocation{{payload: `{}`}} }, out: "^0 unsupported events are known by now, .* removed.\n$"},
+		{name: "unsupported events by the way", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{payload: `{"listed":1,"removed":2}`}} }, out: "^1 documents listed, .*, too. 0 unsupported events .* 2 rows"},
 		{name: "the reconciler fails", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{"errorMessage":"why"}`, true}} }, status: 1, notes: "^intake: the reconciler has failed: why"},
 		{name: "the reconciler dies", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{`{}`, true}} }, status: 1, notes: "failed: `intake tail` shows why"},
 		{name: "its second run fails", arguments: []string{"reconcile", "--json"}, change: func(c *cloud) {
 			c.runs = []invocation{{payload: `{"listed":50,"next":{"page":2}}`}, {`{"listed":1}`, true}}
 		}, status: 1, notes: "has failed"},
 		{name: "its answer is nothing", arguments: []string{"reconcile"}, change: func(c *cloud) { c.runs = []invocation{{payload: `<`}} }, status: 1, notes: "cannot read the reconciler"},
-		{name: "reconcile what is no id", arguments: []string{"reconcile", "0"}, status: 2, notes: "0 is not a document"},
+		{name: "reconcile what is no id", arguments: []string{"reconcile", "0"}, status: 2, notes: "\"0\" is not a document's id: a whole number from 1 on, or a kind"},
 
 		{name: "secret set", arguments: []string{"secret", "set"}, change: func(c *cloud) { c.secrets.Remove("AWSPREVIOUS") }, out: "^Written.*\nVeryfi cannot check.*\nWebhooks that were signed"},
 		{name: "secret set for machines", arguments: []string{"secret", "set", "--json", "--yes"}, out: `"written": true`},

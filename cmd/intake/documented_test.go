@@ -47,7 +47,7 @@ func TestEveryCommandThatIsSaidExists(t *testing.T) {
 			joined = regexp.MustCompile(`\n +`).ReplaceAllString(joined, " ")
 		}
 		for _, match := range said.FindAllStringSubmatch(joined, -1) {
-			line, _, _ := strings.Cut(match[1]+match[2], "#")
+			line, _, _ := strings.Cut(match[1]+match[2], " #") // check#5 is a key
 			line = anID.ReplaceAllString(line, "7")
 			commandsSaid++
 			if err := parses(t, words(line)); err != nil {

@@ -29,6 +29,16 @@ func TestReconcilerIsAskedForWhatIsMeant(t *testing.T) {
 		{reconcileCommand{Since: "36h", Until: "2h"}, `{"since":"2026-01-01T00:00:00Z","until":"2026-01-02T10:00:00Z"}`},
 		{reconcileCommand{ID: []string{"7"}, Since: "2h"}, ``},
 		{reconcileCommand{ID: []string{"0"}}, ``},
+		{reconcileCommand{ID: []string{"07", "check#5", "a_kind#007"}, Again: true}, `{"ids":[7,"check#5","a_kind#7"],"again":true}`},
+		{reconcileCommand{ID: []string{"check#"}}, ``},
+		{reconcileCommand{ID: []string{"#5"}}, ``},
+		{reconcileCommand{ID: []string{"check#five"}}, ``},
+		{reconcileCommand{Again: true}, ``},
+		{reconcileCommand{Again: true, Since: "2h"}, ``},
+		{reconcileCommand{Unsupported: true}, `{"unsupported":true}`},
+		{reconcileCommand{Unsupported: true, ID: []string{"7"}}, ``},
+		{reconcileCommand{Unsupported: true, Since: "2h"}, ``},
+		{reconcileCommand{Unsupported: true, Again: true}, ``},
 		{reconcileCommand{Until: "2h"}, ``},
 	} {
 		request, err := test.command.request(now)

@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"veryfi-intake/deployment"
@@ -12,15 +10,15 @@ import (
 )
 
 type reconcileCommand struct {
-	ID          []string `arg:"" optional:"" help:"Keys of documents, such as 123456789 or check#5, to fetch unless they are stored, whatever their rows say."`
-	Again       bool     `help:"Fetch these documents also if they are stored."`
-	Unsupported bool     `help:"Take up the rows of unsupported events that the stack knows by now."`
+	ID          []string `arg:"" optional:"" help:"Documents to fetch unless they are stored, whatever their rows say: 123456789, or as the key of their row: check#5."`
+	Again       bool     `help:"Fetch these documents although they are stored; what comes replaces them."`
 	Since       string   `placeholder:"TIME" help:"Documents that Veryfi has created since then: 2026-11-01, 2026-11-01T12:00:00Z, or 36h for so long ago."`
 	Until       string   `placeholder:"TIME" help:"And before then; without it, up to now."`
+	Unsupported bool     `help:"Fetch the documents of unsupported events that this version, or MoreKinds, knows by now."`
 }
 
 func (reconcileCommand) Help() string {
-	return `Runs the reconciler function, time after time until all is done. Without --since and ids it does what the scheduled run does every hour, which leaves out the last hour: those webhooks may still come. It reads the lists of the kinds in ReconcileKinds, which may lack documents that have failed.`
+	return `Runs the reconciler function, time after time until all is done. Without --since, --unsupported and ids it does what the scheduled run does every hour, which leaves out the last hour: those webhooks may still come. It reads the lists of the kinds in the parameter ReconcileKinds. Veryfi's lists may lack documents that have failed.`
 }
 
 // Validate sees that nothing is asked for that the function would refuse.
@@ -41,23 +39,35 @@ func (c reconcileCommand) Run(a *app, s *deployment.Stack) error {
 	if err != nil {
 		return err
 	}
-	line := fmt.Sprintf("%d documents listed, %d of them enqueued; %d rows that waited for too long enqueued, too.", all.Listed, all.Enqueued, all.Stale)
+	return a.tell(all, c.outcome(all))
+}
+
+// outcome says what was done, and what happens next.
+func (c reconcileCommand) outcome(all reconciliation.Result) string {
+	takenUp := fmt.Sprintf("%d unsupported events are known by now, and their documents enqueued; %d rows of those from before removed.", all.TakenUp, all.Removed)
 	switch {
-	case c.Unsupported:
-		line = fmt.Sprintf("The ids of %d rows enqueued; %d rows of earlier runs are gone. A row goes in a later run, when each of its ids has a row of its own.", all.TakenUp, all.Removed)
-	case c.ID != nil && c.Again:
-		line = fmt.Sprintf("%d of %s enqueued.", all.Enqueued, deployment.Documents(len(c.ID)))
+	case c.Again:
+		return fmt.Sprintf("%s enqueued, to be fetched again.", deployment.Documents(all.Enqueued))
 	case c.ID != nil:
-		line = fmt.Sprintf("%d of %s enqueued; the others are stored.", all.Enqueued, deployment.Documents(len(c.ID)))
+		return fmt.Sprintf("%d of %s enqueued; the others are stored.", all.Enqueued, deployment.Documents(len(c.ID)))
+	case c.Unsupported && all.TakenUp > 0:
+		return takenUp + " A later run, by schedule or by hand, removes their rows once each document has a row of its own."
+	case c.Unsupported:
+		return takenUp
 	}
-	return a.tell(all, line)
+	line := fmt.Sprintf("%d documents listed, %d of them enqueued; %d rows that waited for too long enqueued, too.", all.Listed, all.Enqueued, all.Stale)
+	if all.TakenUp+all.Removed > 0 {
+		line += " " + takenUp
+	}
+	return line
 }
 
 // request returns what the function is asked for.
 func (c reconcileCommand) request(now time.Time) (r reconciliation.Request, err error) {
+	r.Again, r.Unsupported = c.Again, c.Unsupported
 	switch {
-	case c.Unsupported && (c.ID != nil || c.Again || c.Since != "" || c.Until != ""):
-		return r, errors.New("--unsupported takes nothing else")
+	case c.Unsupported && (c.ID != nil || c.Since != "" || c.Until != ""):
+		return r, errors.New("--unsupported takes no ids and no time")
 	case c.Again && c.ID == nil:
 		return r, errors.New("--again needs ids")
 	case c.ID != nil && (c.Since != "" || c.Until != ""):
@@ -66,13 +76,12 @@ func (c reconcileCommand) request(now time.Time) (r reconciliation.Request, err 
 		return r, errors.New("--until needs --since")
 	}
 	for _, text := range c.ID {
-		number := text[strings.LastIndexByte(text, '#')+1:]
-		if id, err := strconv.ParseInt(number, 10, 64); err != nil || id < 1 {
-			return r, fmt.Errorf("%s is not a document's id: a whole number from 1 on, or a kind and a number such as check#5", text)
+		id, err := reconciliation.ParseID(text)
+		if err != nil {
+			return r, err
 		}
-		r.IDs = append(r.IDs, reconciliation.ID(text))
+		r.IDs = append(r.IDs, id)
 	}
-	r.Again, r.Unsupported = c.Again, c.Unsupported
 	if c.Since == "" {
 		return r, nil
 	}

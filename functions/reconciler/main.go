@@ -3,10 +3,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -42,13 +39,15 @@ func newHandler(f *startup.Function) *reconcile.Handler {
 	f.Check(err)
 	kinds, err := event.ParseKinds(f.TextOr("", "MORE_KINDS"))
 	f.Check(err)
-	table := dynamodb.NewFromConfig(f.AWS)
+	lists, err := reconcile.ReadLists(f.Text("RECONCILE_KINDS"), kinds)
+	f.Check(err)
+	table, tableName := dynamodb.NewFromConfig(f.AWS), f.Text("TABLE_NAME")
 	return &reconcile.Handler{
 		Kinds:   kinds,
+		Lists:   lists,
 		Veryfi:  client,
-		Kept:    store.NewKept(table, f.Text("TABLE_NAME")),
-		Lists:   lists(f, kinds),
-		Table:   store.NewReader(table, f.Text("TABLE_NAME")),
+		Table:   store.NewReader(table, tableName),
+		Kept:    store.NewKept(table, tableName),
 		Queue:   queue.New(sqs.NewFromConfig(f.AWS), f.Text("QUEUE_URL")),
 		Window:  time.Duration(f.Whole("RECONCILE_WINDOW_HOURS", 1, 720)) * time.Hour,
 		Grace:   time.Duration(f.Whole("RECONCILE_GRACE_MINUTES", 0, 1440)) * time.Minute,
@@ -56,21 +55,4 @@ func newHandler(f *startup.Function) *reconcile.Handler {
 		Now:     f.Now,
 		Log:     f.Log,
 	}
-}
-
-// lists reads the kinds whose lists are read.
-func lists(f *startup.Function, kinds event.Kinds) (lists []event.Kind) {
-	for name := range strings.SplitSeq(f.Text("RECONCILE_KINDS"), ",") {
-		kind, ok := kinds.Named(name)
-		if !ok || slices.Contains(lists, kind) {
-			var known []string
-			for _, kind := range kinds.All() {
-				known = append(known, kind.Name)
-			}
-			f.Check(fmt.Errorf("RECONCILE_KINDS must name kinds, each once, with commas between them, of %s", strings.Join(known, ", ")))
-			return nil
-		}
-		lists = append(lists, kind)
-	}
-	return lists
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 // complete is an environment in which the function starts.
 var complete = map[string]string{
 	"QUEUE_URL": "http://127.0.0.1:1/q", "TABLE_NAME": "t", "VERYFI_REQUESTS_PER_SECOND": "1.5",
-	"RECONCILE_WINDOW_HOURS": "7", "RECONCILE_KINDS": "document,check", "RECONCILE_GRACE_MINUTES": "11",
+	"RECONCILE_WINDOW_HOURS": "7", "RECONCILE_GRACE_MINUTES": "11", "RECONCILE_KINDS": "w2,document",
 	"VERYFI_CLIENT_ID": "i", "VERYFI_CLIENT_SECRET": "s", "VERYFI_USERNAME": "u", "VERYFI_API_KEY": "k",
 	"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
 }
@@ -38,7 +39,8 @@ func TestWrongSettingIsNamed(t *testing.T) {
 		"VERYFI_BASE_URL":            {"api.veryfi.com"},
 		"RECONCILE_WINDOW_HOURS":     {"", "0", "-1", "1.5", "many"},
 		"RECONCILE_GRACE_MINUTES":    {"", "-1", "many"},
-		"RECONCILE_KINDS":            {"", "documents", "check,check", "check,", "document, check"},
+		"MORE_KINDS":                 {"parse", "document=checks"},
+		"RECONCILE_KINDS":            {"", ",", "document,", "document,document", "parse", "bank_statement_set", "bank-statement", "document, check"},
 	} {
 		for _, value := range values {
 			if _, err := begin(map[string]string{variable: value}); err == nil || !strings.Contains(err.Error(), variable) {
@@ -49,8 +51,23 @@ func TestWrongSettingIsNamed(t *testing.T) {
 }
 
 func TestSettingsReachTheHandler(t *testing.T) {
-	if h, err := begin(nil); err != nil || h.Window != 7*time.Hour || h.Grace != 11*time.Minute {
+	h, err := begin(map[string]string{"MORE_KINDS": "parse=parse", "RECONCILE_KINDS": "w2,parse,document"})
+	if err != nil || h.Window != 7*time.Hour || h.Grace != 11*time.Minute {
 		t.Errorf("window %v, grace %v, %v", h.Window, h.Grace, err)
+	}
+	var lists []string
+	for _, kind := range h.Lists {
+		lists = append(lists, kind.Resource)
+	}
+	if !slices.Equal(lists, []string{"w2s", "parse", "documents"}) {
+		t.Errorf("lists of %v", lists)
+	}
+}
+
+func TestUnknownListIsRefusedWithThoseThereAre(t *testing.T) {
+	_, err := begin(map[string]string{"MORE_KINDS": "parse=parse", "RECONCILE_KINDS": "receipt"})
+	if err == nil || !strings.Contains(err.Error(), `document, bank_statement, w2, check, anydocument, parse, each once, with commas between; "receipt" is not one`) {
+		t.Error(err)
 	}
 }
 

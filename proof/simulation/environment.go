@@ -182,7 +182,8 @@ func (e *environment) processor() *processor.Handler {
 
 func (e *environment) reconciler() *reconciler.Handler {
 	return &reconciler.Handler{
-		Veryfi: e.client(2), Table: store.NewReader(tableClient{e}, tableName), Kept: store.NewKept(tableClient{e}, tableName), Lists: (event.Kinds{}).All()[:1], Queue: e.queue(documentQueue),
+		Lists: event.Kinds{}.All()[:1], Veryfi: e.client(2), Queue: e.queue(documentQueue),
+		Table: store.NewReader(tableClient{e}, tableName), Kept: store.NewKept(tableClient{e}, tableName),
 		Window: 12 * time.Hour, Grace: time.Hour, Now: time.Now, Log: e.log(),
 	}
 }

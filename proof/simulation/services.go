@@ -104,9 +104,11 @@ func (c tableClient) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInpu
 	})
 }
 
-func (c tableClient) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput, options ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
+func (c tableClient) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
 	return do(ctx, c.environment, atDynamoDB, "delete row "+table.Text(in.Key, "id"), func() (*dynamodb.DeleteItemOutput, error) {
-		return c.w.table.DeleteItem(ctx, in, options...)
+		out, err := c.w.table.DeleteItem(ctx, in)
+		c.w.story("%s deletes row %s: %v", c.name, table.Text(in.Key, "id"), err)
+		return out, err
 	})
 }
 

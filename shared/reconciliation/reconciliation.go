@@ -7,25 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // A Request is what a run by hand asks for, and where a run that was cut short
-// goes on. Either IDs or Since are given; neither asks for what a scheduled run does.
+// goes on. IDs, Since or Unsupported is given; none asks for what a scheduled run does.
 type Request struct {
 	// Since and Until bound when Veryfi created the documents, Until not counted in.
 	// Without Until it is the end of the grace period.
 	Since *Time `json:"since,omitempty"`
 	Until *Time `json:"until,omitempty"`
-	// Page is where to begin in the list of that time, from 1 on; 0 is 1.
+	// Page is where to begin in the (first) list of that time, from 1 on; 0 is 1.
 	Page int `json:"page,omitempty"`
-	// Kind is the kind whose list is read, by name; without it those of the function.
+	// Kind is the kind to list, by its name. Without it, the function's own are listed.
 	Kind string `json:"kind,omitempty"`
-	// IDs are documents to retrieve unless they are stored, whatever their rows say; with
-	// Again also if they are.
+	// Then is what to list after that. It has Until.
+	Then *Request `json:"then,omitempty"`
+	// IDs are documents to retrieve unless they are stored, whatever their rows say. Again
+	// retrieves them all the same.
 	IDs   []ID `json:"ids,omitempty"`
 	Again bool `json:"again,omitempty"`
-	// Unsupported asks for the rows of unsupported events that are known by now.
+	// Unsupported takes up the unsupported events that are known by now, and does nothing
+	// else.
 	Unsupported bool `json:"unsupported,omitempty"`
 }
 
@@ -34,8 +38,8 @@ type Result struct {
 	Listed   int `json:"listed"`   // documents that Veryfi has named
 	Enqueued int `json:"enqueued"` // of these or of the ids: had to be retrieved
 	Stale    int `json:"stale"`    // rows that were enqueued because they have been retrying for too long
-	TakenUp  int `json:"taken_up"` // rows of unsupported events whose ids were enqueued
-	Removed  int `json:"removed"`  // such rows that are gone, since each id has a row of its own
+	TakenUp  int `json:"taken_up"` // rows of unsupported events whose documents were enqueued
+	Removed  int `json:"removed"`  // rows of unsupported events whose documents have rows of their own
 	// Next is the payload that goes on where time was up.
 	Next *Request `json:"next,omitempty"`
 }
@@ -68,26 +72,44 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time", text)
 }
 
-// An ID is the key of a document's row: 123456789, or check#5. A number need not be a
-// string.
+// An ID is the key of a document's row: 123456789, or check#5. In JSON a document's may be a
+// number.
 type ID string
 
-// MarshalJSON writes a bare number as one.
+// ParseID reads an id: a whole number from 1 on, which may have a kind and # before it.
+// Whether there is such a kind, the function says.
+func ParseID(text string) (ID, error) {
+	kind, number, isOther := strings.Cut(text, "#")
+	if !isOther {
+		kind, number = "", text
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 1 || isOther && kind == "" {
+		return "", fmt.Errorf("%q is not a document's id: a whole number from 1 on, or a kind, # and a number, such as check#5", text)
+	}
+	id := strconv.FormatInt(n, 10)
+	if isOther {
+		id = kind + "#" + id
+	}
+	return ID(id), nil
+}
+
+// MarshalJSON writes a number as a number.
 func (id ID) MarshalJSON() ([]byte, error) {
-	if _, err := strconv.ParseInt(string(id), 10, 64); err == nil {
+	if !strings.Contains(string(id), "#") {
 		return []byte(id), nil
 	}
 	return json.Marshal(string(id))
 }
 
 // UnmarshalJSON reads an id.
-func (id *ID) UnmarshalJSON(text []byte) error {
-	if _, err := strconv.ParseInt(string(text), 10, 64); err == nil {
-		*id = ID(text)
-		return nil
+func (id *ID) UnmarshalJSON(text []byte) (err error) {
+	plain := string(text)
+	if text[0] == '"' {
+		if err := json.Unmarshal(text, &plain); err != nil {
+			return err
+		}
 	}
-	if json.Unmarshal(text, (*string)(id)) != nil {
-		return errors.New("an id is a whole number, or a text such as check#5")
-	}
-	return nil
+	*id, err = ParseID(plain)
+	return err
 }
