@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"veryfi-intake/local/standin"
+	"veryfi-intake/shared/event"
 )
 
 // reconcile runs the function with a payload.
@@ -125,6 +126,78 @@ func TestRowsThatAreStaleAreEnqueued(t *testing.T) {
 	}
 	if text(get(t, fresh)["status"]) != "retrying" {
 		t.Error("a row was taken for stale whose message may be in the queue")
+	}
+}
+
+// TestOtherKindsAreFoundInTheirLists has more checks than fit on a page, which Veryfi
+// deletes when they are retrieved.
+func TestOtherKindsAreFoundInTheirLists(t *testing.T) {
+	t.Parallel()
+	const checks = 60
+	var ids []int64
+	for n := range checks {
+		id := newID()
+		ids = append(ids, id)
+		pipeline.Veryfi.Add(standin.Checks, id, standin.Document{Body: standin.Check(id), AutoDelete: true, Created: time.Date(2025, 7, 1, 10, n, 0, 0, time.UTC)})
+	}
+	payload := strings.Replace(day("2025-07-01"), "{", `{"kind": "check", `, 1)
+	if result := reconcile(t, payload); result.Listed != checks || result.Enqueued != checks || result.Next != nil {
+		t.Errorf("result %+v", result)
+	}
+	for _, id := range ids {
+		if item := row(t, fmt.Sprint("check#", id), "processed"); text(item["event"]) != "check.reconciled" {
+			t.Errorf("row %v", fields(item))
+		}
+	}
+}
+
+func TestStoredDocumentIsRetrievedAgain(t *testing.T) {
+	t.Parallel()
+	id := newID()
+	key := fmt.Sprint("check#", id)
+	pipeline.Veryfi.Put(standin.Checks, id, standin.Check(id))
+	announce(t, "check.created", created, id)
+	first := text(row(t, key, "processed")["retrieved_at"])
+	if result := reconcile(t, fmt.Sprintf(`{"ids": [%q]}`, key)); result.Enqueued != 0 {
+		t.Errorf("result %+v", result)
+	}
+	if result := reconcile(t, fmt.Sprintf(`{"ids": [%q], "again": true}`, key)); result.Enqueued != 1 {
+		t.Errorf("result %+v", result)
+	}
+	if !until(func() bool { return text(get(t, key)["retrieved_at"]) > first }) {
+		t.Errorf("row %v", fields(get(t, key)))
+	}
+}
+
+// TestUnsupportedRowsOfVersion1AreTakenUp has one that is known by now, and one that is not.
+func TestUnsupportedRowsOfVersion1AreTakenUp(t *testing.T) {
+	t.Parallel()
+	id := newID()
+	pipeline.Veryfi.Put(standin.W2s, id, standin.W2(id))
+	keep := func(name string) string {
+		key := event.Message{Event: name, Data: event.Text(fmt.Sprintf(`{"%s": 1, "id": %d}`, name, id))}.Key()
+		item := map[string]types.AttributeValue{"events": &types.AttributeValueMemberL{Value: []types.AttributeValue{&types.AttributeValueMemberS{Value: name}}}}
+		for attribute, value := range map[string]string{
+			"id": key, "status": "unsupported", "problem": "unsupported", "error": "this version does not know the event; its data is kept here", "event": name, "created": created,
+			"data": fmt.Sprintf(`{"id": %d, "created": "%s"}`, id, created), "updated_at": "2025-05-01T00:00:00.000Z", "received_at": "2025-05-01T00:00:00.000Z", "request_id": "r",
+		} {
+			item[attribute] = &types.AttributeValueMemberS{Value: value}
+		}
+		if _, err := pipeline.DynamoDB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &pipeline.TableName, Item: item}); err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	known, unknown := keep("w2.created"), keep("receipt.created")
+	reconcile(t, `{"unsupported": true}`)
+	if item := row(t, fmt.Sprint("w2#", id), "processed"); text(item["event"]) != "w2.created" || text(item["received_at"]) != "2025-05-01T00:00:00.000Z" {
+		t.Errorf("row %v", fields(item))
+	}
+	if !until(func() bool { reconcile(t, `{"unsupported": true}`); return get(t, known) == nil }) {
+		t.Errorf("row %v", fields(get(t, known)))
+	}
+	if item := row(t, unknown, "unsupported"); !strings.HasSuffix(text(item["error"]), "(version 2)") || text(item["updated_at"]) != "2025-05-01T00:00:00.000Z" {
+		t.Errorf("row %v", fields(item))
 	}
 }
 
