@@ -125,25 +125,33 @@ func namesOf(kinds event.Kinds) string {
 	return strings.Join(names, ", ")
 }
 
+func kindNamed(name string, kinds event.Kinds) (kind event.Kind, ok bool) {
+	for _, kind := range kinds.All() {
+		if nameOf(kind) == name {
+			return kind, true
+		}
+	}
+	return event.Kind{}, false
+}
+
 // kind returns the kind that the files are.
 func (c submitCommand) kind(stack *deployment.Stack) (event.Kind, error) {
 	kinds, err := stack.Kinds()
 	if err != nil {
 		return event.Kind{}, err
 	}
-	all := kinds.All()
-	i := slices.IndexFunc(all, func(kind event.Kind) bool { return nameOf(kind) == c.Kind })
-	if i < 0 {
-		return event.Kind{}, fmt.Errorf("%s is not a kind of document: this stack knows %s", c.Kind, namesOf(kinds))
+	kind, ok := kindNamed(c.Kind, kinds)
+	if !ok {
+		return kind, fmt.Errorf("%s is not a kind of document: this stack knows %s", c.Kind, namesOf(kinds))
 	}
-	needsBlueprint := all[i].Resource == string(veryfi.AnyDocuments)
+	needsBlueprint := kind.Resource == string(veryfi.AnyDocuments)
 	switch {
 	case needsBlueprint && c.Blueprint == "":
 		err = fmt.Errorf("%s needs --blueprint NAME: Veryfi's portal lists them in Any Docs > Blueprints", c.Kind)
 	case !needsBlueprint && c.Blueprint != "":
 		err = fmt.Errorf("%s has no blueprints: leave out --blueprint", c.Kind)
 	}
-	return all[i], err
+	return kind, err
 }
 
 // submission checks a file before it is sent.
@@ -169,8 +177,8 @@ func (c submitCommand) submission(i int, file string) (veryfi.Submission, error)
 		return s, fmt.Errorf("%s has %d bytes: Veryfi takes files of %d bytes to 20 MB", file, info.Size(), veryfi.MinFile)
 	}
 	s.FileName = filepath.Base(file)
-	most := cmp.Or(c.MaxPages, veryfi.Resource(c.Kind+"s").MaxPages())
-	return s, checkPages(file, most)
+	kind, _ := kindNamed(c.Kind, event.Kinds{}) // of others no limit is known
+	return s, checkPages(file, cmp.Or(c.MaxPages, veryfi.Resource(kind.Resource).MaxPages()))
 }
 
 // wait looks at the rows until all are final.

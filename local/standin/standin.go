@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"veryfi-intake/deployment/webhook"
+	"veryfi-intake/shared/event"
 	"veryfi-intake/shared/secret"
 )
 
@@ -32,10 +33,15 @@ const (
 	AnyDocuments   Kind = "any-documents"
 )
 
-// event returns what the names of events about the kind begin with: bank_statement,
-// anydocument.
+// event returns what the names of events about the kind begin with. Of a kind that is not
+// known it is the resource, in the singular.
 func (k Kind) event() string {
-	return strings.NewReplacer("any-", "any", "-", "_").Replace(strings.TrimSuffix(string(k), "s"))
+	for _, kind := range (event.Kinds{}).All() {
+		if kind.Resource == string(k) {
+			return kind.Name
+		}
+	}
+	return strings.ReplaceAll(strings.TrimSuffix(string(k), "s"), "-", "_")
 }
 
 // A Request is one GET that was received, whatever it was answered.

@@ -49,8 +49,9 @@ const (
 // An Event is what a webhook says.
 type Event struct {
 	Name string
-	// IDs are the documents that the event is about, each once, or the set that failed. Without ids, because the name is unknown or the data has no
-	// usable ones, the event is unsupported, and Data keeps it.
+	// IDs are the documents that the event is about, each once, or the set that failed.
+	// Without ids, because the name is unknown or the data has no usable ones, the event is
+	// unsupported, and Data keeps it.
 	IDs      []int64
 	ParentID int64  // the set of documents that came in one file; 0 when there is none
 	Created  string // as received, at most 64 characters; see [CreatedTime]
@@ -87,8 +88,8 @@ func (k Kinds) Event(name string, data signature.Data) Event {
 	}
 	_, isKnown := k.Of(name)
 	switch n := split(name); {
-	case !isKnown, n.action == isReconciled:
-	case n.isSet && n.action == isFailed:
+	case !isKnown, n.action == actionReconciled:
+	case n.isSet && n.action == actionFailed:
 		// A genuine one has no ids. With ids, it is a caught call of another event.
 		if e.ParentID != 0 && isEmpty(data.Field("id")) {
 			e.IDs = []int64{e.ParentID}

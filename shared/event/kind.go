@@ -39,10 +39,10 @@ const (
 
 // What events say about a document or a set, behind the dot of their names.
 const (
-	isCreated    = "created"
-	isFailed     = "failed"
-	isEnriched   = "enriched"
-	isReconciled = "reconciled" // the reconciler's own
+	actionCreated    = "created"
+	actionFailed     = "failed"
+	actionEnriched   = "enriched"
+	actionReconciled = "reconciled" // the reconciler's own
 )
 
 // Key returns the key of the row of the document with that number.
@@ -64,13 +64,13 @@ func (k Kind) Reconciled() string {
 	if k.Name == documents {
 		return Reconciled
 	}
-	return k.Name + "." + isReconciled
+	return k.Name + "." + actionReconciled
 }
 
 // Kinds are the kinds that a function knows. The zero value has those that this code knows
 // by itself.
 type Kinds struct {
-	more    []Kind
+	all     []Kind // nil for those that are built in
 	setting string
 }
 
@@ -83,10 +83,10 @@ const maxMoreKinds = 5
 // as parse=parse,contract=contracts. With "_set" behind the event's name
 // (parse_set=parse), sets are announced, too.
 func ParseKinds(more string) (Kinds, error) {
-	kinds := Kinds{setting: more}
 	if more == "" {
-		return kinds, nil
+		return Kinds{}, nil
 	}
+	kinds := Kinds{slices.Clone(builtIn), more}
 	for pair := range strings.SplitSeq(more, ",") {
 		prefix, resource, _ := strings.Cut(pair, "=")
 		name, isSet := strings.CutSuffix(prefix, setSuffix)
@@ -96,15 +96,13 @@ func ParseKinds(more string) (Kinds, error) {
 		case isKnown && known.Resource != resource:
 			return Kinds{}, fmt.Errorf("MORE_KINDS says that %s is retrieved from %q, and it is retrieved from %s", prefix, resource, known.Resource)
 		case !isKnown:
-			kinds.more = append(kinds.more, Kind{name, resource, isSet, 2})
-		case isSet && !known.HasSets:
-			if i := slices.Index(kinds.more, known); i >= 0 {
-				kinds.more[i].HasSets = true
-			}
+			kinds.all = append(kinds.all, Kind{name, resource, isSet, 2})
+		case isSet:
+			kinds.all[slices.Index(kinds.all, known)].HasSets = true
 		}
 	}
-	if len(kinds.more) > maxMoreKinds {
-		return Kinds{}, fmt.Errorf("MORE_KINDS may add %d kinds, and adds %d", maxMoreKinds, len(kinds.more))
+	if added := len(kinds.all) - len(builtIn); added > maxMoreKinds {
+		return Kinds{}, fmt.Errorf("MORE_KINDS may add %d kinds, and adds %d", maxMoreKinds, added)
 	}
 	return kinds, nil
 }
@@ -117,16 +115,19 @@ func isName(s string, separator byte) bool {
 	return s != "" && len(s) <= most && s[0] != separator && !strings.ContainsFunc(s, isOther)
 }
 
-// All returns the kinds.
-func (k Kinds) All() []Kind { return slices.Concat(builtIn, k.more) }
+// All returns the kinds. Do not change them.
+func (k Kinds) All() []Kind {
+	if k.all == nil {
+		return builtIn
+	}
+	return k.all
+}
 
 // Named returns the kind with that name.
 func (k Kinds) Named(name string) (kind Kind, ok bool) {
-	for _, kinds := range [][]Kind{builtIn, k.more} {
-		for _, kind := range kinds {
-			if kind.Name == name {
-				return kind, true
-			}
+	for _, kind := range k.All() {
+		if kind.Name == name {
+			return kind, true
 		}
 	}
 	return Kind{}, false
@@ -140,7 +141,7 @@ func (k Kinds) Of(event string) (kind Kind, ok bool) {
 	switch {
 	case n.isSet && !kind.HasSets:
 		return Kind{}, false
-	case n.action == isCreated, n.action == isFailed, n.action == isReconciled, n.action == isEnriched && event == DocumentEnriched:
+	case n.action == actionCreated, n.action == actionFailed, n.action == actionReconciled, n.action == actionEnriched && event == DocumentEnriched:
 		return kind, ok
 	default:
 		return Kind{}, false
@@ -176,7 +177,7 @@ type parts struct {
 
 func split(event string) parts {
 	if event == Reconciled {
-		return parts{documents, false, isReconciled}
+		return parts{documents, false, actionReconciled}
 	}
 	prefix, action, _ := strings.Cut(event, ".")
 	kind, isSet := strings.CutSuffix(prefix, setSuffix)

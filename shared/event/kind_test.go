@@ -115,6 +115,13 @@ func TestSettingAddsKinds(t *testing.T) {
 			t.Errorf("%s is retrieved from %q, %v", name, kind.Resource, ok)
 		}
 	}
+	sets, err := ParseKinds("check_set=checks")
+	if kind, ok := sets.Of("check_set.created"); err != nil || !ok || kind.Key(5) != "check#5" || len(sets.All()) != len(builtIn) {
+		t.Errorf("sets of a kind that is built in: %+v, %v", kind, err)
+	}
+	if _, ok := (Kinds{}).Of("check_set.created"); ok {
+		t.Error("a setting has changed what is built in")
+	}
 	if _, ok := (Kinds{}).Of("parse.created"); ok {
 		t.Error("a kind of one setting is known without it")
 	}

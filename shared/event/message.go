@@ -83,7 +83,7 @@ func (m Message) Task() Task {
 	switch {
 	case m.ID <= 0:
 		return KeepData
-	case split(m.Event).action == isFailed:
+	case split(m.Event).action == actionFailed:
 		return RecordFailure
 	default:
 		return Retrieve
@@ -101,7 +101,7 @@ func (m Message) Key() string {
 		return unsupported + "#" + hex.EncodeToString(sum[:8])
 	}
 	n := split(m.Event)
-	if n.isSet && n.action == isFailed {
+	if n.isSet && n.action == actionFailed {
 		n.kind += setSuffix
 	}
 	return keyOf(n.kind, m.ID)
@@ -114,21 +114,19 @@ const unsupported = "unsupported"
 func (m Message) IsReconciled() bool { return IsReconciled(m.Event) }
 
 // IsReconciled reports whether an event's name is one of the reconciler's own.
-func IsReconciled(event string) bool { return split(event).action == isReconciled }
+func IsReconciled(event string) bool { return split(event).action == actionReconciled }
 
 // OtherKeys returns the keys of the rows that the message would be about if its event had
 // another name. The name is not signed: whoever caught a call can send it again under any.
 // What the reconciler found has no other name.
 func (k Kinds) OtherKeys(m Message) (keys []string) {
 	n := split(m.Event)
-	if m.Task() == KeepData || n.action == isReconciled || n.isSet && n.action == isFailed {
+	if m.Task() == KeepData || n.action == actionReconciled || n.isSet && n.action == actionFailed {
 		return nil
 	}
-	for _, kinds := range [][]Kind{builtIn, k.more} {
-		for _, kind := range kinds {
-			if kind.Name != n.kind {
-				keys = append(keys, kind.Key(m.ID))
-			}
+	for _, kind := range k.All() {
+		if kind.Name != n.kind {
+			keys = append(keys, kind.Key(m.ID))
 		}
 	}
 	return keys

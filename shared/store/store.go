@@ -250,7 +250,7 @@ func (t *Table) NoteEnrichment(ctx context.Context, id string, seen State, reque
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: keyOf(id),
 		UpdateExpression:    aws.String("SET enrichments = :enrichments, updated_at = :now"),
-		ConditionExpression: aws.String("updated_at = :version"),
+		ConditionExpression: aws.String(isUnchanged),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":enrichments": &types.AttributeValueMemberL{Value: times}, ":now": stringValue(version), ":version": stringValue(seen.Version),
 		},

@@ -3,8 +3,8 @@
 //
 // Read [Handler.process] first, the way of one message. Its steps have a file each:
 // interrupted.go (did the function die on an earlier try?), find.go (what should the row
-// say?), enrich.go (may it be asked for again?), keep.go (store that) and fail.go (what does an error mean?). Before it comes
-// batch.go, which divides a batch and reads the rows. All use delivery.go (a message, and
+// say?), enrich.go (may Veryfi be asked for a stored document again?), keep.go (store that)
+// and fail.go (what does an error mean?). Before it comes batch.go, which divides a batch and reads the rows. All use delivery.go (a message, and
 // what its row means for it), write.go (the only way into the table) and bounds.go (time
 // and panics).
 package retrieve
