@@ -99,12 +99,17 @@ func TestEnrichmentsCostThreeRequestsInADay(t *testing.T) {
 	})
 }
 
-// TestConcurrentEnrichmentsShareTheirLimit runs them in as many environments.
+// TestConcurrentEnrichmentsShareTheirLimit runs them in as many environments, all of which
+// have read the row before the first notes its request.
 func TestConcurrentEnrichmentsShareTheirLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
 		f.deliver(t, 1, ready(7))
 		f.veryfi.requests = nil
+		f.table.getAll = func(map[string]store.State) error {
+			time.Sleep(time.Second)
+			return nil
+		}
 		done := make(chan bool)
 		for range 20 {
 			go func() { done <- f.deliver(t, 1, enrichment())[0] }()

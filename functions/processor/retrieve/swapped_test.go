@@ -183,6 +183,24 @@ func TestReconciledDocumentIsRetrievedWhateverLooksSwapped(t *testing.T) {
 	}
 }
 
+// TestSwappedCallEndsNoOtherOfItsBatch has it come with a genuine call and with what the
+// reconciler found, about the document with the same number.
+func TestSwappedCallEndsNoOtherOfItsBatch(t *testing.T) {
+	for name, other := range map[string]event.Message{
+		"a genuine call":       message(event.DocumentCreated, 7, "2026-01-02 03:04:04"),
+		"the reconciler found": message(event.Reconciled, 7, "2026-01-02 03:04:05"),
+	} {
+		f := newFixture()
+		f.table.seed(t, store.Row{ID: "check#7", Status: store.Processed, Created: "2026-01-02 03:04:05"})
+		f.table.seed(t, store.Row{ID: "7", Status: store.Retrying, Error: "not found: x", Created: "2026-01-02 03:04:05", RequestID: "swapped", Attempts: 1})
+		swapped := message(event.DocumentCreated, 7, "2026-01-02 03:04:05")
+		swapped.RequestID, other.RequestID = "swapped", "swapped" // no wait between them
+		if done := f.deliver(t, 2, swapped, other); !done[1] || f.table.rows["7"].Status != store.Processed || len(f.veryfi.requests) != 1 {
+			t.Errorf("%s: done %v, row %+v, requests %v", name, done, f.table.rows["7"], f.veryfi.requests)
+		}
+	}
+}
+
 // TestSwappedRowHasADeadLetter has the queue refuse it at first, and somebody move it
 // back later.
 func TestSwappedRowHasADeadLetter(t *testing.T) {

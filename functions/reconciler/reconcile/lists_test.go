@@ -159,7 +159,7 @@ func TestListInAnyOrderIsReadWhole(t *testing.T) {
 				want[fmt.Sprint("check#", id)] = true
 			}
 		}
-		for key := range want {
+		for _, key := range slices.Sorted(maps.Keys(want)) {
 			if rapid.Bool().Draw(r, "has a row") {
 				f.seed(t, key, store.Row{Status: store.Processed})
 				delete(want, key)
@@ -219,12 +219,28 @@ func TestListThatIgnoresThePageEnds(t *testing.T) {
 	f := newFixture()
 	f.listing(t, "check")
 	asked := 0
+	var full []veryfi.Listed
+	for id := range int64(veryfi.PageSize) {
+		full = append(full, veryfi.Listed{ID: id + 1})
+	}
 	f.Veryfi = listing(func(time.Time, int) veryfi.Page {
 		asked++
-		return veryfi.Page{Documents: []veryfi.Listed{{ID: 1}, {ID: 2}}}
+		return veryfi.Page{Documents: full}
 	})
-	if result := f.run(t, `{"since": "1999-12-31", "until": "2000-01-01"}`); result.Enqueued != 2 || asked != 2 {
+	if result := f.run(t, `{"since": "1999-12-31", "until": "2000-01-01"}`); result.Enqueued != veryfi.PageSize || asked != 2 {
 		t.Errorf("result %+v after %d requests", result, asked)
+	}
+}
+
+// TestRepeatedEntryEndsNoList has a document on two short pages, before the last one.
+func TestRepeatedEntryEndsNoList(t *testing.T) {
+	f := newFixture()
+	f.listing(t, "check")
+	f.Veryfi = listing(func(_ time.Time, page int) veryfi.Page {
+		return veryfi.Page{Documents: []veryfi.Listed{{ID: []int64{1, 1, 1, 2}[page-1]}}, IsLast: page == 4}
+	})
+	if result := f.run(t, `{"since": "1999-12-31", "until": "2000-01-01"}`); result.Enqueued != 2 {
+		t.Errorf("result %+v", result)
 	}
 }
 

@@ -95,8 +95,10 @@ func (r *run) walk(ctx context.Context, kind event.Kind, since, until time.Time,
 		if err == nil {
 			err = r.lookUp(ctx, kind, list, until)
 		}
-		// A list that always has the same page ignores the page's number.
-		isLast := list.IsLast || page > 1 && len(before) > 0 && slices.Equal(list.Documents, before)
+		// The same full page again: the list ignores the page's number, and would never end.
+		// A short one may repeat an entry.
+		repeats := len(before) == veryfi.PageSize && slices.Equal(list.Documents, before)
+		isLast := list.IsLast || page > 1 && repeats
 		before = list.Documents
 		last, inOrder := lastCreated(list.Documents)
 		advances := isInOrder(kind) && inOrder && last.After(since) && last.Before(until)
