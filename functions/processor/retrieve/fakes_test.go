@@ -203,6 +203,7 @@ type fixture struct {
 	queue       *memoryQueue
 	deadLetters *memoryQueue
 	sqs         *sqs.Queue
+	receiving   sync.Mutex
 	receipts    map[string]string // of the last delivery of each body
 	logs        *bytes.Buffer
 }
@@ -278,12 +279,14 @@ func (f *fixture) deliver(t *testing.T, receiveCount int, messages ...event.Mess
 // handle receives the messages of a batch and gives them to the handler.
 func (f *fixture) handle(ctx context.Context, t *testing.T, records ...events.SQSMessage) (done []bool) {
 	t.Helper()
+	f.receiving.Lock()
 	for i := range records {
 		r := &records[i]
 		f.sqs.Send("DocumentQueue", r.Body, 0)
 		received := f.sqs.Receive(1)[0]
 		r.MessageId, r.ReceiptHandle, f.receipts[r.Body] = received.ID, received.Receipt, received.Receipt
 	}
+	f.receiving.Unlock()
 	resp, err := f.Handle(ctx, events.SQSEvent{Records: records})
 	if err != nil {
 		t.Fatal(err)
