@@ -53,6 +53,11 @@ func (h *Handler) delivery(ctx context.Context, number int, r events.SQSMessage)
 	return d
 }
 
+// isMovedBack reports whether the message is not fresh from its webhook, which has nine
+// seconds to send it: somebody has moved it back from the dead letters, or the reconciler
+// has taken it up.
+func (d delivery) isMovedBack() bool { return d.queued.Sub(d.message.ReceivedAt) > time.Minute }
+
 func receiveCount(r events.SQSMessage) int {
 	n, err := strconv.Atoi(r.Attributes["ApproximateReceiveCount"])
 	if err != nil {

@@ -43,8 +43,8 @@ func isNewer(retrievedAt time.Time, row store.State) bool { return retrievedAt.A
 
 // noteEnrichment notes in the row of a stored document that Veryfi is asked for it again,
 // before it is, and updates row. Or it says why nothing is to be done. A message that was
-// received before has asked, in vain, and waits until it may again; any other is done, so
-// that forged ones do not pile up.
+// received before has asked, in vain, and waits until it may again; so does one that was
+// moved back. Any other is done, so that forged ones do not pile up.
 func (h *Handler) noteEnrichment(ctx context.Context, d delivery, row *store.State) (nothing string, err error) {
 	brief, cancel := h.brief(ctx)
 	defer cancel()
@@ -56,7 +56,7 @@ func (h *Handler) noteEnrichment(ctx context.Context, d delivery, row *store.Sta
 		recent := slices.DeleteFunc(slices.Clone(row.Enrichments), func(at time.Time) bool { return now.Sub(at) >= enrichmentPeriod })
 		switch {
 		case len(recent) < maxEnrichments:
-		case d.receives > 1:
+		case d.receives > 1, d.isMovedBack():
 			return "", errWaits
 		default:
 			return nothingMore, nil

@@ -197,6 +197,30 @@ func TestEnrichmentOutlastsAnOutage(t *testing.T) {
 	})
 }
 
+// TestEnrichmentThatIsMovedBackWaits has an operator redrive it when no request is left.
+func TestEnrichmentThatIsMovedBackWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.growing()
+		f.deliver(t, 1, ready(7))
+		m := enrichment()
+		for range maxEnrichments + 1 {
+			m.ReceivedAt = time.Now().Add(-30 * time.Second)
+			if done := f.deliver(t, 1, m); !done[0] {
+				t.Fatal("a fresh one waits")
+			}
+		}
+		time.Sleep(time.Hour)
+		if done := f.deliver(t, 1, m); done[0] || f.delay(m) < enrichmentWait {
+			t.Errorf("done %v, comes again after %v", done, f.delay(m))
+		}
+		time.Sleep(enrichmentPeriod)
+		if done := f.deliver(t, 1, m); !done[0] || f.requestsInRow() != "5" {
+			t.Errorf("done %v, row %+v", done, f.table.rows["7"])
+		}
+	})
+}
+
 // TestOfTwoRetrievalsTheLaterOneStays has the writes overtake each other.
 func TestOfTwoRetrievalsTheLaterOneStays(t *testing.T) {
 	for _, names := range [][2]string{
