@@ -38,6 +38,12 @@ func (d delivery) asksAgain(row store.State) bool {
 	return (m.Again || isEnrichment) && isKept(row)
 }
 
+// isLimited reports whether Veryfi may be asked for the message only so often: anybody could
+// have sent it, and it needs a request.
+func (d delivery) isLimited(row store.State) bool {
+	return d.asksAgain(row) && !d.message.Again && !d.hasDocument()
+}
+
 // isNewer reports whether a document was retrieved after the one that the row has.
 func isNewer(retrievedAt time.Time, row store.State) bool { return retrievedAt.After(row.RetrievedAt) }
 
@@ -48,7 +54,7 @@ func isNewer(retrievedAt time.Time, row store.State) bool { return retrievedAt.A
 func (h *Handler) noteEnrichment(ctx context.Context, d delivery, row *store.State) (nothing string, err error) {
 	brief, cancel := h.brief(ctx)
 	defer cancel()
-	for d.asksAgain(*row) && !d.message.Again {
+	for d.isLimited(*row) {
 		if row.Status != store.Processed {
 			return "", errInQueue
 		}

@@ -275,10 +275,16 @@ func TestRescuedEnrichmentIsStored(t *testing.T) {
 		if done := f.deliver(t, 1, enrichment()); !done[0] || len(f.sqs.Bodies()) != 1 || f.requestsInRow() != "1" {
 			t.Fatalf("done %v, %d messages, row %+v", done, len(f.sqs.Bodies()), f.table.rows["7"])
 		}
+		rescued := record(f.sqs.Bodies()[0], 1)
+		for range maxEnrichments { // no request is left
+			f.deliver(t, 1, enrichment())
+		}
+		if done := f.handle(t.Context(), t, rescued); done[0] || f.queue.delays[f.receipts[rescued.Body]] >= enrichmentWait {
+			t.Errorf("done %v while the table refuses it, waits %v", done, f.queue.delays[f.receipts[rescued.Body]])
+		}
 		f.table.put = nil
 		f.veryfi.answer = answering("", &veryfi.Error{Class: failure.NotFound, Status: 404})
-		rescued := record(f.sqs.Bodies()[0], 1)
-		if done := f.handle(t.Context(), t, rescued, rescued); !done[0] || !done[1] || f.requestsInRow() != "2" || len(f.veryfi.requests) != 2 {
+		if done := f.handle(t.Context(), t, rescued, rescued); !done[0] || !done[1] || f.requestsInRow() != "2" || len(f.veryfi.requests) != 1+maxEnrichments {
 			t.Errorf("done %v, row %+v, requests %v", done, f.table.rows["7"], f.veryfi.requests)
 		}
 		before := f.table.rows["7"]

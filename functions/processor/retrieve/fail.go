@@ -115,7 +115,7 @@ func (h *Handler) fail(ctx context.Context, d delivery, seen store.State, err er
 		h.logNothing(ctx, d, "another message wrote the row", values)
 		return outcome{done: true, row: w.now}
 	}
-	if known && !d.message.Again && d.asksAgain(w.now) {
+	if known && d.isLimited(w.now) {
 		v.wait = max(v.wait, h.backoff(enrichmentWait, 1))
 	}
 	isForAll := v.permanent && v.class != failure.OtherKind || w.row.NotFound >= notFoundTries
