@@ -44,8 +44,11 @@ func (d delivery) isLimited(row store.State) bool {
 	return d.asksAgain(row) && !d.message.Again && !d.hasDocument()
 }
 
-// isNewer reports whether a document was retrieved after the one that the row has.
-func isNewer(retrievedAt time.Time, row store.State) bool { return retrievedAt.After(row.RetrievedAt) }
+// isNewer reports whether a document was retrieved after the one that the row has. A row
+// keeps milliseconds: a copy of its own document is not newer.
+func isNewer(retrievedAt time.Time, row store.State) bool {
+	return retrievedAt.Truncate(time.Millisecond).After(row.RetrievedAt)
+}
 
 // noteEnrichment notes in the row of a stored document that Veryfi is asked for it again,
 // before it is, and updates row. Or it says why nothing is to be done. A message that was

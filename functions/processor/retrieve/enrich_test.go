@@ -265,7 +265,7 @@ func TestRescuedEnrichmentIsStored(t *testing.T) {
 		f := newFixture()
 		f.growing()
 		f.deliver(t, 1, ready(7))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second + time.Microsecond) // a row keeps milliseconds
 		f.table.put = func(_ context.Context, row store.Row) error {
 			if row.Document != nil {
 				return errDown
